@@ -1,0 +1,191 @@
+package trioexec;
+
+import com.sun.source.tree.ClassTree;
+import com.sun.source.tree.CompilationUnitTree;
+import com.sun.source.tree.Tree;
+import com.sun.source.util.JavacTask;
+import com.sun.source.util.TaskEvent;
+import com.sun.source.util.TaskListener;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import javax.lang.model.element.Element;
+import javax.lang.model.element.ExecutableElement;
+import javax.lang.model.element.Modifier;
+import javax.lang.model.element.TypeElement;
+import javax.lang.model.type.ArrayType;
+import javax.lang.model.type.TypeKind;
+import javax.lang.model.type.TypeMirror;
+import javax.lang.model.util.ElementFilter;
+import javax.tools.ForwardingJavaFileObject;
+import javax.tools.JavaCompiler;
+import javax.tools.JavaFileManager;
+import javax.tools.JavaFileObject;
+import javax.tools.ToolProvider;
+
+/**
+ * Compiles a submission as javac would, with two differences: a public class may have any name,
+ * not only that of its file (as {@code java Main.java} allows), and the main class is found rather
+ * than named.
+ *
+ * <p>Why not javac itself: it insists on the names of files and does not say which class to start.
+ * Why not {@code java Main.java}: it knows one file only, and compiles in the run stage, so that a
+ * compile error could not be told from a failed run.
+ *
+ * <p>The diagnostics are javac's own, byte for byte: without a listener of its own the compiler
+ * writes them itself, its count of errors included.
+ */
+public final class Compile {
+
+  private static final Path OUTPUT = Path.of(".build");
+
+  /** What {@code java} is started with: an argument file, read with {@code java @file}. */
+  private static final Path RUN_ARGUMENTS = OUTPUT.resolve("run.args");
+
+  private Compile() {}
+
+  /** Compiles the files named by the arguments, of which the first is the main one. */
+  public static void main(String[] arguments) throws IOException {
+    var errors = new PrintWriter(System.err, true);
+    var compiler = ToolProvider.getSystemJavaCompiler();
+    var files = compiler.getStandardFileManager(null, null, null);
+    Files.createDirectories(OUTPUT);
+    List<JavaFileObject> sources = new ArrayList<>();
+    for (var file : files.getJavaFileObjects(arguments)) {
+      sources.add(new AnyName(file));
+    }
+    // The workspace itself is on the class path of the program, for its resources, but not on
+    // that of the compiler, which would pick stale or unnamed sources up from there.
+    var options = List.of("-d", OUTPUT.toString(), "-cp", OUTPUT.toString());
+    var mainClass = compile(compiler, files, options, sources, errors);
+    if (mainClass.isPresent()) {
+      Files.writeString(RUN_ARGUMENTS, "-cp " + OUTPUT + ":. " + mainClass.get() + "\n");
+    }
+    errors.flush();
+    // Nothing is left to do, and halting saves the shutdown of a JVM.
+    Runtime.getRuntime().halt(mainClass.isPresent() ? 0 : 1);
+  }
+
+  /**
+   * Compiles sources, of which the first is the main one.
+   *
+   * @param errors where the compiler writes its diagnostics
+   * @return the binary name of the main class, or nothing when the compilation failed
+   */
+  static Optional<String> compile(
+      JavaCompiler compiler,
+      JavaFileManager files,
+      List<String> options,
+      List<? extends JavaFileObject> sources,
+      PrintWriter errors) {
+    List<String> all = new ArrayList<>(options);
+    // No submission can bring an annotation processor; looking for one takes time.
+    all.add("-proc:none");
+    var task = (JavacTask) compiler.getTask(errors, files, null, all, null, sources);
+    var finder = new MainClassFinder(task, sources.get(0));
+    task.addTaskListener(finder);
+    if (!task.call()) {
+      return Optional.empty();
+    }
+    var found = finder.mainClass();
+    if (found.isEmpty()) {
+      errors.println("error: no class declared in source file");
+    }
+    return found;
+  }
+
+  /** A source file whose public class may have any name. */
+  private static final class AnyName extends ForwardingJavaFileObject<JavaFileObject> {
+    AnyName(JavaFileObject file) {
+      super(file);
+    }
+
+    @Override
+    public boolean isNameCompatible(String simpleName, Kind kind) {
+      return kind == Kind.SOURCE;
+    }
+  }
+
+  /**
+   * Watches a compilation for the class to start: the first top-level type of the main file that
+   * has a {@code public static void main(String[])}, inherited ones included; when there is none,
+   * the first type, so that {@code java} itself says what is wrong with it.
+   */
+  private static final class MainClassFinder implements TaskListener {
+    private final JavacTask task;
+    private final JavaFileObject mainFile;
+    private final Set<String> startable = new HashSet<>();
+    private CompilationUnitTree mainUnit;
+
+    MainClassFinder(JavacTask task, JavaFileObject mainFile) {
+      this.task = task;
+      this.mainFile = mainFile;
+    }
+
+    @Override
+    public void finished(TaskEvent event) {
+      switch (event.getKind()) {
+        case PARSE -> {
+          // By name, because the compiler wraps the file objects that it is given.
+          if (event.getSourceFile().toUri().equals(mainFile.toUri())) {
+            mainUnit = event.getCompilationUnit();
+          }
+        }
+        case ANALYZE -> {
+          // Asked here and not in the end: code generation takes the types apart.
+          var type = event.getTypeElement();
+          if (type != null && event.getCompilationUnit() == mainUnit && hasMain(type)) {
+            startable.add(type.getQualifiedName().toString());
+          }
+        }
+        default -> {}
+      }
+    }
+
+    Optional<String> mainClass() {
+      var packageName = mainUnit.getPackageName();
+      var prefix = packageName == null ? "" : packageName + ".";
+      List<String> declared = new ArrayList<>();
+      // Types are analysed in the order of their dependencies; the order that counts here is
+      // that of the source.
+      for (Tree tree : mainUnit.getTypeDecls()) {
+        if (tree instanceof ClassTree type) {
+          declared.add(prefix + type.getSimpleName());
+        }
+      }
+      var first = declared.stream().findFirst();
+      return declared.stream().filter(startable::contains).findFirst().or(() -> first);
+    }
+
+    private boolean hasMain(TypeElement type) {
+      for (var method : ElementFilter.methodsIn(task.getElements().getAllMembers(type))) {
+        if (isMain(type, method)) {
+          return true;
+        }
+      }
+      return false;
+    }
+
+    private static boolean isMain(TypeElement type, ExecutableElement method) {
+      Element owner = method.getEnclosingElement();
+      // A static method of an interface is not inherited.
+      return method.getSimpleName().contentEquals("main")
+          && method.getModifiers().containsAll(Set.of(Modifier.PUBLIC, Modifier.STATIC))
+          && method.getReturnType().getKind() == TypeKind.VOID
+          && (owner == type || owner.getKind().isClass())
+          && method.getParameters().size() == 1
+          && isStringArray(method.getParameters().get(0).asType());
+    }
+
+    private static boolean isStringArray(TypeMirror type) {
+      return type instanceof ArrayType array
+          && array.getComponentType().toString().equals("java.lang.String");
+    }
+  }
+}

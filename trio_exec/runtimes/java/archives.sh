@@ -1,0 +1,42 @@
+# Run once while the image is built: compiles the compile tool and writes two
+# archives of parsed and verified classes (class data sharing). They take most
+# of the start-up time away from the compiler and from programs.
+#
+# The archive for programs replaces the JDK's default one, so that any JVM uses
+# it without an option. It may hold classes of the JDK only: with application
+# classes in it, it would be refused for every other class path.
+set -eu
+here=/usr/local/lib/trio-exec
+work=$(mktemp -d)
+cd "$work"
+cp "$here/Training.java" "$here/Broken.java" .
+
+mkdir tool
+javac -proc:none -d tool "$here/Compile.java"
+jar --create --file "$here/compile.jar" -C tool .
+compile="java -XX:+UseSerialGC -cp $here/compile.jar"
+
+# What the compiler loads for a good program and for a bad one.
+$compile -XX:DumpLoadedClassList=good trioexec.Compile Training.java
+! $compile -XX:DumpLoadedClassList=bad trioexec.Compile Broken.java 2>/dev/null
+# What the program loads. It ends with an uncaught error, on purpose.
+! printf 'Ann\n3 4.5\nlast\n' \
+  | java -XX:DumpLoadedClassList=run @.build/run.args >/dev/null 2>&1
+
+# Joins class lists. The numbers in them count within one list only, and classes
+# of loaders other than the JDK's own cannot be told without them.
+join() { cat "$@" | grep -v ' source: ' | sed 's/ id: .*//' | awk '!seen[$0]++'; }
+join good bad >compile.list
+join /opt/java/lib/classlist run | grep -v Training >run.list
+
+java -Xshare:dump -XX:SharedClassListFile=run.list >/dev/null
+java -Xshare:dump -XX:SharedClassListFile=compile.list \
+  -XX:SharedArchiveFile="$here/compile.jsa" -cp "$here/compile.jar" >/dev/null
+
+# An archive that does not fit its JVM is ignored without a word at run time;
+# here that is an error.
+$compile -Xshare:on -XX:SharedArchiveFile="$here/compile.jsa" trioexec.Compile Training.java
+java -Xshare:on -version 2>/dev/null
+
+cd /
+rm -rf "$work" "$here"/*.java "$here/archives.sh"
