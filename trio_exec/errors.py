@@ -1,0 +1,107 @@
+"""Every error that trio-exec raises on purpose.
+
+A program that fails is not an error but a value (`trio_exec.executor.base.StageResult`). What is here is named
+by whose fault it is, and carries what the server tells the client: a stable code, a status hint and, where
+waiting helps, after how many seconds to try again.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TrioExecError(Exception):
+    """Base of all; not raised itself.
+
+    Attributes:
+        code: stable name, as in the API's error form.
+        status: HTTP status that fits.
+        retry_after: seconds after which the same request may succeed, or None.
+        field: the request's field that is to blame, or None.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    retry_after: ClassVar[int | None] = None
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class RequestError(TrioExecError):
+    """The client's fault: the request can't be used as it is."""
+
+    code = "invalid_request"
+    status = 400
+
+
+class UnknownLanguageError(RequestError):
+    """No such language here."""
+
+    code = "unknown_language"
+
+
+class QueueFullError(TrioExecError):
+    """Too many sessions wait already."""
+
+    code = "queue_full"
+    status = 429
+    retry_after = 5
+
+
+class DrainingError(TrioExecError):
+    """The server is going away and takes no new sessions."""
+
+    code = "draining"
+    status = 503
+    retry_after = 10
+
+
+class SessionNotFoundError(TrioExecError):
+    """No session has that id, or it ended a while ago."""
+
+    code = "session_not_found"
+    status = 404
+
+
+class SessionStateError(TrioExecError):
+    """The session is in no state for that: over, not yet running, or without a terminal."""
+
+    code = "wrong_state"
+    status = 409
+
+
+class InputFullError(TrioExecError):
+    """The program does not read its input, and as much as we keep is waiting for it."""
+
+    code = "input_full"
+    status = 409
+
+
+class EngineError(TrioExecError):
+    """The Docker engine's fault, or ours towards it: a container could not be made or went away.
+
+    Distinct from its subclass in that the engine answers, so other sessions may well succeed.
+    """
+
+    code = "engine_error"
+    status = 503
+    retry_after = 5
+
+
+class EngineUnavailableError(EngineError):
+    """The Docker engine can't be reached at all."""
+
+    code = "engine_unavailable"
+
+
+class ProtocolError(EngineError):
+    """The bytes from a container are not the launcher's frames."""
+
+
+class ConfigurationError(TrioExecError):
+    """The operator's fault: a setting or a language's description can't be used."""
+
+    code = "configuration_error"

@@ -1,0 +1,75 @@
+"""What a session needs of an executor: a hardened container with one byte stream of launcher frames.
+
+Narrow on purpose. Docker is the implementation; a pod's attach or a plain process could carry the same stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from trio_exec.executor.frames import Event
+from trio_exec.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """What to open.
+
+    Attributes:
+        session_id: whose it is; goes into a label.
+        language: name of the language, whose image it runs.
+        limits: what everything inside it may use, together.
+        lifetime: seconds after which it may be taken for a leftover, and ends by itself.
+    """
+
+    session_id: str
+    language: str
+    limits: Limits
+    lifetime: int
+
+
+class Container(Protocol):
+    """A running container whose launcher is ready."""
+
+    async def send(self, data: bytes) -> None:
+        """Sends encoded frames.
+
+        Raises:
+            EngineError: the container is gone.
+        """
+        ...
+
+    async def receive(self) -> Sequence[Event]:
+        """The next events, at least one.
+
+        Raises:
+            EngineError: the container is gone, or what it sent makes no sense.
+        """
+        ...
+
+
+class Executor(Protocol):
+    """Makes containers."""
+
+    def open_container(self, spec: ContainerSpec) -> AbstractAsyncContextManager[Container]:
+        """A container for as long as the context lasts.
+
+        However the context is left, and wherever entering it fails or is cancelled, the container is gone
+        afterwards, or is known to a janitor that removes it as soon as the engine lets it.
+
+        Raises:
+            EngineUnavailableError: the engine can't be reached.
+            EngineError: the engine could not make the container; says why.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Returns when a container could be opened now.
+
+        Raises:
+            EngineUnavailableError: the engine can't be reached.
+        """
+        ...

@@ -1,0 +1,223 @@
+"""The executor on Docker: single-use containers, and a janitor for what could not be removed in time.
+
+Three things see to it that no container stays behind. The context that opened it removes it. The launcher inside
+ends when its input does, which happens by itself when this process dies, and the engine then removes the container
+(`auto_remove`). And the janitor looks through the engine's list, for what an engine that was down kept from us
+and for what a killed server had created but not started.
+
+Blocking docker-py calls run in threads under a limiter of their own. The attached socket is Trio's.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import trio
+
+from trio_exec.errors import EngineError, EngineUnavailableError
+from trio_exec.executor import frames
+from trio_exec.executor.base import Container, ContainerSpec
+from trio_exec.executor.engine_api import EngineAPI
+from trio_exec.executor.multiplex import STDERR, Demultiplexer
+
+LOGGER = logging.getLogger("trio_exec.docker")
+
+INSTANCE_LABEL = "trio-exec.instance"
+SESSION_LABEL = "trio-exec.session"
+LANGUAGE_LABEL = "trio-exec.language"
+EXPIRY_LABEL = "trio-exec.expires"
+"""Unix time after which any server may remove the container: no launcher lives that long."""
+
+THREADS = 16
+"""Engine calls at once. The engine itself works on few starts at a time; more would only wait there."""
+READ_SIZE = 65536
+START_TIMEOUT = 30
+"""Seconds from a container's start to its launcher's first frame."""
+CLEANUP_TIMEOUT = 10
+"""Seconds that a session's end waits for its container's removal; then it is the janitor's."""
+CHECK_TIMEOUT = 3
+SWEEP_INTERVAL = 60
+RETRY_INTERVAL = 2
+"""Seconds until the janitor tries again what the engine refused."""
+UNSTARTED_MAX_AGE = 120
+"""Seconds after which a container that was created but never started belongs to nobody."""
+EXPIRY_MARGIN = 60
+
+_T = TypeVar("_T")
+
+
+class DockerContainer:
+    """A container's launcher, at the other end of an attached socket."""
+
+    def __init__(self, stream: trio.SocketStream, session_id: str) -> None:
+        self._stream = stream
+        self._session_id = session_id
+        self._demultiplexer = Demultiplexer()
+        self._decoder = frames.FrameDecoder()
+        self._send_lock = trio.StrictFIFOLock()
+
+    async def send(self, data: bytes) -> None:
+        """Sends encoded frames; see `Container`."""
+        async with self._send_lock:
+            try:
+                await self._stream.send_all(data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                raise EngineError("the container is gone: its input was closed") from error
+
+    async def receive(self) -> Sequence[frames.Event]:
+        """The next events; see `Container`."""
+        while True:
+            try:
+                data = await self._stream.receive_some(READ_SIZE)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                raise EngineError("the connection to the container broke") from error
+            if not data:
+                raise EngineError("the container ended unexpectedly; the engine was stopped or removed it")
+            events: list[frames.Event] = []
+            for stream, piece in self._demultiplexer.feed(data):
+                if stream == STDERR:
+                    text = piece.decode("utf-8", "replace").strip()
+                    LOGGER.warning("session %s: %s", self._session_id, text)
+                else:
+                    events += self._decoder.feed(piece)
+            if events:
+                return events
+
+    async def wait_ready(self) -> None:
+        """Returns when the launcher has said that it is up.
+
+        Raises:
+            EngineError: it said something else, or nothing.
+        """
+        with trio.move_on_after(START_TIMEOUT) as scope:
+            events = await self.receive()
+            if events != [frames.Ready(frames.PROTOCOL_VERSION)]:
+                raise EngineError("the image's launcher is of another version; run `trio-exec build`")
+        if scope.cancelled_caught:
+            raise EngineError(f"the container did not come up within {START_TIMEOUT} seconds")
+
+
+class DockerExecutor:
+    """Opens containers on the engine that the environment names.
+
+    Args:
+        api: the engine.
+        runtime: Docker runtime, or None for the engine's default.
+    """
+
+    def __init__(self, api: EngineAPI, runtime: str | None = None) -> None:
+        self._api = api
+        self._images: Mapping[str, str] = {}
+        self._runtime = runtime
+        self._limiter = trio.CapacityLimiter(THREADS)
+        self.instance = secrets.token_hex(8)
+        self._owned: set[str] = set()
+        self._unclean = trio.Event()
+
+    async def _call(self, function: Callable[[], _T], *, abandon: bool = False) -> _T:
+        return await trio.to_thread.run_sync(function, abandon_on_cancel=abandon, limiter=self._limiter)
+
+    def use_images(self, images: Mapping[str, str]) -> None:
+        """Says which image each language runs in; until then, no container can be opened."""
+        self._images = images
+
+    async def check(self) -> None:
+        """Returns when the images are known and the engine answers; see `Executor`."""
+        if not self._images:
+            raise EngineUnavailableError("the languages' images are not there yet; they are being built")
+        with trio.move_on_after(CHECK_TIMEOUT):
+            await self._call(self._api.ping, abandon=True)
+            return
+        raise EngineUnavailableError(f"the Docker engine does not answer within {CHECK_TIMEOUT} seconds")
+
+    @asynccontextmanager
+    async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
+        """A container for as long as the context lasts; see `Executor`."""
+        name = f"trio-exec-{self.instance}-{secrets.token_hex(8)}"
+        # Known before it exists: whatever fails from here on, there is a name to remove it by.
+        self._owned.add(name)
+        stream: trio.SocketStream | None = None
+        try:
+            await self._call(lambda: self._create(name, spec))
+            socket = await self._call(lambda: self._api.attach(name))
+            stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket))
+            await self._call(lambda: self._api.start(name))
+            container = DockerContainer(stream, spec.session_id)
+            await container.wait_ready()
+            yield container
+        finally:
+            with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
+                if stream is not None:
+                    await trio.aclose_forcefully(stream)
+                await self._remove(name)
+            self._owned.discard(name)
+
+    def _create(self, name: str, spec: ContainerSpec) -> None:
+        self._api.create(
+            name=name,
+            image=self._images[spec.language],
+            command=[str(spec.lifetime)],
+            labels={
+                INSTANCE_LABEL: self.instance,
+                SESSION_LABEL: spec.session_id,
+                LANGUAGE_LABEL: spec.language,
+                EXPIRY_LABEL: str(int(time.time()) + spec.lifetime + EXPIRY_MARGIN),
+            },
+            limits=spec.limits,
+            runtime=self._runtime,
+        )
+
+    async def _remove(self, name: str) -> None:
+        removed = False
+        try:
+            await self._call(lambda: self._api.remove(name), abandon=True)
+            removed = True
+        except EngineError as error:
+            LOGGER.warning("%s; will try again", error)
+        finally:
+            if not removed:
+                self._unclean.set()
+
+    async def run_janitor(self) -> None:
+        """Removes leftovers now, then regularly, and soon after a removal failed. Never returns."""
+        delay: float = 0
+        while True:
+            with trio.move_on_after(delay):
+                await self._unclean.wait()
+            if self._unclean.is_set():
+                self._unclean = trio.Event()
+                await trio.sleep(RETRY_INTERVAL)
+            try:
+                await self._sweep()
+                delay = SWEEP_INTERVAL
+            except EngineError as error:
+                LOGGER.warning("%s; will try again", error)
+                delay = RETRY_INTERVAL
+
+    async def _sweep(self) -> None:
+        listed = await self._call(lambda: self._api.list(INSTANCE_LABEL), abandon=True)
+        for container in listed:
+            if container.name not in self._owned and self._is_leftover(
+                container.labels, container.created, container.status
+            ):
+                LOGGER.info("removing %s, which nobody owns", container.name)
+                await self._call(lambda name=container.name: self._api.remove(name), abandon=True)
+
+    def _is_leftover(self, labels: Mapping[str, str], created: float, status: str) -> bool:
+        """Whether nobody can still want a container that this server does not own.
+
+        Other servers may use the same engine. What they still want is started soon after it was created, and
+        younger than its expiry; nothing need be known of them.
+        """
+        if labels.get(INSTANCE_LABEL) == self.instance:
+            return True
+        now = time.time()
+        expiry = labels.get(EXPIRY_LABEL, "")
+        if expiry.isdecimal() and now > int(expiry):
+            return True
+        return status == "created" and now > created + UNSTARTED_MAX_AGE

@@ -1,0 +1,196 @@
+"""The calls to the Docker engine that we need: docker-py's low-level client, typed, its errors translated.
+
+Everything here blocks; `docker.py` calls it from threads. The low-level client is used since the high-level one
+inspects each container once more, at some milliseconds a session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import docker
+import requests
+from docker.errors import APIError, DockerException
+
+from trio_exec.errors import EngineError, EngineUnavailableError
+from trio_exec.executor.hardening import HARDENING, WORKSPACE
+from trio_exec.limits import Limits
+
+REQUEST_TIMEOUT = 30
+"""Seconds that one call may take; an engine under load takes some for a start."""
+POOL_SIZE = 64
+"""Connections kept open to the engine; more are opened when needed, and dropped afterwards."""
+HTTP_NOT_FOUND = 404
+HTTP_CONFLICT = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One of the containers that the engine lists."""
+
+    name: str
+    labels: Mapping[str, str]
+    created: float
+    status: str
+
+
+@contextlib.contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except APIError as error:
+        explanation = str(error.explanation or error).strip()
+        hint = "; free some disk space on the engine's machine" if "no space left" in explanation else ""
+        raise EngineError(f"the Docker engine could not {what}: {explanation}{hint}") from error
+    except (DockerException, requests.exceptions.RequestException, OSError) as error:
+        raise EngineUnavailableError(
+            f"the Docker engine can't be reached ({what}): {error}; check that it runs and that DOCKER_HOST is right"
+        ) from error
+
+
+class EngineAPI:
+    """A connection to the engine that the environment names (`DOCKER_HOST` and so on).
+
+    Every method may raise EngineUnavailableError when the engine can't be reached, and EngineError when it refuses.
+    """
+
+    def __init__(self) -> None:
+        with _translated("connect"):
+            # A fixed version instead of "auto": no call is made before the first real one, so the server can
+            # start, and say what is wrong, while the engine is down.
+            self._client = docker.DockerClient.from_env(
+                version="1.41", timeout=REQUEST_TIMEOUT, max_pool_size=POOL_SIZE
+            )
+        self._api = self._client.api
+
+    def ping(self) -> None:
+        """Returns when the engine answers."""
+        with _translated("answer a ping"):
+            self._api.ping()
+
+    def create(
+        self,
+        *,
+        name: str,
+        image: str,
+        command: list[str],
+        labels: dict[str, str],
+        limits: Limits,
+        runtime: str | None,
+    ) -> None:
+        """Creates a hardened container whose standard streams can be attached to, once."""
+        with _translated(f"create a container of {image}"):
+            try:
+                self._api.create_container(
+                    image,
+                    command=command,
+                    name=name,
+                    hostname=HARDENING.hostname,
+                    user=HARDENING.user,
+                    working_dir=WORKSPACE,
+                    labels=labels,
+                    stdin_open=True,
+                    network_disabled=HARDENING.network_disabled,
+                    host_config=self._api.create_host_config(**HARDENING.host_config(limits, runtime)),
+                )
+            except APIError as error:
+                if error.status_code == HTTP_NOT_FOUND:
+                    raise EngineError(
+                        f"the image {image} is missing on the engine; `trio-exec build` makes it"
+                    ) from error
+                raise
+
+    def attach(self, name: str) -> socket.socket:
+        """The container's standard streams as a socket of the caller's own; see `multiplex` for its format.
+
+        docker-py hands out the socket file under its response. Nothing of the stream has been read from it yet as
+        long as the container was not started, so the bare socket below it can be duplicated, and docker-py's
+        wrapping be closed.
+        """
+        with _translated("attach to a container"):
+            wrapped: Any = self._api.attach_socket(name, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+            try:
+                inner = getattr(wrapped, "_sock", wrapped)
+                if not isinstance(inner, socket.socket) or hasattr(inner, "context"):
+                    raise EngineError(
+                        "the Docker engine must be reached over a Unix socket or plain TCP, not TLS or SSH; "
+                        "forward its socket instead"
+                    )
+                return inner.dup()
+            finally:
+                wrapped.close()
+
+    def start(self, name: str) -> None:
+        """Starts a container."""
+        with _translated("start a container"):
+            self._api.start(name)
+
+    def remove(self, name: str) -> None:
+        """Returns when the container is gone, killing it first if need be; it may be gone already."""
+        with _translated("remove a container"):
+            try:
+                self._api.remove_container(name, v=True, force=True)
+            except APIError as error:
+                if error.status_code == HTTP_CONFLICT:  # It is being removed: by auto-remove, mostly.
+                    self._wait_removed(name)
+                elif error.status_code != HTTP_NOT_FOUND:
+                    raise
+
+    def _wait_removed(self, name: str) -> None:
+        try:
+            self._api.wait(name, timeout=REQUEST_TIMEOUT, condition="removed")
+        except APIError as error:
+            if error.status_code != HTTP_NOT_FOUND:
+                raise
+
+    def list(self, label: str) -> list[Listed]:
+        """All containers with a label, whatever their state."""
+        with _translated("list containers"):
+            found: Sequence[Mapping[str, Any]] = self._api.containers(all=True, filters={"label": label})
+        return [
+            Listed(
+                name=item["Names"][0].lstrip("/"),
+                labels=item["Labels"],
+                created=float(item["Created"]),
+                status=item["State"],
+            )
+            for item in found
+            if item["Names"]
+        ]
+
+    def image_exists(self, tag: str) -> bool:
+        """Whether the engine has an image."""
+        with _translated(f"look for the image {tag}"):
+            try:
+                self._api.inspect_image(tag)
+            except APIError as error:
+                if error.status_code == HTTP_NOT_FOUND:
+                    return False
+                raise
+        return True
+
+    def build(self, *, context: Any, tag: str, arguments: dict[str, str]) -> Iterator[str]:
+        """Builds an image from a tar file of its context, and yields the lines that the engine prints."""
+        with _translated(f"build {tag}"):
+            events: Iterator[Mapping[str, Any]] = self._api.build(
+                fileobj=context,
+                custom_context=True,
+                tag=tag,
+                buildargs=arguments,
+                rm=True,
+                forcerm=True,
+                decode=True,
+                timeout=3600,
+            )
+            for event in events:
+                if "error" in event:
+                    raise EngineError(f"building {tag} failed: {event['error']}")
+                yield from str(event.get("stream", "")).splitlines()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()

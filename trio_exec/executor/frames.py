@@ -1,0 +1,262 @@
+"""The launcher's byte stream, sans-IO: frames in and out of bytes.
+
+A frame is a type byte, a four-byte big-endian length and the payload. The other end is
+`trio_exec/runtimes/launcher` (C); this is where the meaning of every frame is written down.
+
+To the launcher:
+
+=========  ====  =====================================================================================
+File       f     u8 append, path NUL, content: creates or continues a file in the working directory
+Stage      s     u8 flags (1: terminal), u16 rows, u16 cols, u32 deadline in seconds, u16 argc, u16 envc,
+                 then argv and environment, each string NUL-terminated: runs a command
+Stdin      i     bytes for the program; at most `STDIN_WINDOW` of them unacknowledged
+StdinEof   e     no more input (on a terminal: Ctrl-D)
+Signal     g     u8 number, to the program's process group
+Resize     w     u16 rows, u16 cols
+Kill       k     kills every process of the stage
+=========  ====  =====================================================================================
+
+From the launcher:
+
+=========  ====  =====================================================================================
+Ready      R     u8 protocol version; the first frame
+Started    S     the stage's command runs
+Stdout     O     bytes
+Stderr     E     bytes
+Ack        A     u32: that many bytes of input have been taken
+Waiting    W     u8: whether the program is blocked in a read of its input
+StageEnd   Z     u8 kind (0 exit, 1 signal), u8 exit code or signal, u64 wall, user and system
+                 microseconds, u64 peak resident bytes of the largest process, u32 out-of-memory kills
+Failure    X     text: what the launcher could not do
+=========  ====  =====================================================================================
+
+The end of the stream towards the launcher makes it kill everything and exit.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from trio_exec.errors import ProtocolError
+
+PROTOCOL_VERSION = 1
+PAYLOAD_MAX = 65536
+"""Both ends refuse longer payloads, so that garbage shows at once and no buffer grows with it."""
+STDIN_WINDOW = 65536
+"""Unacknowledged bytes of input that the launcher has room for."""
+
+_HEADER = struct.Struct(">BI")
+_STAGE = struct.Struct(">BHHIHH")
+_STAGE_END = struct.Struct(">BBQQQQI")
+_FLAG_TTY = 1
+
+
+def _frame(kind: bytes, payload: bytes = b"") -> bytes:
+    if len(payload) > PAYLOAD_MAX:
+        raise ValueError(f"a frame's payload is limited to {PAYLOAD_MAX} bytes, not {len(payload)}")
+    return _HEADER.pack(kind[0], len(payload)) + payload
+
+
+def _strings(strings: Sequence[str]) -> bytes:
+    for string in strings:
+        if "\0" in string:
+            raise ValueError("strings for the launcher can't hold NUL")
+    return b"".join(string.encode() + b"\0" for string in strings)
+
+
+def encode_file(path: str, content: bytes) -> Iterator[bytes]:
+    """Frames that create a file, in as many pieces as it takes.
+
+    Raises:
+        ValueError: the path holds NUL or is too long.
+    """
+    head = _strings([path])
+    step = PAYLOAD_MAX - len(head) - 1
+    if step <= 0:
+        raise ValueError("the path is too long")
+    for start in range(0, max(len(content), 1), step):
+        yield _frame(b"f", bytes([start > 0]) + head + content[start : start + step])
+
+
+def encode_stage(
+    command: Sequence[str], environment: Mapping[str, str], *, terminal: tuple[int, int] | None, deadline: int
+) -> bytes:
+    """The frame that runs a command.
+
+    Args:
+        command: the program and its arguments.
+        environment: the program's whole environment.
+        terminal: rows and columns, or None for pipes.
+        deadline: seconds after which the launcher gives up by itself, as a last resort.
+
+    Raises:
+        ValueError: a string holds NUL, or all of it together is longer than a frame.
+    """
+    rows, columns = terminal or (0, 0)
+    flags = _FLAG_TTY if terminal else 0
+    pairs = [f"{name}={value}" for name, value in environment.items()]
+    head = _STAGE.pack(flags, rows, columns, deadline, len(command), len(pairs))
+    return _frame(b"s", head + _strings(command) + _strings(pairs))
+
+
+def encode_stdin(data: bytes) -> bytes:
+    """Input for the program; at most `PAYLOAD_MAX` bytes, or ValueError."""
+    return _frame(b"i", data)
+
+
+def encode_eof() -> bytes:
+    """End of input."""
+    return _frame(b"e")
+
+
+def encode_signal(number: int) -> bytes:
+    """A signal for the program's process group."""
+    return _frame(b"g", bytes([number]))
+
+
+def encode_resize(rows: int, columns: int) -> bytes:
+    """A new terminal size."""
+    return _frame(b"w", struct.pack(">HH", rows, columns))
+
+
+def encode_kill() -> bytes:
+    """Ends the stage at once."""
+    return _frame(b"k")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The launcher is up."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The stage's command runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stdout:
+    """What the program wrote to its standard output, or to its terminal."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stderr:
+    """What the program wrote to its standard error."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """So many bytes of input have been taken."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Whether the program is blocked in a read of its input."""
+
+    waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StageEnd:
+    """The stage is over, all of its output has been sent, and none of its processes is left.
+
+    Exactly one of `exit_code` and `signal` is set. Times are seconds; `peak_memory` is the resident bytes of the
+    largest process; `oom_kills` says how many processes the kernel killed for want of memory.
+    """
+
+    exit_code: int | None
+    signal: int | None
+    wall_time: float
+    user_time: float
+    system_time: float
+    peak_memory: int
+    oom_kills: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What the launcher could not do; the stage in question did not run."""
+
+    message: str
+
+
+Event = Ready | Started | Stdout | Stderr | Ack | Waiting | StageEnd | Failure
+
+
+def _stage_end(payload: bytes) -> StageEnd:
+    kind, value, wall, user, system, peak, oom_kills = _STAGE_END.unpack(payload)
+    if kind > 1:
+        raise ValueError
+    return StageEnd(
+        exit_code=None if kind else value,
+        signal=value if kind else None,
+        wall_time=wall / 1e6,
+        user_time=user / 1e6,
+        system_time=system / 1e6,
+        peak_memory=peak,
+        oom_kills=oom_kills,
+    )
+
+
+def _started(payload: bytes) -> Started:
+    if payload:
+        raise ValueError
+    return Started()
+
+
+def _waiting(payload: bytes) -> Waiting:
+    if payload not in {b"\0", b"\1"}:
+        raise ValueError
+    return Waiting(payload == b"\1")
+
+
+_PARSERS: dict[int, Callable[[bytes], Event]] = {
+    ord("R"): lambda payload: Ready(*struct.unpack(">B", payload)),
+    ord("S"): _started,
+    ord("O"): Stdout,
+    ord("E"): Stderr,
+    ord("A"): lambda payload: Ack(*struct.unpack(">I", payload)),
+    ord("W"): _waiting,
+    ord("Z"): _stage_end,
+    ord("X"): lambda payload: Failure(payload.decode("utf-8", "replace")),
+}
+
+
+class FrameDecoder:
+    """Bytes from the launcher in, events out; how the bytes are split makes no difference."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """Events that are complete with `data`; iterate to the end before feeding again.
+
+        Raises:
+            ProtocolError: these are not the launcher's frames. The decoder is of no use afterwards.
+        """
+        self._buffer += data
+        while len(self._buffer) >= _HEADER.size:
+            kind, length = _HEADER.unpack_from(self._buffer)
+            parse = _PARSERS.get(kind)
+            if parse is None or length > PAYLOAD_MAX:
+                raise ProtocolError(f"unexpected bytes from the container: {bytes(self._buffer[:16])!r}")
+            end = _HEADER.size + length
+            if len(self._buffer) < end:
+                return
+            payload = bytes(self._buffer[_HEADER.size : end])
+            del self._buffer[:end]
+            try:
+                event = parse(payload)
+            except (ValueError, struct.error) as error:
+                raise ProtocolError(f"a malformed {chr(kind)!r} frame from the container") from error
+            yield event

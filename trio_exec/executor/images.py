@@ -1,0 +1,108 @@
+"""Builds the languages' images, and knows what they are called.
+
+An image's tag is a hash of all that goes into it, the launcher's tag included. So nothing is built without need,
+two versions of trio-exec can share an engine, and a changed file is never overlooked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from trio_exec.executor.engine_api import EngineAPI
+from trio_exec.languages import RUNTIMES, Language
+
+_TAG_LENGTH = 16
+_LAUNCHER_ARGUMENT = "LAUNCHER_IMAGE"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image to be: its tag, the directory that it is built from, and the build's arguments."""
+
+    tag: str
+    directory: Path
+    arguments: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, name: str, directory: Path, arguments: dict[str, str]) -> Image:
+        """The image for a directory, tagged by the hash of its content and of the arguments."""
+        digest = hashlib.sha256(repr(sorted(arguments.items())).encode())
+        for path in _context(directory):
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(directory)}\0{len(content)}\0".encode() + content)
+        tag = f"trio-exec/{name}:{digest.hexdigest()[:_TAG_LENGTH]}"
+        return cls(tag, directory, tuple(arguments.items()))
+
+
+def _context(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.rglob("*") if path.is_file() and path.name != "language.toml")
+
+
+def _tar(directory: Path) -> io.BytesIO:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path in _context(directory):
+            tar.add(path, arcname=str(path.relative_to(directory)))
+    buffer.seek(0)
+    return buffer
+
+
+def launcher_image() -> Image:
+    """The image that holds nothing but the launcher; the others copy it from there."""
+    return Image.of("launcher", RUNTIMES / "launcher", {})
+
+
+def language_images(languages: Iterable[Language]) -> dict[str, Image]:
+    """The images by name of the language."""
+    launcher = launcher_image()
+    return {
+        language.name: Image.of(
+            _image_name(language.name), language.directory, {_LAUNCHER_ARGUMENT: launcher.tag}
+        )
+        for language in languages
+    }
+
+
+def _image_name(language: str) -> str:
+    """A language's name, without the characters that image names can't have (c++, c#)."""
+    return language.replace("+", "p").replace("#", "sharp")
+
+
+def build_missing(
+    api: EngineAPI,
+    languages: Iterable[Language],
+    *,
+    started: Callable[[str], None],
+    progress: Callable[[str], None],
+    rebuild: bool = False,
+) -> dict[str, str]:
+    """Builds what the engine does not have yet; blocks for as long as that takes.
+
+    Args:
+        api: the engine.
+        languages: those to build for.
+        started: is called with a sentence for each build that is necessary.
+        progress: is called with each line that the engine prints.
+        rebuild: build even what is there.
+
+    Returns:
+        The tags by name of the language.
+
+    Raises:
+        EngineUnavailableError: the engine can't be reached.
+        EngineError: a build failed; says which, and the engine's reason.
+    """
+    images = language_images(languages)
+    for image in [launcher_image(), *images.values()]:
+        if rebuild or not api.image_exists(image.tag):
+            started(f"building {image.tag}; this takes a minute or two")
+            for line in api.build(
+                context=_tar(image.directory), tag=image.tag, arguments=dict(image.arguments)
+            ):
+                progress(line)
+    return {name: image.tag for name, image in images.items()}

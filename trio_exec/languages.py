@@ -1,0 +1,150 @@
+"""Languages as data: each is a directory with a `language.toml` and a `Dockerfile`, and no Python.
+
+Those that come with trio-exec are in `trio_exec/runtimes`; the setting `languages_dir` adds more, or replaces one
+by its name. docs/languages.md says how to write one.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from trio_exec.errors import ConfigurationError, UnknownLanguageError
+
+RUNTIMES = Path(__file__).parent / "runtimes"
+"""The runtimes that come with the package, and the launcher's source."""
+
+_DESCRIPTION = "language.toml"
+_Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+#._-]{0,31}$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Stage(_Model):
+    """A command; `{source}` stands for the main file, `{sources}` for all files with its suffix."""
+
+    command: Annotated[list[str], Field(min_length=1)]
+
+    def expand(self, files: Sequence[str]) -> list[str]:
+        """The command for these files, of which the first is the main one."""
+        main = files[0]
+        suffix = Path(main).suffix
+        arguments: list[str] = []
+        for part in self.command:
+            if part == "{sources}":
+                # A leading "./" keeps a file named like an option from being one.
+                arguments += [_as_path(name) for name in files if Path(name).suffix == suffix]
+            else:
+                arguments.append(part.replace("{source}", _as_path(main)))
+        return arguments
+
+
+def _as_path(name: str) -> str:
+    return f"./{name}" if name.startswith("-") else name
+
+
+class Example(_Model):
+    """A program to begin with, for the page."""
+
+    name: str
+    title: str
+    code: str
+    tty: bool = False
+
+
+class Language(_Model):
+    """One language, as its `language.toml` describes it.
+
+    Attributes:
+        name: how requests call it; `aliases` do as well.
+        title: how people call it.
+        version: of the language, for people.
+        source_file: the main file's name when a request gives only `code`.
+        compile: the compile stage, for languages that have one.
+        run: the run stage; the request's `args` follow the command.
+        env: environment variables for both stages.
+        examples: for the page; the first is shown to newcomers.
+        directory: where it was read from; its content is the image's build context.
+    """
+
+    name: _Name
+    title: str
+    aliases: list[_Name] = []
+    version: str
+    source_file: str
+    compile: Stage | None = None
+    run: Stage
+    env: dict[str, str] = {}
+    examples: list[Example] = []
+    directory: Path
+
+
+def _load(directory: Path) -> Language:
+    path = directory / _DESCRIPTION
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Language.model_validate({**data, "directory": directory})
+    except ValidationError as error:
+        lines = [f"{path}: {'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors()]
+        raise ConfigurationError("\n".join(lines)) from error
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+
+
+class Languages(Mapping[str, Language]):
+    """The languages by name; `find` knows their aliases too."""
+
+    def __init__(self, languages: Sequence[Language]) -> None:
+        self._by_name = {language.name: language for language in languages}
+        self._by_alias: dict[str, Language] = {}
+        for language in self._by_name.values():
+            for alias in [language.name, *language.aliases]:
+                other = self._by_alias.setdefault(alias, language)
+                if other is not language:
+                    raise ConfigurationError(f"{language.name} and {other.name} are both called {alias!r}")
+
+    @classmethod
+    def load(cls, extra: Path | None = None) -> Languages:
+        """Reads the built-in languages, then those in `extra`.
+
+        Raises:
+            ConfigurationError: a description can't be used; says which and why.
+        """
+        if extra is not None and not extra.is_dir():
+            raise ConfigurationError(f"languages_dir: there is no directory {extra}")
+        languages: dict[str, Language] = {}
+        for root in [RUNTIMES, extra]:
+            if root is not None:
+                for path in sorted(root.glob(f"*/{_DESCRIPTION}")):
+                    language = _load(path.parent)
+                    languages[language.name] = language
+        return cls(list(languages.values()))
+
+    def find(self, name: str) -> Language:
+        """The language that is called so.
+
+        Raises:
+            UnknownLanguageError: there is none; the message lists those that there are.
+        """
+        try:
+            return self._by_alias[name.lower()]
+        except KeyError:
+            known = ", ".join(self._by_name)
+            raise UnknownLanguageError(
+                f"language: there is no {name!r} here; choose one of {known}", field="language"
+            ) from None
+
+    def __getitem__(self, name: str) -> Language:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)

@@ -1,0 +1,32 @@
+"""What one session may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A session's limits; sizes in bytes, times in seconds.
+
+    Attributes:
+        memory_bytes: all processes together, swap included, the workspace's content too.
+        cpus: CPU seconds per second.
+        pids: processes and threads, the launcher's one included.
+        workspace_bytes: size of the working directory, the only place that can be written to.
+        output_bytes: standard output and standard error together.
+        idle_timeout: without input and output, while the program runs.
+        execution_timeout: wall time of the run stage.
+        compile_timeout: wall time of the compile stage.
+    """
+
+    memory_bytes: int
+    cpus: float
+    pids: int
+    workspace_bytes: int
+    output_bytes: int
+    idle_timeout: float
+    execution_timeout: float
+    compile_timeout: float

@@ -1,0 +1,15 @@
+/* Puts submitted files into the working directory. */
+#ifndef FILES_H
+#define FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Creates (or, with `append`, continues) the file at a relative path, and the folders on its way.
+ * Returns NULL, or what went wrong.
+ */
+const char *file_write(char *path, bool append, const uint8_t *data, size_t length);
+
+#endif

@@ -1,0 +1,304 @@
+/*
+ * PID 1 of every container: runs stages (compile, run) on the server's word, and streams their
+ * input and output as frames over its own standard input and output.
+ *
+ * What must hold:
+ *  - One thread, one poll loop, nothing in it that can block for long; no allocation.
+ *  - The end of our own input means that the server is gone, so we go too, and the kernel kills
+ *    whatever else is in this PID namespace. A deadline of our own backs that up.
+ *  - The program can't forge frames: it has none of our descriptors, and we are not dumpable, so
+ *    /proc/1/fd and ptrace are closed to it although it has our uid.
+ *  - Output is read only when there is room to pass it on: a server that does not read thereby
+ *    stops the program, and no buffer grows.
+ *  - Input is bounded by a window that the server keeps to and that we acknowledge, so that a
+ *    program that does not read never blocks the frames behind its input.
+ *  - A stage's end is told after the last byte of its output, and only when no process is left.
+ *
+ * Usage: launcher SECONDS. Ends by itself that long after its start, or after the start of a
+ * stage for as long as that stage asks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "files.h"
+#include "frames.h"
+#include "probe.h"
+#include "stage.h"
+
+enum { SERVER_IN = 0, SERVER_OUT = 1, OUTPUT_CHUNK = 32768, CONTROL_RESERVE = 4096, CTRL_D = 4 };
+
+/* How soon after the last activity to look whether the program waits for input; then ever slower. */
+enum { PROBE_FIRST_US = 4000, PROBE_LAST_US = 128000 };
+
+static uint64_t deadline_us;
+
+static uint8_t input[STDIN_WINDOW]; /* What the program has yet to take. */
+static size_t input_length;
+static bool input_ends;
+static uint32_t unacknowledged;
+
+static bool waiting; /* What the server was last told. */
+static uint64_t probe_at_us, probe_delay_us;
+
+static void fail(const char *message) {
+  /* To the container's standard error, which the server logs. */
+  dprintf(STDERR_FILENO, "launcher: %s\n", message);
+  _exit(1);
+}
+
+static void report(const char *message) { out_frame(OUT_ERROR, message, strlen(message)); }
+
+static void set_deadline(uint64_t seconds) { deadline_us = now_us() + seconds * 1000000; }
+
+static void tell_waiting(bool now_waiting) {
+  if (now_waiting == waiting)
+    return;
+  waiting = now_waiting;
+  uint8_t payload = waiting;
+  out_frame(OUT_WAITING, &payload, 1);
+}
+
+static void saw_activity(void) {
+  probe_delay_us = PROBE_FIRST_US;
+  probe_at_us = now_us() + probe_delay_us;
+}
+
+static void probe_waiting(void) {
+  bool open_input = stage.in >= 0 && !input_ends && input_length == 0;
+  tell_waiting(open_input && someone_reads(&stage.input));
+  if (probe_delay_us < PROBE_LAST_US)
+    probe_delay_us *= 2;
+  probe_at_us = now_us() + probe_delay_us;
+}
+
+static void start_stage(struct reader *payload) {
+  uint64_t deadline_s = 0;
+  const char *problem = stage_start(payload, &deadline_s);
+  if (problem != NULL) {
+    report(problem);
+    return;
+  }
+  input_length = 0;
+  input_ends = false;
+  unacknowledged = 0;
+  waiting = false;
+  set_deadline(deadline_s);
+  out_frame(OUT_STARTED, NULL, 0);
+  saw_activity();
+}
+
+static void take_input(const uint8_t *data, size_t length) {
+  if (length > sizeof input - input_length)
+    fail("the server sent more input than its window");
+  memcpy(input + input_length, data, length);
+  input_length += length;
+  tell_waiting(false);
+  saw_activity();
+}
+
+static void drop_input(void) {
+  unacknowledged += (uint32_t)input_length;
+  input_length = 0;
+}
+
+static void pass_input(void) {
+  if (stage.in < 0 || stage.exited) {
+    drop_input();
+    return;
+  }
+  if (input_length > 0) {
+    ssize_t n = write(stage.in, input, input_length);
+    if (n > 0) {
+      unacknowledged += (uint32_t)n;
+      input_length -= (size_t)n;
+      memmove(input, input + n, input_length);
+      saw_activity();
+    } else if (n < 0 && errno != EAGAIN && errno != EINTR) {
+      drop_input(); /* The program closed its input: what comes is read by nobody, as in a shell. */
+    }
+  }
+  if (input_ends && input_length == 0 && !stage.tty) {
+    close(stage.in);
+    stage.in = -1;
+  }
+}
+
+static void acknowledge(void) {
+  uint8_t payload[4];
+  write_int(payload, unacknowledged, 4);
+  out_frame(OUT_ACK, payload, sizeof payload);
+  unacknowledged = 0;
+}
+
+static void handle(struct frame *frame) {
+  struct reader payload = {.at = frame->payload, .left = frame->length, .ok = true};
+  switch (frame->type) {
+  case IN_FILE: {
+    bool append = read_int(&payload, 1) != 0;
+    char *path = (char *)read_string(&payload);
+    const char *problem = payload.ok ? file_write(path, append, payload.at, payload.left) : "malformed file frame";
+    if (problem != NULL) {
+      char message[512];
+      snprintf(message, sizeof message, "cannot write %.200s: %s", path, problem);
+      report(message);
+    }
+    break;
+  }
+  case IN_STAGE:
+    start_stage(&payload);
+    break;
+  case IN_STDIN:
+    take_input(frame->payload, frame->length);
+    break;
+  case IN_EOF:
+    if (stage.tty)
+      take_input(&(uint8_t){CTRL_D}, 1);
+    else
+      input_ends = true;
+    tell_waiting(false);
+    break;
+  case IN_SIGNAL:
+    stage_signal((int)read_int(&payload, 1));
+    saw_activity();
+    break;
+  case IN_RESIZE: {
+    unsigned rows = (unsigned)read_int(&payload, 2);
+    stage_resize(rows, (unsigned)read_int(&payload, 2));
+    break;
+  }
+  case IN_KILL:
+    if (stage.active)
+      stage_kill();
+    break;
+  default:
+    fail("unknown frame type");
+  }
+}
+
+/* Handles what has arrived, as long as there is room for what the frames may have us say. */
+static void take_frames(void) {
+  struct frame frame;
+  bool found;
+  while (out_room() >= CONTROL_RESERVE) {
+    if (in_next(&frame, &found) == IN_GARBAGE)
+      fail("a frame is too long");
+    if (!found)
+      return;
+    handle(&frame);
+    in_consume(&frame);
+  }
+}
+
+/* Moves one chunk from the program to the server. */
+static void pass_output(int *fd, uint8_t type) {
+  ssize_t n = read(*fd, out_tail(), OUTPUT_CHUNK);
+  if (n > 0) {
+    out_header_in_place(type, (size_t)n);
+    saw_activity();
+  } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+    /* A terminal whose last user went away reports EIO. */
+    if (stage.tty)
+      stage.in = -1;
+    close(*fd);
+    *fd = -1;
+  }
+}
+
+static int poll_timeout(uint64_t now) {
+  uint64_t next = deadline_us;
+  if (stage.active && !stage.exited && probe_at_us < next)
+    next = probe_at_us;
+  if (next <= now)
+    return 0;
+  uint64_t milliseconds = (next - now + 999) / 1000;
+  return milliseconds > 60000 ? 60000 : (int)milliseconds;
+}
+
+static void loop(int child_signals) {
+  for (;;) {
+    bool room = out_room() >= FRAME_HEADER + OUTPUT_CHUNK + CONTROL_RESERVE;
+    struct pollfd fds[] = {
+        {.fd = SERVER_IN, .events = room ? POLLIN : 0},
+        {.fd = out_pending() > 0 ? SERVER_OUT : -1, .events = POLLOUT},
+        {.fd = child_signals, .events = POLLIN},
+        {.fd = room ? stage.out : -1, .events = POLLIN},
+        {.fd = room ? stage.err : -1, .events = POLLIN},
+        {.fd = input_length > 0 && stage.in != stage.out ? stage.in : -1, .events = POLLOUT},
+    };
+    enum { SERVER_READ, SERVER_WRITE, CHILDREN, OUTPUT, ERRORS, INPUT, COUNT };
+    if (stage.tty && input_length > 0 && fds[OUTPUT].fd >= 0)
+      fds[OUTPUT].events |= POLLOUT;
+
+    if (poll(fds, COUNT, poll_timeout(now_us())) < 0 && errno != EINTR)
+      fail(strerror(errno));
+    uint64_t now = now_us();
+    if (now >= deadline_us)
+      fail("the deadline passed");
+
+    if (fds[SERVER_READ].revents & (POLLHUP | POLLERR))
+      _exit(0);
+    if (fds[SERVER_READ].revents & POLLIN && in_fill(SERVER_IN) == IN_CLOSED)
+      _exit(0);
+    take_frames();
+    if (fds[CHILDREN].revents & POLLIN) {
+      struct signalfd_siginfo info;
+      (void)!read(child_signals, &info, sizeof info); /* Says only "look": one may stand for many. */
+      stage_reap();
+    }
+    if (stage.active) {
+      if (fds[OUTPUT].revents & (POLLIN | POLLHUP | POLLERR) && stage.out >= 0)
+        pass_output(&stage.out, OUT_STDOUT);
+      if (fds[ERRORS].revents & (POLLIN | POLLHUP | POLLERR) && stage.err >= 0 &&
+          out_room() >= FRAME_HEADER + OUTPUT_CHUNK + CONTROL_RESERVE)
+        pass_output(&stage.err, OUT_STDERR);
+      pass_input();
+      if (unacknowledged > 0 && out_room() >= CONTROL_RESERVE)
+        acknowledge();
+      if (now >= probe_at_us && !stage.exited && out_room() >= CONTROL_RESERVE)
+        probe_waiting();
+      if (stage.exited && stage.out < 0 && stage.err < 0 && out_room() >= CONTROL_RESERVE) {
+        stage_end();
+        input_length = 0;
+        input_ends = false;
+      }
+    }
+    if (!out_flush(SERVER_OUT))
+      _exit(0);
+  }
+}
+
+int main(int argc, char **argv) {
+  if (argc != 2 || atol(argv[1]) <= 0)
+    fail("usage: launcher SECONDS");
+  if (getpid() != 1)
+    fail("must run as PID 1: it kills every process that it can see");
+  if (prctl(PR_SET_DUMPABLE, 0) < 0)
+    fail("cannot protect itself");
+  umask(022);
+  /* Programs look for a temporary folder in /tmp, which the images link to this one. */
+  mkdir(".tmp", 0700);
+  signal(SIGPIPE, SIG_IGN);
+  fcntl(SERVER_IN, F_SETFL, fcntl(SERVER_IN, F_GETFL) | O_NONBLOCK);
+  fcntl(SERVER_OUT, F_SETFL, fcntl(SERVER_OUT, F_GETFL) | O_NONBLOCK);
+  sigset_t children;
+  sigemptyset(&children);
+  sigaddset(&children, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &children, NULL);
+  int child_signals = signalfd(-1, &children, SFD_NONBLOCK | SFD_CLOEXEC);
+  if (child_signals < 0)
+    fail(strerror(errno));
+  set_deadline((uint64_t)atol(argv[1]));
+  uint8_t version = PROTOCOL_VERSION;
+  out_frame(OUT_READY, &version, 1);
+  out_flush(SERVER_OUT);
+  loop(child_signals);
+}

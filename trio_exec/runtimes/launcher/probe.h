@@ -1,0 +1,18 @@
+/* What can be learnt of running processes from /proc and /sys/fs/cgroup, without privileges. */
+#ifndef PROBE_H
+#define PROBE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+/*
+ * Whether any thread in this container is blocked in a read of the given pipe or terminal. False
+ * where the kernel does not tell (a sandboxed kernel, a program that waits in an event loop).
+ */
+bool someone_reads(const struct stat *input);
+
+/* How many processes of this container the kernel has killed for want of memory; 0 if unknown. */
+uint64_t oom_kills(void);
+
+#endif

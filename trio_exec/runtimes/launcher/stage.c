@@ -1,0 +1,246 @@
+#include "stage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "probe.h"
+
+enum { FLAG_TTY = 1, STRINGS_MAX = 4096 };
+
+struct stage stage = {.in = -1, .out = -1, .err = -1};
+
+static char error[512];
+
+uint64_t now_us(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void close_fd(int *fd) {
+  if (*fd >= 0)
+    close(*fd);
+  *fd = -1;
+}
+
+/* The three descriptors of the program, and our ends of them. */
+struct ends {
+  int child[3];
+  int ours[3];
+};
+
+static bool open_pipes(struct ends *ends) {
+  for (int i = 0; i < 3; i++) {
+    int pair[2];
+    if (pipe2(pair, O_CLOEXEC) < 0)
+      return false;
+    ends->child[i] = pair[i == 0 ? 0 : 1];
+    ends->ours[i] = pair[i == 0 ? 1 : 0];
+  }
+  return true;
+}
+
+static bool open_terminal(struct ends *ends, unsigned rows, unsigned columns) {
+  int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (master < 0)
+    return false;
+  ends->ours[0] = ends->ours[1] = master;
+  int unlock = 0, number = 0;
+  char name[32];
+  if (ioctl(master, TIOCSPTLCK, &unlock) < 0 || ioctl(master, TIOCGPTN, &number) < 0)
+    return false;
+  snprintf(name, sizeof name, "/dev/pts/%d", number);
+  int terminal = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (terminal < 0)
+    return false;
+  ends->child[0] = terminal;
+  struct winsize size = {.ws_row = (unsigned short)rows, .ws_col = (unsigned short)columns};
+  struct termios modes;
+  if (ioctl(terminal, TIOCSWINSZ, &size) < 0 || tcgetattr(terminal, &modes) < 0)
+    return false;
+  modes.c_iflag |= IUTF8; /* So that erasing removes a character, not a byte. */
+  if (tcsetattr(terminal, TCSANOW, &modes) < 0)
+    return false;
+  /* One descriptor each, so that they close alike. */
+  ends->child[1] = fcntl(terminal, F_DUPFD_CLOEXEC, 3);
+  ends->child[2] = fcntl(terminal, F_DUPFD_CLOEXEC, 3);
+  return ends->child[1] >= 0 && ends->child[2] >= 0;
+}
+
+/* After fork, in the child. Only returns when something failed, with errno set. */
+static void become(const struct ends *ends, char **argv, char **env) {
+  setsid();
+  if (stage.tty && ioctl(ends->child[0], TIOCSCTTY, 0) < 0)
+    return;
+  for (int i = 0; i < 3; i++)
+    if (dup2(ends->child[i], i) < 0)
+      return;
+  signal(SIGPIPE, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  /*
+   * Out of memory, the kernel should choose the program and not us. The launcher is not dumpable,
+   * and so is its copy until exec: its own /proc files are root's until this call.
+   */
+  prctl(PR_SET_DUMPABLE, 1);
+  int adjust = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (adjust >= 0) {
+    (void)!write(adjust, "1000", 4); /* Best effort: a sandboxed kernel may have no such file. */
+    close(adjust);
+  }
+  environ = env;
+  execvp(argv[0], argv);
+}
+
+static const char *spawn(const struct ends *ends, char **argv, char **env) {
+  int report[2]; /* Closed by a successful exec; carries errno otherwise. */
+  if (pipe2(report, O_CLOEXEC) < 0)
+    return strerror(errno);
+  pid_t pid = fork();
+  if (pid == 0) {
+    become(ends, argv, env);
+    int code = errno;
+    (void)!write(report[1], &code, sizeof code);
+    _exit(127);
+  }
+  int fork_error = errno;
+  close(report[1]);
+  int code = 0;
+  ssize_t n = pid < 0 ? 0 : read(report[0], &code, sizeof code);
+  close(report[0]);
+  if (pid < 0)
+    return strerror(fork_error);
+  stage.pid = pid;
+  if (n > 0)
+    waitpid(pid, NULL, 0);
+  return n > 0 ? strerror(code) : NULL;
+}
+
+static bool read_strings(struct reader *spec, size_t count, char **strings) {
+  for (size_t i = 0; i < count; i++)
+    strings[i] = (char *)read_string(spec);
+  strings[count] = NULL;
+  return spec->ok;
+}
+
+const char *stage_start(struct reader *spec, uint64_t *deadline_s) {
+  static char *argv[STRINGS_MAX + 1], *env[STRINGS_MAX + 1];
+  uint64_t flags = read_int(spec, 1);
+  unsigned rows = (unsigned)read_int(spec, 2), columns = (unsigned)read_int(spec, 2);
+  *deadline_s = read_int(spec, 4);
+  size_t argc = (size_t)read_int(spec, 2), envc = (size_t)read_int(spec, 2);
+  if (argc == 0 || argc > STRINGS_MAX || envc > STRINGS_MAX || !read_strings(spec, argc, argv) ||
+      !read_strings(spec, envc, env))
+    return "malformed stage frame";
+  if (stage.active)
+    return "a stage is running already";
+
+  stage = (struct stage){.tty = flags & FLAG_TTY, .in = -1, .out = -1, .err = -1};
+  struct ends ends = {.child = {-1, -1, -1}, .ours = {-1, -1, -1}};
+  bool opened = stage.tty ? open_terminal(&ends, rows, columns) : open_pipes(&ends);
+  const char *problem = opened ? NULL : strerror(errno);
+  if (problem == NULL) {
+    for (int i = 0; i < 3; i++)
+      if (ends.ours[i] >= 0)
+        fcntl(ends.ours[i], F_SETFL, fcntl(ends.ours[i], F_GETFL) | O_NONBLOCK);
+    fstat(ends.child[0], &stage.input);
+    stage.oom_kills_before = oom_kills();
+    stage.started_us = now_us();
+    problem = spawn(&ends, argv, env);
+  }
+  for (int i = 0; i < 3; i++)
+    close_fd(&ends.child[i]);
+  if (problem != NULL) {
+    if (stage.tty)
+      ends.ours[1] = -1; /* The same descriptor as the first. */
+    for (int i = 0; i < 3; i++)
+      close_fd(&ends.ours[i]);
+    snprintf(error, sizeof error, "cannot run %.200s: %s", argv[0], problem);
+    return error;
+  }
+  stage.in = ends.ours[0];
+  stage.out = ends.ours[1];
+  stage.err = ends.ours[2];
+  stage.active = true;
+  return NULL;
+}
+
+static uint64_t microseconds(struct timeval time) { return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec; }
+
+static void collect(pid_t pid, int status, const struct rusage *usage) {
+  stage.user_us += microseconds(usage->ru_utime);
+  stage.system_us += microseconds(usage->ru_stime);
+  uint64_t peak = (uint64_t)usage->ru_maxrss * 1024;
+  if (peak > stage.peak_bytes)
+    stage.peak_bytes = peak;
+  if (pid == stage.pid && !stage.exited) {
+    stage.exited = true;
+    stage.status = status;
+    stage.wall_us = now_us() - stage.started_us;
+  }
+}
+
+void stage_reap(void) {
+  int status;
+  struct rusage usage;
+  pid_t pid;
+  bool had_exited = stage.exited;
+  while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0)
+    collect(pid, status, &usage);
+  if (!stage.exited || had_exited)
+    return;
+  /* As PID 1 we are every orphan's parent, so this ends only when nobody is left. */
+  do {
+    stage_kill();
+    pid = wait4(-1, &status, 0, &usage);
+    if (pid > 0)
+      collect(pid, status, &usage);
+  } while (pid > 0 || errno != ECHILD);
+}
+
+void stage_kill(void) { kill(-1, SIGKILL); }
+
+void stage_signal(int number) {
+  if (!stage.active || stage.exited)
+    return;
+  /* On a terminal, whoever has the foreground gets it, as with Ctrl-C. */
+  pid_t group = 0;
+  if (!stage.tty || ioctl(stage.out, TIOCGPGRP, &group) < 0 || group <= 0)
+    group = stage.pid;
+  kill(-group, number);
+}
+
+void stage_resize(unsigned rows, unsigned columns) {
+  struct winsize size = {.ws_row = (unsigned short)rows, .ws_col = (unsigned short)columns};
+  if (stage.active && stage.tty)
+    ioctl(stage.out, TIOCSWINSZ, &size);
+}
+
+void stage_end(void) {
+  bool signalled = WIFSIGNALED(stage.status);
+  uint64_t killed = oom_kills() - stage.oom_kills_before;
+  uint8_t payload[38];
+  payload[0] = signalled;
+  payload[1] = (uint8_t)(signalled ? WTERMSIG(stage.status) : WEXITSTATUS(stage.status));
+  write_int(payload + 2, stage.wall_us, 8);
+  write_int(payload + 10, stage.user_us, 8);
+  write_int(payload + 18, stage.system_us, 8);
+  write_int(payload + 26, stage.peak_bytes, 8);
+  write_int(payload + 34, killed > UINT32_MAX ? UINT32_MAX : killed, 4);
+  out_frame(OUT_STAGE_END, payload, sizeof payload);
+  if (!stage.tty)
+    close_fd(&stage.in);
+  stage = (struct stage){.in = -1, .out = -1, .err = -1};
+}

@@ -1,0 +1,49 @@
+/*
+ * One stage: a command that runs to its end, with everything that it starts. At most one stage
+ * runs at a time. This part knows processes and descriptors; the loop in launcher.c moves bytes.
+ */
+#ifndef STAGE_H
+#define STAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "frames.h"
+
+struct stage {
+  bool active;
+  bool tty;
+  pid_t pid;        /* The main process; also its session and process group. */
+  int in, out, err; /* Our ends; -1 once closed. With a terminal, in == out and err is -1. */
+  struct stat input; /* What the program reads from, for someone_reads(). */
+
+  bool exited;
+  int status; /* As from wait(), once exited. */
+  uint64_t started_us, wall_us, user_us, system_us, peak_bytes, oom_kills_before;
+};
+
+extern struct stage stage;
+
+uint64_t now_us(void);
+
+/*
+ * Starts the command that a stage frame describes (see frames.py). Returns NULL, or what went
+ * wrong, which may name the command and is valid until the next call.
+ */
+const char *stage_start(struct reader *spec, uint64_t *deadline_s);
+
+/* Collects ended processes. When the main one ended, kills and collects all that it left behind. */
+void stage_reap(void);
+
+/* Kills every process but us. The stage then ends by stage_reap(). */
+void stage_kill(void);
+
+void stage_signal(int number);
+void stage_resize(unsigned rows, unsigned columns);
+
+/* Sends the stage-end frame and forgets the stage. */
+void stage_end(void);
+
+#endif

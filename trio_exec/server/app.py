@@ -1,0 +1,216 @@
+"""The HTTP surface: routes, the one form of errors, and the headers that go with every answer."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import trio
+from quart import Response, request, websocket
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from trio_exec.engine.engine import Engine
+from trio_exec.errors import RequestError, TrioExecError
+from trio_exec.languages import Language
+from trio_exec.messages import (
+    ErrorBody,
+    ExampleInfo,
+    LanguageInfo,
+    LanguagesInfo,
+    LimitsInfo,
+    SessionCreated,
+    SessionInfo,
+    parse_session_request,
+)
+from trio_exec.server.access import Access
+from trio_exec.server.page import add_page
+from trio_exec.server.websocket import Attachment
+
+LOGGER = logging.getLogger("trio_exec.server")
+
+_JSON = "application/json"
+_HTTP_CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "request_too_large",
+}
+_HTTP_HINTS = {
+    404: "there is nothing at this path; docs/api.md lists what there is",
+    405: "this path does not take that method; see the Allow header",
+    408: "the request's body did not arrive in time; send it again",
+}
+
+
+class MediaTypeError(RequestError):
+    """Not declared as JSON. A page on another origin can't send that type unasked: this is a lock, too."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+def create_app(engine: Engine, going_away: trio.Event, static: Path) -> QuartTrio:
+    """The ASGI application.
+
+    Args:
+        engine: whose sessions it shows.
+        going_away: once set, clients are told to leave.
+        static: directory with the built page.
+    """
+    # No static folder of Quart's own: the page's headers are ours to set.
+    app = QuartTrio("trio_exec", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = engine.settings.max_request_bytes
+    app.config["RESPONSE_TIMEOUT"] = None  # It would cut a slow download short without any sign of it.
+    routes = _Routes(engine, going_away)
+    app.before_request(routes.check_access)
+    app.before_websocket(routes.check_websocket_access)
+    app.after_request(routes.add_headers)
+    app.register_error_handler(TrioExecError, routes.our_error)
+    app.register_error_handler(HTTPException, routes.http_error)
+    app.register_error_handler(Exception, routes.unexpected_error)
+    app.add_url_rule("/session", view_func=routes.create_session, methods=["POST"])
+    app.add_url_rule("/session/<session_id>", view_func=routes.show_session, methods=["GET"])
+    app.add_url_rule("/session/<session_id>", "end_session", view_func=routes.end_session, methods=["DELETE"])
+    app.add_url_rule("/languages", view_func=routes.list_languages, methods=["GET"])
+    app.add_url_rule("/healthz", view_func=routes.health, methods=["GET"])
+    app.add_url_rule("/readyz", view_func=routes.readiness, methods=["GET"])
+    app.add_websocket("/ws/session/<session_id>", view_func=routes.attach)
+    add_page(app, static)
+    return app
+
+
+def _json(text: str, status: int = 200) -> Response:
+    return Response(text, status, content_type=_JSON)
+
+
+def _error(body: ErrorBody, status: int, retry_after: int | None = None) -> Response:
+    response = _json(body.to_json(), status)
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+class _Routes:
+    def __init__(self, engine: Engine, going_away: trio.Event) -> None:
+        self._engine = engine
+        self._going_away = going_away
+        self._access = Access(engine.settings)
+
+    async def check_access(self) -> Response | None:
+        self._access.check(request.headers)
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            return Response("", 204)
+        return None
+
+    async def check_websocket_access(self) -> None:
+        self._access.check(websocket.headers)
+
+    async def add_headers(self, response: Response) -> Response:
+        headers = response.headers
+        headers.setdefault("Cache-Control", "no-store")
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Referrer-Policy"] = "no-referrer"  # A page's address may hold a shared program.
+        headers.add("Vary", "Origin")
+        if (origin := self._access.foreign_origin(request.headers)) is not None:
+            headers["Access-Control-Allow-Origin"] = origin
+            headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE"
+            headers["Access-Control-Allow-Headers"] = "Content-Type"
+            headers["Access-Control-Expose-Headers"] = "Retry-After"
+            headers["Access-Control-Max-Age"] = "3600"
+        return response
+
+    async def our_error(self, error: TrioExecError) -> Response:
+        if error.status == 500:  # noqa: PLR2004 - internal server error
+            LOGGER.error("%s", error, exc_info=error)
+        return _error(ErrorBody.of(error), error.status, error.retry_after)
+
+    async def http_error(self, error: HTTPException) -> Response:
+        status = error.code or 500
+        hint = _HTTP_HINTS.get(status, error.description or error.name)
+        if status == 413:  # noqa: PLR2004 - content too large
+            limit = self._engine.settings.max_request_bytes
+            hint = f"the request's body is too large: this server takes {limit} bytes at most"
+        response = _error(ErrorBody(error=hint, code=_HTTP_CODES.get(status, "http_error")), status)
+        for name, value in error.get_headers():
+            if name == "Allow":
+                response.headers[name] = value
+        return response
+
+    async def unexpected_error(self, error: Exception) -> Response:
+        LOGGER.error("a request failed", exc_info=error)
+        body = ErrorBody(
+            error="a fault of the server's own; it is in the server's log", code="internal_error"
+        )
+        return _error(body, 500)
+
+    async def create_session(self) -> Response:
+        if request.mimetype != _JSON:
+            raise MediaTypeError(
+                f"send the request as JSON, with the header `content-type: {_JSON}`", field="content-type"
+            )
+        body = await request.get_data(cache=False)
+        session = await self._engine.create_session(parse_session_request(body))
+        path = f"/ws/session/{session.id}"
+        return _json(SessionCreated(session_id=session.id, websocket=path).to_json(), 201)
+
+    async def show_session(self, session_id: str) -> Response:
+        return self._describe(session_id)
+
+    async def end_session(self, session_id: str) -> Response:
+        self._engine.session(session_id).end("stopped")
+        return self._describe(session_id, 202)
+
+    def _describe(self, session_id: str, status: int = 200) -> Response:
+        info: SessionInfo = self._engine.session(session_id).info()
+        return _json(info.to_json(), status)
+
+    async def list_languages(self) -> Response:
+        limits = self._engine.settings.limits
+        info = LanguagesInfo(
+            languages=[_describe(language) for language in self._engine.languages.values()],
+            limits=LimitsInfo.model_validate(limits, from_attributes=True),
+        )
+        return _json(info.to_json())
+
+    async def health(self) -> Response:
+        return _json('{"healthy":true}')
+
+    async def readiness(self) -> Response:
+        readiness = await self._engine.readiness()
+        response = _json(readiness.to_json(), 200 if readiness.ready else 503)
+        if not readiness.ready:
+            response.headers["Retry-After"] = "5"
+        return response
+
+    async def attach(self, session_id: str) -> None:
+        session = self._engine.session(session_id)
+        position = _position(websocket.args.get("after"), session.log.end)
+        await websocket.accept()
+        await Attachment(websocket, session, position).serve(self._going_away)
+
+
+def _position(after: str | None, end: int) -> int:
+    if after is None:
+        return 0
+    if not after.isascii() or not after.isdecimal() or len(after) > 15 or int(after) > end:  # noqa: PLR2004 - no log is that long
+        raise RequestError(
+            f"after: {after[:40]!r} is no position in this session; use a `seq` that it has sent, up to {end}",
+            field="after",
+        )
+    return int(after)
+
+
+def _describe(language: Language) -> LanguageInfo:
+    return LanguageInfo(
+        name=language.name,
+        title=language.title,
+        aliases=language.aliases,
+        version=language.version,
+        source_file=language.source_file,
+        compiled=language.compile is not None,
+        examples=[
+            ExampleInfo(name=example.name, title=example.title, code=example.code, tty=example.tty)
+            for example in language.examples
+        ],
+    )

@@ -1,0 +1,110 @@
+"""The server's process: what is started in which order, and how it ends.
+
+    run
+    ├─ janitor              removes leftover containers
+    ├─ image builder        until every language has its image; then it is done
+    ├─ engine               hosts the sessions
+    └─ hypercorn            only attaches clients to them
+
+The root nursery is ours, so that a crash of any part ends the process, visibly, and does not leave a server that
+answers but does not work. At the end the order is: no new sessions; running ones finish, or are ended; clients get
+their final states; hypercorn stops; the rest is cancelled.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+
+import hypercorn.trio
+import trio
+
+from trio_exec.engine.engine import Engine
+from trio_exec.errors import EngineError, EngineUnavailableError
+from trio_exec.executor.docker import DockerExecutor
+from trio_exec.executor.engine_api import EngineAPI
+from trio_exec.executor.images import build_missing
+from trio_exec.languages import Languages
+from trio_exec.server import serving
+from trio_exec.server.app import create_app
+from trio_exec.settings import Settings
+
+LOGGER = logging.getLogger("trio_exec.server")
+
+STATIC = Path(__file__).parent.parent / "static"
+BUILD_RETRY_SECONDS = 5
+
+
+async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then drains.
+
+    A second signal, or the end of `drain_timeout`, ends what still runs.
+
+    Args:
+        settings: the server's settings.
+        listening: is called with the address once requests are taken.
+
+    Raises:
+        ConfigurationError: a setting or a language can't be used.
+    """
+    languages = Languages.load(settings.languages_dir)
+    api = EngineAPI()
+    executor = DockerExecutor(api, settings.runtime)
+    engine = Engine(settings, languages, executor)
+    going_away = trio.Event()
+    serving.install()
+    config = serving.make_config(settings)
+    app = create_app(engine, going_away, STATIC)
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(executor.run_janitor)
+            nursery.start_soon(_build_images, api, languages, executor)
+            await nursery.start(engine.run)
+            async with trio.open_nursery() as connections:
+                addresses = await connections.start(
+                    partial(hypercorn.trio.serve, app, config, shutdown_trigger=going_away.wait, mode="asgi")
+                )
+                listening(addresses[0])
+                await _drain(engine, signals, settings.drain_timeout)
+                going_away.set()
+            nursery.cancel_scope.cancel(reason="the server has stopped")
+    api.close()
+
+
+async def _build_images(api: EngineAPI, languages: Languages, executor: DockerExecutor) -> None:
+    """Builds missing images, retrying for as long as it takes: an engine may come up after us."""
+    build = partial(build_missing, api, languages.values(), progress=LOGGER.debug, started=LOGGER.info)
+    while True:
+        try:
+            executor.use_images(await trio.to_thread.run_sync(build, abandon_on_cancel=True))
+        except EngineUnavailableError as error:
+            LOGGER.warning("%s; will try again", error)
+        except EngineError as error:
+            LOGGER.error("%s; will try again", error)  # noqa: TRY400 - the engine's reason says it all
+        else:
+            LOGGER.info("ready to run %s", ", ".join(languages))
+            return
+        await trio.sleep(BUILD_RETRY_SECONDS)
+
+
+async def _drain(engine: Engine, signals: AsyncIterator[int], timeout: float) -> None:
+    """Waits for a signal, then for the end of all sessions; ends them when the time is up or a signal comes."""
+    async for number in signals:
+        LOGGER.info("%s: draining; running sessions get %g seconds", signal.Signals(number).name, timeout)
+        break
+    async with trio.open_nursery() as nursery:
+
+        async def hurry() -> None:
+            async for number in signals:
+                LOGGER.info("%s again: ending all sessions", signal.Signals(number).name)
+                nursery.cancel_scope.cancel(reason="a second signal")
+
+        nursery.start_soon(hurry)
+        with trio.move_on_after(timeout):
+            await engine.drain()
+        nursery.cancel_scope.cancel(reason="drained, or out of time")
+    await engine.stop()
+    LOGGER.info("all sessions are over")

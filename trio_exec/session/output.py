@@ -1,0 +1,171 @@
+"""The output log: everything that a session's clients see, in order, once.
+
+Clients are cursors on it. A client that connects late, again or twice reads the same log, so there is no buffer per
+client, and no client can hold up the program or another client: what was appended while it was busy it simply
+gets in larger pieces.
+
+Positions (`seq` on the wire) count the UTF-8 bytes of the text, plus one for each state. So any position that a
+client has seen can be resumed from, however the text was cut into messages. In memory the text is one byte array,
+states are single placeholder bytes in it, and runs of the same kind are two flat arrays: a program that writes a
+million single bytes costs a few megabytes, not a million objects.
+"""
+
+from __future__ import annotations
+
+import codecs
+from array import array
+from bisect import bisect_right
+from dataclasses import dataclass
+from enum import IntEnum
+
+import trio
+
+from trio_exec.messages import StateFields
+
+PIECE_MAX = 65536
+"""Bytes of text in one entry: a client that replays much gets it in pieces that its other tasks can bear."""
+
+
+class Stream(IntEnum):
+    """Where text came from."""
+
+    STDOUT = 0
+    STDERR = 1
+
+
+_STATE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Output; `seq` is the position behind it."""
+
+    stream: Stream
+    data: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A state; `seq` is the position behind it."""
+
+    fields: StateFields
+    seq: int
+
+
+class OutputLog:
+    """Append-only. `limit` bytes of the program's output are taken, to the byte."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._taken = 0
+        self._truncated = False
+        self._closed = False
+        self._waiting = False
+        self._text = bytearray()
+        self._run_ends = array("Q")
+        self._run_kinds = bytearray()
+        self._states: dict[int, StateFields] = {}
+        self._decoders = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in Stream}
+        self._grown = trio.Event()
+
+    @property
+    def end(self) -> int:
+        """The position behind everything."""
+        return len(self._text)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether output beyond the limit was dropped."""
+        return self._truncated
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing will follow."""
+        return self._closed
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the program is blocked in a read of its input, as far as is known.
+
+        Of interest only to a client that has read to the end; so it has no place in the log itself.
+        """
+        return self._waiting
+
+    def set_waiting(self, waiting: bool) -> None:  # noqa: FBT001 - a setter's one value
+        """Says whether the program waits for input."""
+        if waiting != self._waiting:
+            self._waiting = waiting
+            self._wake()
+
+    def write(self, stream: Stream, data: bytes) -> bool:
+        """Appends output, as far as the limit allows.
+
+        Returns:
+            False when some of it was beyond the limit and is dropped.
+        """
+        taken = data[: self._limit - self._taken]
+        self._taken += len(taken)
+        if len(taken) < len(data):
+            self._truncated = True
+        text = self._decoders[stream].decode(taken)
+        self._append(stream, text.encode())
+        return len(taken) == len(data)
+
+    def end_of_output(self) -> None:
+        """Says that no more comes from the program: what is left of a broken character is shown as such."""
+        for stream, decoder in self._decoders.items():
+            self._append(stream, decoder.decode(b"", final=True).encode())
+
+    def add_state(self, fields: StateFields) -> None:
+        """Appends a state."""
+        self._states[self.end] = fields
+        self._append(_STATE, b"\n")
+
+    def close(self) -> None:
+        """Says that nothing follows."""
+        self._closed = True
+        self._wake()
+
+    def _append(self, kind: int, text: bytes) -> None:
+        if not text:
+            return
+        self._text += text
+        if self._run_kinds and self._run_kinds[-1] == kind != _STATE:
+            self._run_ends[-1] = self.end
+        else:
+            self._run_ends.append(self.end)
+            self._run_kinds.append(kind)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._grown.set()
+        self._grown = trio.Event()
+
+    def read(self, position: int) -> Text | StateChange | None:
+        """What is at a position; None at the end.
+
+        Args:
+            position: between 0 and `end`; inside of a character, its beginning is meant.
+        """
+        if position >= self.end:
+            return None
+        run = bisect_right(self._run_ends, position)
+        kind = self._run_kinds[run]
+        if kind == _STATE:
+            return StateChange(self._states[position], position + 1)
+        start = self._character_start(position)
+        stop = self._run_ends[run]
+        if stop - start > PIECE_MAX:
+            stop = self._character_start(start + PIECE_MAX)
+        return Text(Stream(kind), self._text[start:stop].decode(), stop)
+
+    def _character_start(self, position: int) -> int:
+        while self._text[position] & 0xC0 == 0x80:  # noqa: PLR2004 - UTF-8's continuation bytes are 10xxxxxx
+            position -= 1
+        return position
+
+    async def wait_news(self, position: int, *, waiting: bool) -> None:
+        """Returns when there is something to read at `position`, `waiting` is not so, or the log is closed."""
+        while position >= self.end and waiting == self._waiting and not self._closed:
+            await self._grown.wait()

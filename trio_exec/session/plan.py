@@ -1,0 +1,105 @@
+"""What a session is to do, worked out before anything is started."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trio_exec.errors import RequestError
+from trio_exec.executor.hardening import WORKSPACE
+from trio_exec.languages import Language
+from trio_exec.limits import Limits
+from trio_exec.messages import RequestedLimits, SessionRequest
+
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": WORKSPACE,
+    "LANG": "C.UTF-8",
+}
+TERMINAL_ENVIRONMENT = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+_BLOCK = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One session's work.
+
+    Attributes:
+        language: the language.
+        files: content by path; the first is the main file.
+        compile_command: the compile stage's command, or None.
+        run_command: the run stage's command, with the request's arguments.
+        environment: of both stages.
+        stdin: input that is there from the start.
+        ends_input: whether end of input follows it.
+        terminal: rows and columns, or None for pipes.
+        limits: what it may use.
+    """
+
+    language: Language
+    files: Mapping[str, bytes]
+    compile_command: Sequence[str] | None
+    run_command: Sequence[str]
+    environment: Mapping[str, str]
+    stdin: bytes
+    ends_input: bool
+    terminal: tuple[int, int] | None
+    limits: Limits
+
+
+def make_plan(request: SessionRequest, language: Language, limits: Limits) -> Plan:
+    """Works a request out.
+
+    Args:
+        request: what the client asks for.
+        language: the language that it names.
+        limits: the server's limits, which the request may lower.
+
+    Raises:
+        RequestError: a limit is above the server's, or the files don't fit the workspace.
+    """
+    limits = _lower(limits, request.limits)
+    texts = dict(request.files)
+    if request.code is not None:
+        if language.source_file in texts:
+            raise RequestError(
+                f"files: {language.source_file!r} is the main file, whose text is `code` already",
+                field="files",
+            )
+        texts = {language.source_file: request.code, **texts}
+    files = {name: text.encode() for name, text in texts.items()}
+    size = sum(-(-len(content) // _BLOCK) * _BLOCK for content in files.values())
+    if size > limits.workspace_bytes:
+        raise RequestError(
+            f"files: together they take {size} bytes; the workspace has {limits.workspace_bytes}",
+            field="files",
+        )
+    names = list(files)
+    return Plan(
+        language=language,
+        files=files,
+        compile_command=language.compile.expand(names) if language.compile else None,
+        run_command=[*language.run.expand(names), *request.args],
+        environment={
+            **ENVIRONMENT,
+            **(TERMINAL_ENVIRONMENT if request.tty else {}),
+            **language.env,
+            **request.env,
+        },
+        stdin=(request.stdin or "").encode(),
+        ends_input=request.ends_input,
+        terminal=(request.rows, request.cols) if request.tty else None,
+        limits=limits,
+    )
+
+
+def _lower(limits: Limits, requested: RequestedLimits) -> Limits:
+    changes: dict[str, float] = {}
+    for name, wanted in requested.model_dump(exclude_none=True, by_alias=False).items():
+        most: float = getattr(limits, name)
+        if wanted > most:
+            field = f"limits.{RequestedLimits.model_fields[name].alias}"
+            raise RequestError(f"{field}: {wanted} is above this server's limit of {most}", field=field)
+        changes[name] = wanted
+    return dataclasses.replace(limits, **changes)

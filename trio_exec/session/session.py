@@ -1,0 +1,405 @@
+"""One session: a nursery that owns a container and everything that happens to it.
+
+    run                     the session's nursery
+    ├─ watchdog             deadlines: queue, detach, idle, execution; the first to pass ends the session
+    ├─ enforcer             once somebody wants the end: kill the stage, then, if need be, cancel everything
+    └─ (itself)             waits for a slot, opens the container, runs the stages
+       ├─ stdin             input and control frames, to the launcher
+       └─ (itself)          stdout, stderr and the stages' news, from the launcher, into the output log
+
+Standard output and error are read by one task since they arrive in one stream, in the order in which the launcher
+saw them; two tasks would lose that order. Nothing outlives the nursery, and the container is a context manager
+inside of it: wherever the session is cancelled, the container is removed. A program's failure is a value and ends
+up in the final state; only our own and the engine's failures are exceptions.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import trio
+
+from trio_exec.errors import EngineError, ProtocolError, SessionStateError
+from trio_exec.executor import frames
+from trio_exec.executor.base import Container, ContainerSpec, Executor
+from trio_exec.limits import MIB, Limits
+from trio_exec.messages import Reason, SessionInfo, StageName, StateFields, signal_name
+from trio_exec.session.lifecycle import Lifecycle, State
+from trio_exec.session.output import OutputLog, Stream
+from trio_exec.session.plan import Plan
+from trio_exec.session.stdin import Stdin
+from trio_exec.session.watchdog import Watchdog
+
+LOGGER = logging.getLogger("trio_exec.session")
+
+KILL_GRACE = 3
+"""Seconds that a killed stage gets to deliver its last output and its figures."""
+LAUNCHER_GRACE = 15
+"""Seconds by which the launcher's own deadline is later than ours: it must never come first."""
+START_ALLOWANCE = 60
+"""Seconds of a container's life in which it is created and started, at most."""
+
+
+class Slot(Protocol):
+    """A place among the sessions that run at once, or in the queue for one."""
+
+    def watch(self, moved: Callable[[int], None]) -> None:
+        """Calls `moved` with the position in the queue, now if there is one, and whenever it changes; 0 is a slot."""
+        ...
+
+    async def wait(self) -> None:
+        """Returns when the slot is free for this session."""
+        ...
+
+    def leave(self) -> None:
+        """Gives the slot, or the place in the queue, to whoever is next."""
+        ...
+
+
+class Session:
+    """One run of one program. Made by the engine, driven by clients.
+
+    Args:
+        session_id: its unguessable name.
+        plan: what to do.
+        executor: where from to take the container.
+        slot: the session's place among those that run.
+        queue_timeout: seconds to wait for the slot.
+        detach_grace: seconds without any client, until the session is ended.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        plan: Plan,
+        executor: Executor,
+        slot: Slot,
+        *,
+        queue_timeout: float,
+        detach_grace: float,
+    ) -> None:
+        self.id = session_id
+        self.plan = plan
+        self.log = OutputLog(plan.limits.output_bytes)
+        self.created_at = time.time()
+        self.engine_failure: EngineError | None = None
+        self._executor = executor
+        self._slot = slot
+        self._queue_timeout = queue_timeout
+        self._detach_grace = detach_grace
+        self._lifecycle = Lifecycle()
+        self._fields = StateFields(state="waiting")
+        self._stdin = Stdin(plan.stdin, ends=plan.ends_input)
+        self._terminal = plan.terminal
+        self._watchdog = Watchdog()
+        self._clients = 0
+        self._stage: StageName | None = None
+        self._figures: frames.StageEnd | None = None
+        self._stage_over: trio.Event | None = None
+        self._end_reason: Reason | None = None
+        self._end_message: str | None = None
+        self._end_wanted = trio.Event()
+
+    # What clients do. None of it blocks.
+
+    @property
+    def ended(self) -> bool:
+        """Whether the final state is in the log."""
+        return self._lifecycle.state.final
+
+    def info(self) -> SessionInfo:
+        """The present state, for those who ask over REST."""
+        return SessionInfo(
+            **self._fields.model_dump(by_alias=False),
+            session_id=self.id,
+            language=self.plan.language.name,
+            tty=self.plan.terminal is not None,
+            created_at=self.created_at,
+            clients=self._clients,
+            seq=self.log.end,
+        )
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """For as long as a client watches. The session is ended a while after the last one left."""
+        self._clients += 1
+        self._watchdog.clear("detached")
+        try:
+            yield
+        finally:
+            self._clients -= 1
+            if self._clients == 0:
+                self._watchdog.set("detached", trio.current_time() + self._detach_grace)
+
+    def write_input(self, text: str) -> None:
+        """Queues input; before the program runs, it waits for it.
+
+        Raises:
+            SessionStateError: the session, or the program's input, has ended.
+            InputFullError: the program does not read.
+        """
+        self._check_not_ended()
+        self._stdin.write(text.encode())
+        self._touch()
+
+    def end_input(self) -> None:
+        """Queues the end of input.
+
+        Raises:
+            SessionStateError: the session has ended.
+        """
+        self._check_not_ended()
+        self._stdin.end()
+        self._touch()
+
+    def send_signal(self, number: int) -> None:
+        """Sends a signal to the program's process group.
+
+        Raises:
+            SessionStateError: no program runs.
+        """
+        self._check_not_ended()
+        if self._lifecycle.state is not State.RUNNING:
+            raise SessionStateError("signal: the program does not run yet", field="signal")
+        self._stdin.control(frames.encode_signal(number))
+        self._touch()
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Sets the terminal's size.
+
+        Raises:
+            SessionStateError: the session has ended or has no terminal.
+        """
+        self._check_not_ended()
+        if self._terminal is None:
+            raise SessionStateError("resize: this session has no terminal; ask for one with `tty`")
+        self._terminal = (rows, columns)
+        if self._lifecycle.state is State.RUNNING:
+            self._stdin.control(frames.encode_resize(rows, columns))
+
+    def end(self, reason: Reason, message: str | None = None) -> None:
+        """Asks for the session's end; the first reason counts. Harmless when it has ended."""
+        if self._end_reason is None and not self.ended:
+            self._end_reason = reason
+            self._end_message = message
+            self._end_wanted.set()
+
+    def _check_not_ended(self) -> None:
+        if self.ended:
+            raise SessionStateError("the session has ended")
+
+    # The tasks.
+
+    async def run(self) -> None:
+        """Runs the session to its end. However this is left, the final state is in the log and the log is closed.
+
+        Cancellation: ends the session with the reason `shutdown`.
+        """
+        now = trio.current_time()
+        self._watchdog.set("detached", now + self._detach_grace)
+        self._watchdog.set("queue_timeout", now + self._queue_timeout)
+        self._slot.watch(self._moved_in_queue)
+        if self.log.end == 0:  # It need not queue.
+            self.log.add_state(self._fields)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch)
+                nursery.start_soon(self._enforce_end, nursery.cancel_scope)
+                await self._live()
+                nursery.cancel_scope.cancel(reason="the session is over")
+        except* EngineError as group:
+            error = _first(group)
+            LOGGER.warning("session %s: %s", self.id, error)
+            self.engine_failure = error
+            self.end("engine_error", error.message)
+        except* Exception:
+            # A bug of ours must end this session only, and say so.
+            LOGGER.exception("session %s failed", self.id)
+            self.end("engine_error", "a fault of the server's own; it is in the server's log")
+        finally:
+            self._slot.leave()
+            if not self.ended:
+                self.end("shutdown")
+                self._conclude()
+
+    async def _watch(self) -> None:
+        self.end(await self._watchdog.wait())
+
+    async def _enforce_end(self, scope: trio.CancelScope) -> None:
+        await self._end_wanted.wait()
+        if self._stage_over is not None:
+            self._stdin.control(frames.encode_kill())
+            with trio.move_on_after(KILL_GRACE):
+                await self._stage_over.wait()
+                # What is left to do is only the final state and the container's removal: not to be hurried.
+                return
+        scope.cancel(reason=f"the session is to end: {self._end_reason}")
+
+    async def _live(self) -> None:
+        await self._slot.wait()
+        self._watchdog.clear("queue_timeout")
+        limits = self.plan.limits
+        spec = ContainerSpec(
+            session_id=self.id,
+            language=self.plan.language.name,
+            limits=limits,
+            lifetime=START_ALLOWANCE
+            + _backstop(limits.compile_timeout)
+            + _backstop(limits.execution_timeout),
+        )
+        async with self._executor.open_container(spec) as container, trio.open_nursery() as nursery:
+            nursery.start_soon(self._pump_stdin, container)
+            for path, content in self.plan.files.items():
+                for frame in frames.encode_file(path, content):
+                    await container.send(frame)
+            await self._run_stages(container)
+            self._conclude()
+            nursery.cancel_scope.cancel(reason="the program is over")
+
+    async def _pump_stdin(self, container: Container) -> None:
+        await self._stdin.pump(container, terminal=self._terminal is not None)
+
+    async def _run_stages(self, container: Container) -> None:
+        if self.plan.compile_command is not None:
+            await self._run_stage(container, "compile", self.plan.compile_command)
+            if self._end_reason is not None or self._figures is None or self._figures.exit_code != 0:
+                return
+        await self._run_stage(container, "run", self.plan.run_command)
+
+    async def _run_stage(self, container: Container, stage: StageName, command: Sequence[str]) -> None:
+        limits = self.plan.limits
+        timeout = limits.compile_timeout if stage == "compile" else limits.execution_timeout
+        terminal = self._terminal if stage == "run" else None
+        self._stage = stage
+        self._figures = None
+        await container.send(
+            frames.encode_stage(
+                command, self.plan.environment, terminal=terminal, deadline=_backstop(timeout)
+            )
+        )
+        self._stage_over = trio.Event()
+        while self._figures is None:
+            for event in await container.receive():
+                self._handle(event, timeout)
+        self._stage_over.set()
+        self._watchdog.clear("execution_timeout", "idle_timeout")
+        self.log.set_waiting(False)
+
+    def _handle(self, event: frames.Event, timeout: float) -> None:
+        match event:
+            case frames.Stdout(data):
+                self._take_output(Stream.STDOUT, data)
+            case frames.Stderr(data):
+                self._take_output(Stream.STDERR, data)
+            case frames.Ack(count):
+                self._stdin.acknowledge(count)
+            case frames.Waiting(waiting):
+                self.log.set_waiting(waiting)
+            case frames.Started():
+                self._started(timeout)
+            case frames.StageEnd():
+                self._figures = event
+            case frames.Failure(message):
+                raise EngineError(f"the program could not be run: {message}")
+            case frames.Ready():
+                raise ProtocolError("the container's launcher said twice that it is up")
+
+    def _started(self, timeout: float) -> None:
+        self._watchdog.set("execution_timeout", trio.current_time() + timeout)
+        if self._stage == "compile":
+            self._move(State.COMPILING, stage="compile")
+        else:
+            self._move(State.RUNNING, stage="run")
+            self._touch()
+            self._stdin.open()
+            if self._terminal is not None and self._terminal != self.plan.terminal:
+                self._stdin.control(frames.encode_resize(*self._terminal))
+
+    def _take_output(self, stream: Stream, data: bytes) -> None:
+        self._touch()
+        if not self.log.write(stream, data):
+            self.end("output_limit")
+
+    def _touch(self) -> None:
+        if self._lifecycle.state is State.RUNNING:
+            self._watchdog.set("idle_timeout", trio.current_time() + self.plan.limits.idle_timeout)
+
+    def _moved_in_queue(self, position: int) -> None:
+        if not self.ended:
+            self._move(State.WAITING, position=position or None)
+
+    def _move(self, state: State, **fields: Any) -> None:
+        self._lifecycle.move(state)
+        self._fields = StateFields(state=state.value, **fields)
+        self.log.add_state(self._fields)
+
+    def _conclude(self) -> None:
+        """Writes the final state, behind all output, and closes the log."""
+        self.log.end_of_output()
+        figures = self._figures
+        reason = self._end_reason
+        if reason is None and figures is not None and _ran_out_of_memory(figures):
+            reason = "memory_limit"
+        message = None
+        if reason is not None:
+            message = self._end_message or explain(reason, self.plan.limits, self._stage)
+        fields: dict[str, Any] = {}
+        if figures is not None:
+            fields = {
+                "exit_code": figures.exit_code,
+                "signal": None if figures.signal is None else signal_name(figures.signal),
+                "wall_time": figures.wall_time,
+                "cpu_time": figures.user_time + figures.system_time,
+                "peak_memory": figures.peak_memory,
+            }
+        self._move(
+            State.FINISHED if reason is None else State.TERMINATED,
+            stage=self._stage,
+            reason=reason,
+            message=message,
+            output_truncated=self.log.truncated,
+            **fields,
+        )
+        self.log.close()
+
+
+def _backstop(timeout: float) -> int:
+    return math.ceil(timeout) + LAUNCHER_GRACE
+
+
+def _ran_out_of_memory(figures: frames.StageEnd) -> bool:
+    """Whether the kernel's killing is why the program failed. One that lost a child and coped has not failed."""
+    return figures.oom_kills > 0 and (figures.signal == signal.SIGKILL or figures.exit_code not in {0, None})
+
+
+def _first(group: BaseExceptionGroup[EngineError]) -> EngineError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, EngineError)  # noqa: S101 - the group was split by this type
+    return error
+
+
+def explain(reason: Reason, limits: Limits, stage: StageName | None) -> str:
+    """A sentence for people: why the session was ended."""
+    compiling = stage == "compile"
+    seconds = limits.compile_timeout if compiling else limits.execution_timeout
+    sentences: dict[Reason, str] = {
+        "idle_timeout": f"there was no input and no output for {limits.idle_timeout:g} seconds",
+        "execution_timeout": f"{'compiling' if compiling else 'the program'} took longer than {seconds:g} seconds",
+        "output_limit": f"the program wrote more than {limits.output_bytes} bytes",
+        "memory_limit": f"{'the compiler' if compiling else 'the program'} used more than "
+        f"{limits.memory_bytes // MIB} MiB of memory",
+        "stopped": "a client asked for it",
+        "detached": "every client left, and none came back in time",
+        "queue_timeout": "no slot became free in time; try again later",
+        "shutdown": "the server is going away",
+        "engine_error": "the Docker engine failed",
+    }
+    return sentences[reason]

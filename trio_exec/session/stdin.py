@@ -1,0 +1,109 @@
+"""What clients send to a program: bounded input, and control frames that never wait behind it."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import trio
+
+from trio_exec.errors import EngineError, InputFullError, SessionStateError
+from trio_exec.executor import frames
+from trio_exec.executor.base import Container
+
+PENDING_MAX = 1024 * 1024
+"""Bytes of input that are kept for a program that does not read; then clients are told to wait."""
+CONTROLS_MAX = 256
+"""Signals and resizes that may wait to be sent; more come only from a client that floods us."""
+CHUNK = 16384
+
+
+class Stdin:
+    """The queue towards one program. Everything but `pump` returns at once, so no client can hang on a program."""
+
+    def __init__(self, initial: bytes, *, ends: bool) -> None:
+        self._pending = bytearray(initial)
+        self._ended = ends
+        self._controls: deque[bytes] = deque()
+        self._window = frames.STDIN_WINDOW
+        self._open = False
+        self._changed = trio.Event()
+
+    def write(self, data: bytes) -> None:
+        """Queues input.
+
+        Raises:
+            SessionStateError: end of input was said already.
+            InputFullError: too much is waiting; nothing of `data` was taken.
+        """
+        if self._ended:
+            raise SessionStateError("the program's input has ended: no more can follow")
+        if len(self._pending) + len(data) > PENDING_MAX:
+            raise InputFullError(
+                f"data: the program does not read its input, and {PENDING_MAX} bytes at most are kept for it; "
+                "send it again later",
+                field="data",
+            )
+        self._pending += data
+        self._wake()
+
+    def end(self) -> None:
+        """Queues the end of input; once is enough."""
+        self._ended = True
+        self._wake()
+
+    def control(self, frame: bytes) -> None:
+        """Queues a frame that goes before all input.
+
+        Raises:
+            InputFullError: too many are waiting.
+        """
+        if len(self._controls) >= CONTROLS_MAX:
+            raise InputFullError("too many signals and resizes are waiting; send fewer")
+        self._controls.append(frame)
+        self._wake()
+
+    def open(self) -> None:
+        """Says that there is a program to take input. Control frames don't wait for that."""
+        self._open = True
+        self._wake()
+
+    def acknowledge(self, count: int) -> None:
+        """Says that the launcher has room for so many bytes more."""
+        self._window += count
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def _next(self) -> bytes | None:
+        if self._controls:
+            return self._controls.popleft()
+        count = min(len(self._pending), self._window, CHUNK) if self._open else 0
+        if count == 0:
+            return None
+        data = bytes(self._pending[:count])
+        del self._pending[:count]
+        self._window -= count
+        return frames.encode_stdin(data)
+
+    async def pump(self, container: Container, *, terminal: bool) -> None:
+        """Sends what is queued, as it comes; ends only by cancellation, or when the container is gone.
+
+        On a terminal, input that has ended can go on: Ctrl-D ends one read, and not the terminal.
+        """
+        end_sent = False
+        try:
+            while True:
+                while (frame := self._next()) is not None:
+                    await container.send(frame)
+                if self._open and self._ended and not self._pending and not end_sent:
+                    await container.send(frames.encode_eof())
+                    if terminal:
+                        self._ended = False
+                    else:
+                        end_sent = True
+                    continue
+                await self._changed.wait()
+        except EngineError:
+            return  # Whoever reads from the container gets the same news, and reports it.

@@ -1,0 +1,182 @@
+"""Every setting of the server, in one place.
+
+Each comes from its environment variable `TRIO_EXEC_<NAME>`, else from the TOML file that `TRIO_EXEC_CONFIG` or
+`--config` names, else from the default here. pydantic-settings reads and validates them. A limit of zero or less
+is an error and never means "unlimited".
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from trio_exec.errors import ConfigurationError
+from trio_exec.limits import MIB, Limits
+
+PREFIX = "TRIO_EXEC_"
+_CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+
+Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
+Names = Annotated[tuple[str, ...], NoDecode]
+"""A list; in the environment, separated by commas."""
+
+
+class Settings(BaseSettings):
+    """The settings. `trio-exec config` lists them with the descriptions below."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,  # Compose files pass variables on that nobody set.
+        extra="forbid",
+        frozen=True,
+    )
+
+    host: str = Field("127.0.0.1", description="address to listen on; beyond loopback, put a proxy in front")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+
+    idle_timeout: Seconds = Field(30, description="seconds without input or output until a session is ended")
+    execution_timeout: Seconds = Field(120, description="seconds that a program may run")
+    compile_timeout: Seconds = Field(30, description="seconds that the compile stage may take")
+    max_output_bytes: int = Field(MIB, ge=1, le=256 * MIB, description="bytes of output per session")
+    memory_bytes: int = Field(
+        200 * MIB, ge=16 * MIB, description="memory per session; there is no swap on top"
+    )
+    cpus: float = Field(0.5, ge=0.01, le=1024, allow_inf_nan=False, description="CPUs per session")
+    pids: int = Field(32, ge=2, le=32768, description="processes and threads per session")
+    workspace_bytes: int = Field(32 * MIB, ge=65536, description="size of a session's writable directory")
+
+    max_sessions: int = Field(10, ge=1, le=10000, description="sessions that run at once")
+    max_queue: int = Field(100, ge=0, le=100000, description="sessions that may wait for a slot")
+    queue_timeout: Seconds = Field(120, description="seconds that a session waits for a slot")
+    detach_grace: Seconds = Field(60, description="seconds that a session goes on without any client")
+    retention: Seconds = Field(60, description="seconds that an ended session stays readable")
+    drain_timeout: Seconds = Field(150, description="seconds that running sessions get after SIGTERM")
+
+    runtime: str | None = Field(
+        None, description="Docker runtime for the containers, such as runsc; default: the engine's"
+    )
+    allowed_hosts: Names = Field(
+        (),
+        description="host names under which the server may be addressed, besides loopback and `host`; * for any",
+    )
+    allowed_origins: Names = Field(
+        (),
+        description="other origins whose pages may use the API, such as https://docs.example.org; * for any",
+    )
+    max_request_bytes: int = Field(MIB, ge=1024, le=64 * MIB, description="size of a request's body")
+    languages_dir: Path | None = Field(
+        None,
+        description="directory with further languages, each a directory with language.toml and Dockerfile",
+    )
+
+    @field_validator("allowed_hosts", "allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin != "*" and (not origin.startswith(("http://", "https://")) or origin.count("/") != 2):  # noqa: PLR2004 - scheme://host
+                raise ValueError(f"{origin!r} is not an origin; write scheme://host[:port] without a path")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then the TOML file."""
+        del dotenv_settings, file_secret_settings
+        sources = [init_settings, env_settings]
+        if path := os.environ.get(_CONFIG_VARIABLE):
+            sources.append(TomlConfigSettingsSource(settings_cls, path))
+        return tuple(sources)
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Reads the settings.
+
+        Args:
+            overrides: settings that go before all else.
+
+        Raises:
+            ConfigurationError: a setting is unknown or its value can't be used; names each one.
+        """
+        _reject_unknown_variables()
+        path = os.environ.get(_CONFIG_VARIABLE)
+        if path and not Path(path).is_file():
+            raise ConfigurationError(f"{_CONFIG_VARIABLE}: there is no file {path}")
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            lines = [f"{_source(detail['loc'])}: {detail['msg']}" for detail in error.errors()]
+            raise ConfigurationError("\n".join(lines)) from error
+        except ValueError as error:  # A TOML file that does not parse.
+            raise ConfigurationError(f"{path}: {error}") from error
+
+    @property
+    def limits(self) -> Limits:
+        """What a session may use when it does not ask for less."""
+        return Limits(
+            memory_bytes=self.memory_bytes,
+            cpus=self.cpus,
+            pids=self.pids,
+            workspace_bytes=self.workspace_bytes,
+            output_bytes=self.max_output_bytes,
+            idle_timeout=self.idle_timeout,
+            execution_timeout=self.execution_timeout,
+            compile_timeout=self.compile_timeout,
+        )
+
+    def describe(self) -> str:
+        """All settings with their values, as a TOML file that could be loaded again."""
+        lines: list[str] = []
+        for name, field in type(self).model_fields.items():
+            lines.append(f"# {field.description} ({PREFIX}{name.upper()})")
+            value: object = getattr(self, name)
+            lines.append(f"{'# ' if value is None else ''}{name} = {_toml(value)}\n")
+        return "\n".join(lines)
+
+
+def _toml(value: object) -> str:
+    if value is None:
+        return '""'
+    if isinstance(value, tuple):
+        items: tuple[object, ...] = value
+        return f"[{', '.join(_toml(item) for item in items)}]"
+    if isinstance(value, int | float):
+        return str(value)
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+def _source(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else "settings"
+    return f"{name} ({PREFIX}{name.upper()})"
+
+
+def _reject_unknown_variables() -> None:
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {_CONFIG_VARIABLE}
+    for name in sorted(os.environ):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            raise ConfigurationError(
+                f"{name}: there is no such setting; `trio-exec config` lists those that there are"
+            )
