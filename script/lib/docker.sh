@@ -1,0 +1,98 @@
+# A Docker engine and the base images of the languages.
+#
+# The engine is asked through docker-py, as the server asks it: with the same
+# reading of DOCKER_HOST, and whether or not there is a docker command.
+
+DOCKERD_LOG=/var/log/dockerd.log
+ENGINE_DEADLINE=60 # seconds from start to first answer; a first start takes some ten
+PULL_DEADLINE=180  # seconds; a slim image is 30 MB
+
+engine() { .venv/bin/python script/lib/engine.py "$@"; }
+
+ensure_docker_engine() {
+  local reason started='' deadline
+  if reason=$(engine ping 2>&1); then
+    return
+  fi
+  # A socket that may not be used, or an engine elsewhere that is down, is not
+  # mended by a second engine here.
+  [[ -z ${DOCKER_HOST:-} ]] ||
+    die "no Docker engine answers at DOCKER_HOST=$DOCKER_HOST: start it, or unset DOCKER_HOST ($reason)"
+  ((EUID == 0)) ||
+    die "no Docker engine answers: start it, join the group 'docker', or run this as root ($reason)"
+  if ! command -v dockerd >/dev/null; then
+    install_packages "a Docker engine" docker.io ca-certificates
+  fi
+  deadline=$((SECONDS + ENGINE_DEADLINE))
+  if [[ -d /run/systemd/system ]]; then
+    systemctl start docker || die "systemd cannot start Docker: see 'journalctl -u docker'"
+  elif ! dockerd_lives; then
+    say "starting dockerd, with its log in $DOCKERD_LOG"
+    # In a session of its own, and without our lock: it outlives this script.
+    setsid dockerd </dev/null >>"$DOCKERD_LOG" 2>&1 {BOOTSTRAP_LOCK}<&- &
+    started=$!
+  fi
+  until reason=$(engine ping 2>&1); do
+    if ((SECONDS >= deadline)) || ! { kill -0 "$started" 2>/dev/null || dockerd_lives; }; then
+      [[ ! -r $DOCKERD_LOG ]] || tail -n 20 "$DOCKERD_LOG" >&2
+      die "the Docker engine does not answer ($reason); the end of its log is above"
+    fi
+    sleep 0.3
+  done
+}
+
+dockerd_lives() {
+  local pid
+  pid=$(cat /var/run/docker.pid 2>/dev/null) && kill -0 "$pid" 2>/dev/null
+}
+
+# ensure_base_image debian:SUITE-slim
+ensure_base_image() {
+  local image=$1
+  if engine has "$image"; then
+    return
+  fi
+  say "pulling $image"
+  if timeout "$PULL_DEADLINE" .venv/bin/python script/lib/engine.py pull "$image"; then
+    return
+  fi
+  say "cannot pull $image: building it from Debian's packages"
+  build_base_image "$image"
+}
+
+# Like the published image: Debian's required packages and apt, without
+# documentation and translations, and without recommended packages.
+build_base_image() {
+  local image=$1 suite=${1#debian:} archive output hooks=/usr/share/mmdebstrap/hooks/merged-usr
+  suite=${suite%-slim}
+  if ! command -v mmdebstrap >/dev/null; then
+    install_packages "mmdebstrap, which builds $image," mmdebstrap debian-archive-keyring
+  fi
+  local -a options=(
+    --variant=minbase
+    --dpkgopt='path-exclude=/usr/share/doc/*'
+    --dpkgopt='path-include=/usr/share/doc/*/copyright'
+    --dpkgopt='path-exclude=/usr/share/man/*'
+    --dpkgopt='path-exclude=/usr/share/info/*'
+    --dpkgopt='path-exclude=/usr/share/locale/*'
+    --aptopt='Acquire::Languages "none"'
+    --aptopt='APT::Install-Recommends "false"'
+  )
+  # Otherwise bookworm merges / and /usr by a package that brings all of Perl.
+  if [[ -d $hooks ]]; then
+    options+=(--hook-dir="$hooks" --include=usr-is-merged)
+  fi
+  # By way of a file: an image imported from a pipe would be there, and be
+  # taken for whole, also when mmdebstrap failed half-way.
+  archive=$(mktemp --suffix=.tar)
+  if ! output=$(mmdebstrap "${options[@]}" "$suite" "$archive" 2>&1 </dev/null); then
+    rm -f "$archive"
+    printf '%s\n' "$output" >&2
+    die "cannot build $image: see mmdebstrap's words above"
+  fi
+  if ! engine import "$image" "$archive"; then
+    rm -f "$archive"
+    die "cannot import $image"
+  fi
+  rm -f "$archive"
+}
