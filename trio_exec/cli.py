@@ -31,11 +31,16 @@ def _say(line: str) -> None:
 def _serve(arguments: argparse.Namespace) -> None:
     chosen = {name: value for name in ("host", "port") if (value := getattr(arguments, name)) is not None}
     settings = Settings.load(**chosen)
-    trio.run(serve, settings, lambda address: _say(f"trio-exec {__version__} listens on {address}"))
+
+    def listening(address: str) -> None:
+        _say(f"trio-exec {__version__} listens on {address}")
+
+    trio.run(serve, settings, listening)
 
 
 def _build(arguments: argparse.Namespace) -> None:
-    languages = Languages.load(Settings.load().languages_dir)
+    settings = Settings.load()
+    languages = Languages.load(settings.languages_dir, settings.languages)
     chosen = [languages.find(name) for name in arguments.languages] or list(languages.values())
     tags = build_missing(EngineAPI(), chosen, progress=_say, started=_say, rebuild=arguments.rebuild)
     for name, tag in tags.items():

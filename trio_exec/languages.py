@@ -110,8 +110,12 @@ class Languages(Mapping[str, Language]):
                     raise ConfigurationError(f"{language.name} and {other.name} are both called {alias!r}")
 
     @classmethod
-    def load(cls, extra: Path | None = None) -> Languages:
+    def load(cls, extra: Path | None = None, only: Sequence[str] = ()) -> Languages:
         """Reads the built-in languages, then those in `extra`.
+
+        Args:
+            extra: directory with further languages.
+            only: names of those to keep; all, if there are none.
 
         Raises:
             ConfigurationError: a description can't be used; says which and why.
@@ -124,7 +128,10 @@ class Languages(Mapping[str, Language]):
                 for path in sorted(root.glob(f"*/{_DESCRIPTION}")):
                     language = _load(path.parent)
                     languages[language.name] = language
-        return cls(list(languages.values()))
+        unknown = sorted(set(only) - set(languages))
+        if unknown:
+            raise ConfigurationError(f"languages: there is no {', '.join(unknown)}; there are {', '.join(languages)}")
+        return cls([language for name, language in languages.items() if not only or name in only])
 
     def find(self, name: str) -> Language:
         """The language that is called so.

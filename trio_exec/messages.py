@@ -8,7 +8,7 @@ surrogates are refused there), and its core is fast enough for one message per c
 from __future__ import annotations
 
 import signal as signals
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
 from trio_exec.errors import RequestError, TrioExecError
 
@@ -71,9 +72,7 @@ def _no_nul(value: str) -> str:
 def _path(value: str) -> str:
     parts = value.split("/")
     if len(value.encode()) > MAX_PATH or any(len(part.encode()) > 255 for part in parts):  # noqa: PLR2004 - NAME_MAX
-        raise ValueError(
-            f"file name {value[:40]!r}… is too long; {MAX_PATH} bytes at most, 255 for each part"
-        )
+        raise ValueError(f"file name {value[:40]!r}… is too long; {MAX_PATH} bytes at most, 255 for each part")
     if any(part in {"", ".", ".."} for part in parts) or not value.isprintable():
         raise ValueError(
             f"file name {value!r} is not a relative path of printable characters, such as 'main.py' or 'lib/a.py'"
@@ -341,17 +340,18 @@ class InvalidMessageError(RequestError):
     code = "invalid_message"
 
 
-def _describe(detail: Any) -> tuple[str | None, str]:
+_SENTENCES: dict[str, str] = {
+    "extra_forbidden": "there is no such field; see docs/api.md for those that there are",
+    "missing": "this field is required",
+    "string_pattern_mismatch": "not a valid name; letters, digits and underscores, not beginning with a digit",
+}
+"""Where pydantic's own sentence does not say what to do."""
+
+
+def _describe(detail: ErrorDetails) -> tuple[str | None, str]:
     """The field and the sentence of one of pydantic's findings."""
     location = [str(part) for part in detail["loc"] if part != "[key]"]
-    message: str = detail["msg"].removeprefix("Value error, ")
-    match detail["type"]:
-        case "extra_forbidden":
-            message = "there is no such field; see docs/api.md for those that there are"
-        case "missing":
-            message = "this field is required"
-        case "string_pattern_mismatch":
-            message = "not a valid name; letters, digits and underscores, not beginning with a digit"
+    message = _SENTENCES.get(detail["type"], detail["msg"].removeprefix("Value error, "))
     if not location and ": " in message:  # Our own checks over several fields name theirs in front.
         field, _, message = message.partition(": ")
         location = [field]
@@ -366,7 +366,7 @@ def _translate(error: ValidationError, whole: type[RequestError]) -> RequestErro
     return whole(f"{field}: {message}" if field else message, field=field)
 
 
-def parse_session_request(body: bytes) -> SessionRequest:
+def parse_session_request(body: bytes | str) -> SessionRequest:
     """Reads the body of `POST /session`.
 
     Raises:
@@ -390,9 +390,7 @@ def parse_client_message(text: str) -> ClientMessage:
         detail = error.errors(include_url=False)[0]
         kind = detail["loc"][0] if detail["loc"] else None
         if detail["type"] in {"union_tag_invalid", "union_tag_not_found"}:
-            raise InvalidMessageError(
-                "type: must be one of input, eof, signal, resize, stop", field="type"
-            ) from error
+            raise InvalidMessageError("type: must be one of input, eof, signal, resize, stop", field="type") from error
         translated = _translate(error, InvalidMessageError)
         if isinstance(kind, str) and translated.field:  # The union's tag is no field of the client's.
             field = translated.field.removeprefix(f"{kind}.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, cast
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -48,9 +48,7 @@ class Settings(BaseSettings):
     execution_timeout: Seconds = Field(120, description="seconds that a program may run")
     compile_timeout: Seconds = Field(30, description="seconds that the compile stage may take")
     max_output_bytes: int = Field(MIB, ge=1, le=256 * MIB, description="bytes of output per session")
-    memory_bytes: int = Field(
-        200 * MIB, ge=16 * MIB, description="memory per session; there is no swap on top"
-    )
+    memory_bytes: int = Field(200 * MIB, ge=16 * MIB, description="memory per session; there is no swap on top")
     cpus: float = Field(0.5, ge=0.01, le=1024, allow_inf_nan=False, description="CPUs per session")
     pids: int = Field(32, ge=2, le=32768, description="processes and threads per session")
     workspace_bytes: int = Field(32 * MIB, ge=65536, description="size of a session's writable directory")
@@ -74,12 +72,13 @@ class Settings(BaseSettings):
         description="other origins whose pages may use the API, such as https://docs.example.org; * for any",
     )
     max_request_bytes: int = Field(MIB, ge=1024, le=64 * MIB, description="size of a request's body")
+    languages: Names = Field((), description="names of the languages to offer; default: all that there are")
     languages_dir: Path | None = Field(
         None,
         description="directory with further languages, each a directory with language.toml and Dockerfile",
     )
 
-    @field_validator("allowed_hosts", "allowed_origins", mode="before")
+    @field_validator("allowed_hosts", "allowed_origins", "languages", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -160,8 +159,7 @@ def _toml(value: object) -> str:
     if value is None:
         return '""'
     if isinstance(value, tuple):
-        items: tuple[object, ...] = value
-        return f"[{', '.join(_toml(item) for item in items)}]"
+        return f"[{', '.join(_toml(item) for item in cast('tuple[object, ...]', value))}]"
     if isinstance(value, int | float):
         return str(value)
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')
@@ -177,6 +175,4 @@ def _reject_unknown_variables() -> None:
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {_CONFIG_VARIABLE}
     for name in sorted(os.environ):
         if name.upper().startswith(PREFIX) and name.upper() not in known:
-            raise ConfigurationError(
-                f"{name}: there is no such setting; `trio-exec config` lists those that there are"
-            )
+            raise ConfigurationError(f"{name}: there is no such setting; `trio-exec config` lists those that there are")

@@ -64,9 +64,7 @@ class Engine:
             EngineUnavailableError: the Docker engine can't be reached.
         """
         if self._draining or self._nursery is None:
-            raise DrainingError(
-                "this server is going away and takes no new sessions; try again in a few seconds"
-            )
+            raise DrainingError("this server is going away and takes no new sessions; try again in a few seconds")
         plan = make_plan(request, self.languages.find(request.language), self.settings.limits)
         if self._suspect:
             await self._executor.check()
@@ -106,8 +104,7 @@ class Engine:
             return self._sessions[session_id]
         except KeyError:
             raise SessionNotFoundError(
-                "there is no such session; it may have ended more than "
-                f"{self.settings.retention:g} seconds ago"
+                f"there is no such session; it may have ended more than {self.settings.retention:g} seconds ago"
             ) from None
 
     async def readiness(self) -> Readiness:

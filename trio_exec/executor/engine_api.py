@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ class Listed:
 
 
 @contextlib.contextmanager
-def _translated(what: str) -> Iterator[None]:
+def _translated(what: str) -> Generator[None]:
     try:
         yield
     except APIError as error:
@@ -65,7 +65,8 @@ class EngineAPI:
             self._client = docker.DockerClient.from_env(
                 version="1.41", timeout=REQUEST_TIMEOUT, max_pool_size=POOL_SIZE
             )
-        self._api = self._client.api
+        # docker-py's own annotations are partial and wrong in places; the types that we rely on are in this class.
+        self._api: Any = self._client.api
 
     def ping(self) -> None:
         """Returns when the engine answers."""

@@ -30,9 +30,7 @@ class Hardening:
     network_disabled: bool = True
     network_mode: str = "none"
     cap_drop: tuple[str, ...] = ("ALL",)
-    security_opt: tuple[str, ...] = field(
-        default_factory=lambda: ("no-new-privileges", f"seccomp={profile_json()}")
-    )
+    security_opt: tuple[str, ...] = field(default_factory=lambda: ("no-new-privileges", f"seccomp={profile_json()}"))
     ipc_mode: str = "private"
     cgroup_namespace: str = "private"  # /proc/self/cgroup then tells nothing of the host
     log_driver: str = "none"  # a flood of output must not reach the host's disk

@@ -61,9 +61,7 @@ def language_images(languages: Iterable[Language]) -> dict[str, Image]:
     """The images by name of the language."""
     launcher = launcher_image()
     return {
-        language.name: Image.of(
-            _image_name(language.name), language.directory, {_LAUNCHER_ARGUMENT: launcher.tag}
-        )
+        language.name: Image.of(_image_name(language.name), language.directory, {_LAUNCHER_ARGUMENT: launcher.tag})
         for language in languages
     }
 
@@ -101,8 +99,6 @@ def build_missing(
     for image in [launcher_image(), *images.values()]:
         if rebuild or not api.image_exists(image.tag):
             started(f"building {image.tag}; this takes a minute or two")
-            for line in api.build(
-                context=_tar(image.directory), tag=image.tag, arguments=dict(image.arguments)
-            ):
+            for line in api.build(context=_tar(image.directory), tag=image.tag, arguments=dict(image.arguments)):
                 progress(line)
     return {name: image.tag for name, image in images.items()}

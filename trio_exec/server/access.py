@@ -7,8 +7,9 @@ A page on another origin must not be able to drive a server on somebody's own ma
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
 from urllib.parse import urlsplit
+
+from werkzeug.datastructures import Headers
 
 from trio_exec.errors import RequestError, TrioExecError
 from trio_exec.settings import Settings
@@ -36,7 +37,7 @@ class Access:
         self._hosts = {settings.host.lower(), *(host.lower() for host in settings.allowed_hosts)}
         self._origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
 
-    def check(self, headers: Mapping[str, str]) -> None:
+    def check(self, headers: Headers) -> None:
         """Lets a request pass.
 
         Raises:
@@ -55,7 +56,7 @@ class Access:
                 "operators allow it with TRIO_EXEC_ALLOWED_ORIGINS"
             )
 
-    def foreign_origin(self, headers: Mapping[str, str]) -> str | None:
+    def foreign_origin(self, headers: Headers) -> str | None:
         """The request's origin, if it is another one that is allowed: what CORS headers must name."""
         origin = headers.get("Origin")
         if origin is not None and (_ANY in self._origins or origin.lower() in self._origins):

@@ -139,9 +139,7 @@ class _Routes:
 
     async def unexpected_error(self, error: Exception) -> Response:
         LOGGER.error("a request failed", exc_info=error)
-        body = ErrorBody(
-            error="a fault of the server's own; it is in the server's log", code="internal_error"
-        )
+        body = ErrorBody(error="a fault of the server's own; it is in the server's log", code="internal_error")
         return _error(body, 500)
 
     async def create_session(self) -> Response:
@@ -149,7 +147,7 @@ class _Routes:
             raise MediaTypeError(
                 f"send the request as JSON, with the header `content-type: {_JSON}`", field="content-type"
             )
-        body = await request.get_data(cache=False)
+        body = await request.get_data()
         session = await self._engine.create_session(parse_session_request(body))
         path = f"/ws/session/{session.id}"
         return _json(SessionCreated(session_id=session.id, websocket=path).to_json(), 201)
@@ -186,7 +184,7 @@ class _Routes:
     async def attach(self, session_id: str) -> None:
         session = self._engine.session(session_id)
         position = _position(websocket.args.get("after"), session.log.end)
-        await websocket.accept()
+        await websocket.accept()  # pyright: ignore[reportUnknownMemberType] - its dict has no parameters
         await Attachment(websocket, session, position).serve(self._going_away)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quart import Response, send_from_directory
+from quart import Response, send_from_directory  # pyright: ignore[reportUnknownVariableType] - its PathLike has no parameter
 from quart_trio import QuartTrio
 from werkzeug.exceptions import NotFound
 

@@ -50,7 +50,7 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
     Raises:
         ConfigurationError: a setting or a language can't be used.
     """
-    languages = Languages.load(settings.languages_dir)
+    languages = Languages.load(settings.languages_dir, settings.languages)
     api = EngineAPI()
     executor = DockerExecutor(api, settings.runtime)
     engine = Engine(settings, languages, executor)
@@ -65,10 +65,16 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
             await nursery.start(engine.run)
             async with trio.open_nursery() as connections:
                 addresses = await connections.start(
-                    partial(hypercorn.trio.serve, app, config, shutdown_trigger=going_away.wait, mode="asgi")
+                    partial(
+                        hypercorn.trio.serve,  # pyright: ignore[reportUnknownMemberType] - its WSGI half is untyped
+                        app,
+                        config,
+                        shutdown_trigger=going_away.wait,
+                        mode="asgi",
+                    )
                 )
                 listening(addresses[0])
-                await _drain(engine, signals, settings.drain_timeout)
+                await _drain(engine, signals)
                 going_away.set()
             nursery.cancel_scope.cancel(reason="the server has stopped")
     api.close()
@@ -90,10 +96,11 @@ async def _build_images(api: EngineAPI, languages: Languages, executor: DockerEx
         await trio.sleep(BUILD_RETRY_SECONDS)
 
 
-async def _drain(engine: Engine, signals: AsyncIterator[int], timeout: float) -> None:
+async def _drain(engine: Engine, signals: AsyncIterator[int]) -> None:
     """Waits for a signal, then for the end of all sessions; ends them when the time is up or a signal comes."""
+    seconds = engine.settings.drain_timeout
     async for number in signals:
-        LOGGER.info("%s: draining; running sessions get %g seconds", signal.Signals(number).name, timeout)
+        LOGGER.info("%s: draining; running sessions get %g seconds", signal.Signals(number).name, seconds)
         break
     async with trio.open_nursery() as nursery:
 
@@ -103,7 +110,7 @@ async def _drain(engine: Engine, signals: AsyncIterator[int], timeout: float) ->
                 nursery.cancel_scope.cancel(reason="a second signal")
 
         nursery.start_soon(hurry)
-        with trio.move_on_after(timeout):
+        with trio.move_on_after(seconds):
             await engine.drain()
         nursery.cancel_scope.cancel(reason="drained, or out of time")
     await engine.stop()

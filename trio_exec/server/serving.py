@@ -65,7 +65,7 @@ class ContainedTCPServer(TCPServer):
 
 def install() -> None:
     """Makes hypercorn use our connections; it looks the class up when it begins to serve."""
-    hypercorn.trio.run.TCPServer = ContainedTCPServer
+    hypercorn.trio.run.TCPServer = ContainedTCPServer  # pyright: ignore[reportPrivateImportUsage] - the module global that is meant
 
 
 def make_config(settings: Settings) -> Config:

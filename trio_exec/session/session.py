@@ -19,7 +19,7 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -126,7 +126,7 @@ class Session:
         )
 
     @contextmanager
-    def attached(self) -> Iterator[None]:
+    def attached(self) -> Generator[None]:
         """For as long as a client watches. The session is ended a while after the last one left."""
         self._clients += 1
         self._watchdog.clear("detached")
@@ -249,9 +249,7 @@ class Session:
             session_id=self.id,
             language=self.plan.language.name,
             limits=limits,
-            lifetime=START_ALLOWANCE
-            + _backstop(limits.compile_timeout)
-            + _backstop(limits.execution_timeout),
+            lifetime=START_ALLOWANCE + _backstop(limits.compile_timeout) + _backstop(limits.execution_timeout),
         )
         async with self._executor.open_container(spec) as container, trio.open_nursery() as nursery:
             nursery.start_soon(self._pump_stdin, container)
@@ -279,9 +277,7 @@ class Session:
         self._stage = stage
         self._figures = None
         await container.send(
-            frames.encode_stage(
-                command, self.plan.environment, terminal=terminal, deadline=_backstop(timeout)
-            )
+            frames.encode_stage(command, self.plan.environment, terminal=terminal, deadline=_backstop(timeout))
         )
         self._stage_over = trio.Event()
         while self._figures is None:
