@@ -91,7 +91,8 @@ async def _build_images(api: EngineAPI, languages: Languages, executor: DockerEx
         except EngineError as error:
             LOGGER.error("%s; will try again", error)  # noqa: TRY400 - the engine's reason says it all
         else:
-            LOGGER.info("ready to run %s", ", ".join(languages))
+            # Its containers bear this as the label trio-exec.instance.
+            LOGGER.info("instance %s is ready to run %s", executor.instance, ", ".join(languages))
             return
         await trio.sleep(BUILD_RETRY_SECONDS)
 

@@ -108,7 +108,11 @@ public final class Compile {
 
     @Override
     public boolean isNameCompatible(String simpleName, Kind kind) {
-      return kind == Kind.SOURCE;
+      // Asked also with package-info and module-info, which are no classes: true would make every
+      // file one of those.
+      return simpleName.endsWith("-info")
+          ? super.isNameCompatible(simpleName, kind)
+          : kind == Kind.SOURCE;
     }
   }
 

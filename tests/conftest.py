@@ -1,0 +1,48 @@
+"""Fixtures: servers are real processes, started once where tests can share one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.support import Client, ServerProcess, running_server
+from trio_exec.executor.engine_api import EngineAPI
+from trio_exec.executor.images import build_missing
+from trio_exec.languages import Languages
+
+
+@pytest.fixture(scope="session")
+def images() -> dict[str, str]:
+    """The languages' images, by name, built where they are missing."""
+    api = EngineAPI()
+    tags = build_missing(api, Languages.load().values(), started=print, progress=lambda _: None)
+    api.close()
+    return tags
+
+
+@pytest.fixture(scope="session")
+def server(images: dict[str, str]) -> Generator[ServerProcess]:
+    """A server with default settings, for all tests that need no other."""
+    with running_server() as process:
+        yield process
+        process.assert_no_containers()
+
+
+@pytest.fixture
+def client(server: ServerProcess) -> Client:
+    """A client of the shared server."""
+    return Client(server)
+
+
+@pytest.fixture
+def start_server(images: dict[str, str]) -> Generator[Callable[..., ServerProcess]]:
+    """Starts servers with settings of the test's own, and ends them after it."""
+    with ExitStack() as servers:
+
+        def start(**settings: Any) -> ServerProcess:
+            return servers.enter_context(running_server(**settings))
+
+        yield start

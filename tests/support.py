@@ -1,0 +1,298 @@
+"""What the tests share: a real server process, and a client that speaks its API."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import docker
+import trio
+from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection, wrap_client_stream
+
+from trio_exec.messages import (
+    ClientMessage,
+    ErrorMessage,
+    EofMessage,
+    InputMessage,
+    InputWaitMessage,
+    ServerMessage,
+    StateMessage,
+    StderrMessage,
+    StdoutMessage,
+    parse_server_message,
+)
+
+START_TIMEOUT = 60
+PATIENCE = 60
+"""Seconds after which a test gives a wait up; generous, since machines are shared."""
+
+
+@dataclass
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class ServerProcess:
+    """A real `trio-exec serve`, on a port of its own."""
+
+    def __init__(self, **settings: Any) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("TRIO_EXEC_")}
+        for name, value in settings.items():
+            key = name if name == "DOCKER_HOST" else f"TRIO_EXEC_{name.upper()}"
+            environment[key] = str(value)
+        self.log_path = f"/tmp/trio-exec-test-{os.getpid()}-{time.monotonic_ns()}.log"
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "trio_exec", "serve", "--port", "0"],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+        assert self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT)
+        line = self.process.stdout.readline().decode() if ready else ""
+        assert "listens on" in line, self.log()
+        self.url = line.split()[-1]
+        self.port = int(self.url.rsplit(":", 1)[1])
+
+    def log(self) -> str:
+        with open(self.log_path) as log:
+            return log.read()
+
+    def wait_ready(self) -> ServerProcess:
+        deadline = time.monotonic() + START_TIMEOUT
+        while True:
+            answer = self.request("GET", "/readyz")
+            if answer.status == 200:
+                return self
+            assert time.monotonic() < deadline, answer.body
+            time.sleep(0.05)
+
+    def request(
+        self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, raw: bytes | None = None
+    ) -> Answer:
+        data = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers or {}, method=method)
+        if data is not None and not request.has_header("Content-type"):
+            request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+                return Answer(response.status, dict(response.headers), response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, dict(error.headers), error.read())
+
+    @property
+    def instance(self) -> str:
+        match = re.search(r"instance (\w+) is ready", self.log())
+        assert match, self.log()
+        return match[1]
+
+    def containers(self) -> list[str]:
+        """Names of the containers that this server made and that are still there."""
+        return [name for name in container_names() if self.instance in name]
+
+    def assert_no_containers(self, within: float = 10) -> None:
+        """Returns when no container of this server is left; it may be dead already."""
+        deadline = time.monotonic() + within
+        while left := self.containers():
+            assert time.monotonic() < deadline, f"containers are left: {left}"
+            time.sleep(0.05)
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout: float = PATIENCE) -> int:
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the server did not end in time:\n{self.log()}") from None
+
+    def close(self) -> None:
+        """Ends the process, at once if need be, and checks that it complained of nothing unexpected."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            time.sleep(0.05)
+            if self.process.poll() is None:
+                self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError(f"the server did not end:\n{self.log()}") from None
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        text = self.log()
+        os.unlink(self.log_path)
+        assert "Traceback" not in text, text
+
+
+@dataclass
+class Run:
+    """What a client saw of a session."""
+
+    session_id: str
+    messages: list[ServerMessage] = field(default_factory=list)
+    close_reason: CloseReason | None = None
+
+    @property
+    def stdout(self) -> str:
+        return "".join(message.data for message in self.messages if isinstance(message, StdoutMessage))
+
+    @property
+    def stderr(self) -> str:
+        return "".join(message.data for message in self.messages if isinstance(message, StderrMessage))
+
+    @property
+    def states(self) -> list[StateMessage]:
+        return [message for message in self.messages if isinstance(message, StateMessage)]
+
+    @property
+    def state_names(self) -> list[str]:
+        return [state.state for state in self.states]
+
+    @property
+    def errors(self) -> list[ErrorMessage]:
+        return [message for message in self.messages if isinstance(message, ErrorMessage)]
+
+    @property
+    def final(self) -> StateMessage:
+        final = self.messages[-1]
+        assert isinstance(final, StateMessage), self.messages[-3:]
+        assert final.state in {"finished", "terminated"}, final
+        return final
+
+    @property
+    def reason(self) -> str | None:
+        return self.final.reason
+
+
+class Attached:
+    """A WebSocket client of a session."""
+
+    def __init__(self, socket: WebSocketConnection, run: Run) -> None:
+        self._socket = socket
+        self.run = run
+
+    async def send(self, message: ClientMessage) -> None:
+        await self._socket.send_message(message.to_json())
+
+    async def send_raw(self, message: str | bytes) -> None:
+        await self._socket.send_message(message)
+
+    async def input(self, text: str) -> None:
+        await self.send(InputMessage(data=text))
+
+    async def eof(self) -> None:
+        await self.send(EofMessage())
+
+    async def next(self) -> ServerMessage | None:
+        """The next message, also kept in `run`; None when the server has closed."""
+        try:
+            message = parse_server_message(await self._socket.get_message())
+        except ConnectionClosed as closed:
+            self.run.close_reason = closed.reason
+            return None
+        self.run.messages.append(message)
+        return message
+
+    async def until(self, condition: Callable[[Run], object]) -> None:
+        while not condition(self.run):
+            assert await self.next() is not None, f"closed before that: {self.run}"
+
+    async def until_state(self, name: str) -> None:
+        await self.until(lambda run: name in run.state_names)
+
+    async def until_stdout(self, text: str) -> None:
+        await self.until(lambda run: text in run.stdout)
+
+    async def until_waiting(self) -> None:
+        await self.until(lambda run: run.messages[-1:] == [InputWaitMessage(waiting=True)])
+
+    async def to_end(self) -> Run:
+        while await self.next() is not None:
+            pass
+        return self.run
+
+
+class Client:
+    """Speaks the API of one server; to be used from Trio."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self.server = server
+
+    async def request(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+        return await trio.to_thread.run_sync(lambda: self.server.request(method, path, body, **options))
+
+    async def create(self, **body: Any) -> str:
+        answer = await self.request("POST", "/session", body)
+        assert answer.status == 201, answer.body
+        return answer.json()["sessionId"]
+
+    async def info(self, session_id: str) -> Any:
+        answer = await self.request("GET", f"/session/{session_id}")
+        assert answer.status == 200, answer.body
+        return answer.json()
+
+    @asynccontextmanager
+    async def attach(self, session_id: str, after: int | None = None) -> AsyncGenerator[Attached]:
+        query = "" if after is None else f"?after={after}"
+        path = f"/ws/session/{session_id}{query}"
+        with trio.fail_after(PATIENCE):
+            # A stream of our own: trio-websocket 0.12 leaves its own one open when the server closes first.
+            stream = await trio.open_tcp_stream("127.0.0.1", self.server.port)
+            async with stream, trio.open_nursery() as nursery:
+                host = f"127.0.0.1:{self.server.port}"
+                socket = await wrap_client_stream(nursery, stream, host, path)
+                yield Attached(socket, Run(session_id))
+                await socket.aclose()
+
+    @asynccontextmanager
+    async def session(self, **body: Any) -> AsyncGenerator[Attached]:
+        async with self.attach(await self.create(**body)) as attached:
+            yield attached
+
+    async def run(self, **body: Any) -> Run:
+        """Runs a program to its end; input, if any, goes along as `stdin`."""
+        body.setdefault("stdin", "")
+        async with self.session(**body) as attached:
+            return await attached.to_end()
+
+
+def container_names() -> list[str]:
+    client = docker.from_env()
+    try:
+        listed = client.api.containers(all=True, filters={"label": "trio-exec.instance"})
+        return [item["Names"][0].lstrip("/") for item in listed]
+    finally:
+        client.close()
+
+
+@contextlib.contextmanager
+def running_server(**settings: Any) -> Generator[ServerProcess]:
+    server = ServerProcess(**settings)
+    try:
+        yield server.wait_ready()
+    finally:
+        server.close()
