@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Any
 
 import docker
@@ -24,8 +25,8 @@ from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection, w
 
 from trio_exec.messages import (
     ClientMessage,
-    ErrorMessage,
     EofMessage,
+    ErrorMessage,
     InputMessage,
     InputWaitMessage,
     ServerMessage,
@@ -45,7 +46,7 @@ class Answer:
     """An HTTP answer."""
 
     status: int
-    headers: dict[str, str]
+    headers: Message
     body: bytes
 
     def json(self) -> Any:
@@ -89,7 +90,13 @@ class ServerProcess:
             time.sleep(0.05)
 
     def request(
-        self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, raw: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        raw: bytes | None = None,
     ) -> Answer:
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers or {}, method=method)
@@ -97,10 +104,10 @@ class ServerProcess:
             request.add_header("Content-Type", "application/json")
         try:
             with urllib.request.urlopen(request, timeout=PATIENCE) as response:
-                return Answer(response.status, dict(response.headers), response.read())
+                return Answer(response.status, response.headers, response.read())
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, dict(error.headers), error.read())
+                return Answer(error.code, error.headers, error.read())
 
     @property
     def instance(self) -> str:

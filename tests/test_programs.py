@@ -104,7 +104,10 @@ CPP = Programs(
     trace=["terminate called after throwing an instance of 'std::runtime_error'", "  what():  broken"],
     compiled=True,
     broken="int main() { undefined(); }",
-    diagnostic=["main.cpp: In function ‘int main()’:", "main.cpp:1:14: error: ‘undefined’ was not declared in this scope"],
+    diagnostic=[
+        "main.cpp: In function ‘int main()’:",
+        "main.cpp:1:14: error: ‘undefined’ was not declared in this scope",
+    ],
 )
 
 LANGUAGES = {"python": PYTHON, "javascript": JAVASCRIPT, "java": JAVA, "cpp": CPP}
@@ -124,7 +127,7 @@ async def test_hello(client: Client, language: str) -> None:
     assert run.final.wall_time is not None
     assert run.final.cpu_time is not None
     assert run.final.peak_memory is not None
-    assert 0 < run.final.cpu_time
+    assert run.final.cpu_time > 0
     assert 1_000_000 < run.final.peak_memory < 200 * 1024 * 1024
     assert run.final.output_truncated is False
     assert run.close_reason is not None
@@ -201,9 +204,7 @@ int main(int n, char **a) { for (int i = 1; i < n; i++) std::cout << a[i] << "|"
         "java": {"Util.java": "class Util { static int twice(int n) { return 2 * n; } }"},
         "cpp": {"lib/util.cpp": "int twice(int n) { return 2 * n; }"},
     }[language]
-    run = await client.run(
-        language=language, code=code, files=files, args=["a b", "-x", "é*"], env={"COLOUR": "blue"}
-    )
+    run = await client.run(language=language, code=code, files=files, args=["a b", "-x", "é*"], env={"COLOUR": "blue"})
 
     expected = {
         "python": "['a b', '-x', 'é*'] blue 8\n",

@@ -17,13 +17,14 @@ class Ticket:
         self._admission = admission
         self._granted = trio.Event()
         self._moved: Callable[[int], None] | None = None
+        self._told: int | None = None
         self._left = False
 
     def watch(self, moved: Callable[[int], None]) -> None:
         """Calls `moved` with the position in the queue, now if there is one, and whenever it changes; 0 is a slot."""
         self._moved = moved
         if not self._granted.is_set():
-            moved(self._admission.position(self))
+            self.move(self._admission.position(self))
 
     async def wait(self) -> None:
         """Returns when the slot is this ticket's."""
@@ -41,8 +42,9 @@ class Ticket:
         self.move(0)
 
     def move(self, position: int) -> None:
-        """The admission's word that the queue moved."""
-        if self._moved is not None:
+        """The admission's word that the queue moved, perhaps only behind this ticket."""
+        if self._moved is not None and position != self._told:
+            self._told = position
             self._moved(position)
 
     @property

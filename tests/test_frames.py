@@ -1,0 +1,153 @@
+"""The launcher's frames and Docker's attach stream, as bytes only: any split gives the same, garbage is an error."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_exec.errors import ProtocolError
+from trio_exec.executor import frames
+from trio_exec.executor.multiplex import STDERR, STDOUT, Demultiplexer
+
+U32 = st.integers(0, 2**32 - 1)
+MICROSECONDS = st.integers(0, 2**40)
+
+
+def frame(kind: str, payload: bytes) -> bytes:
+    return kind.encode() + struct.pack(">I", len(payload)) + payload
+
+
+def stage_end(kind: int, code: int, wall: int, user: int, system: int, peak: int, kills: int) -> bytes:
+    return frame("Z", struct.pack(">BBQQQQI", kind, code, wall, user, system, peak, kills))
+
+
+FRAMES = st.one_of(
+    st.binary(max_size=300).map(lambda data: (frame("O", data), frames.Stdout(data))),
+    st.binary(max_size=300).map(lambda data: (frame("E", data), frames.Stderr(data))),
+    st.just((frame("S", b""), frames.Started())),
+    st.integers(0, 255).map(lambda version: (frame("R", bytes([version])), frames.Ready(version))),
+    U32.map(lambda count: (frame("A", struct.pack(">I", count)), frames.Ack(count))),
+    st.booleans().map(lambda waiting: (frame("W", bytes([waiting])), frames.Waiting(waiting))),
+    st.text(max_size=50).map(lambda text: (frame("X", text.encode()), frames.Failure(text))),
+    st.builds(
+        lambda signalled, code, wall, peak, kills: (
+            stage_end(signalled, code, wall, wall + 1, wall + 2, peak, kills),
+            frames.StageEnd(
+                None if signalled else code,
+                code if signalled else None,
+                wall / 1e6,
+                (wall + 1) / 1e6,
+                (wall + 2) / 1e6,
+                peak,
+                kills,
+            ),
+        ),
+        st.booleans(),
+        st.integers(0, 255),
+        MICROSECONDS,
+        MICROSECONDS,
+        U32,
+    ),
+)
+
+
+def split(data: bytes, cuts: Sequence[int]) -> list[bytes]:
+    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
+
+
+@given(st.lists(FRAMES, max_size=20), st.lists(st.integers(0, 10**6), max_size=30))
+def test_any_split_of_the_bytes_gives_the_same_events(pairs: list[tuple[bytes, frames.Event]], cuts: list[int]) -> None:
+    decoder = frames.FrameDecoder()
+    events = [event for piece in split(b"".join(data for data, _ in pairs), cuts) for event in decoder.feed(piece)]
+
+    assert events == [event for _, event in pairs]
+
+
+@given(st.binary(max_size=2000), st.lists(st.integers(0, 10**6), max_size=30))
+def test_garbage_is_an_error_or_not_yet_complete_but_nothing_else(data: bytes, cuts: list[int]) -> None:
+    decoder = frames.FrameDecoder()
+    try:
+        for piece in split(data, cuts):
+            list(decoder.feed(piece))
+    except ProtocolError:
+        return
+    # No more can be held back than one frame.
+    assert len(decoder._buffer) <= frames.PAYLOAD_MAX + 5
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"?\0\0\0\0",
+        b"O\xff\xff\xff\xff",
+        frame("A", b"123"),
+        frame("W", b"\2"),
+        frame("S", b"x"),
+        frame("R", b""),
+        frame("Z", b"short"),
+        stage_end(2, 0, 0, 0, 0, 0, 0),
+    ],
+)
+def test_what_the_launcher_never_sends_is_an_error(data: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        list(frames.FrameDecoder().feed(data))
+
+
+@given(st.binary(max_size=200_000))
+def test_a_file_of_any_size_comes_in_frames_that_fit(content: bytes) -> None:
+    gathered = b""
+    for number, encoded in enumerate(frames.encode_file("lib/a.py", content)):
+        kind, length = struct.unpack_from(">cI", encoded)
+        payload = encoded[5:]
+        assert (kind, length) == (b"f", len(payload))
+        assert length <= frames.PAYLOAD_MAX
+        assert payload[0] == (number > 0)
+        assert payload[1:].startswith(b"lib/a.py\0")
+        gathered += payload[10:]
+
+    assert gathered == content
+
+
+def test_what_does_not_fit_a_frame_is_refused() -> None:
+    with pytest.raises(ValueError, match="limited to 65536"):
+        frames.encode_stage(["x" * 70000], {}, terminal=None, deadline=1)
+    with pytest.raises(ValueError, match="NUL"):
+        frames.encode_stage(["a\0b"], {}, terminal=None, deadline=1)
+    with pytest.raises(ValueError, match="too long"):
+        list(frames.encode_file("x" * 70000, b""))
+
+
+CHUNKS = st.lists(st.tuples(st.sampled_from([STDOUT, STDERR]), st.binary(max_size=200)), max_size=20)
+
+
+@given(CHUNKS, st.lists(st.integers(0, 10**6), max_size=30))
+def test_docker_chunks_survive_any_split(chunks: list[tuple[int, bytes]], cuts: list[int]) -> None:
+    data = b"".join(struct.pack(">BxxxL", stream, len(chunk)) + chunk for stream, chunk in chunks)
+    demultiplexer = Demultiplexer()
+    gathered: list[tuple[int, bytes]] = []
+    for piece in split(data, cuts):
+        for stream, part in demultiplexer.feed(piece):
+            if gathered and gathered[-1][0] == stream:
+                gathered[-1] = (stream, gathered[-1][1] + part)
+            else:
+                gathered.append((stream, part))
+
+    expected: list[tuple[int, bytes]] = []
+    for stream, chunk in chunks:
+        if chunk and expected and expected[-1][0] == stream:
+            expected[-1] = (stream, expected[-1][1] + chunk)
+        elif chunk:
+            expected.append((stream, chunk))
+    assert gathered == expected
+
+
+@pytest.mark.parametrize("header", [b"\3\0\0\0\0\0\0\1", b"\0\0\0\0\0\0\0\1", b"\1\1\0\0\0\0\0\1", b"HTTP/1.1"])
+def test_what_is_no_attach_stream_is_an_error(header: bytes) -> None:
+    with pytest.raises(ProtocolError, match="not an attach stream"):
+        list(Demultiplexer().feed(header))

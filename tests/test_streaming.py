@@ -1,0 +1,284 @@
+"""Clients come late, twice and again; the log gives each of them everything, in order, once."""
+
+from __future__ import annotations
+
+import functools
+
+import trio
+
+from tests.support import Client, Run
+from trio_exec.messages import ResizeMessage, SignalMessage, StderrMessage, StdoutMessage, StopMessage
+
+
+async def test_a_client_that_comes_after_the_end_sees_everything(client: Client) -> None:
+    session_id = await client.create(language="python", code="for i in range(100): print(i)", stdin="")
+    with trio.fail_after(30):
+        while (await client.info(session_id))["state"] != "finished":
+            await trio.sleep(0.05)  # noqa: ASYNC110 - being attached is what must not be
+    runs: list[Run] = []
+    for _ in range(2):
+        async with client.attach(session_id) as attached:
+            runs.append(await attached.to_end())
+
+    assert runs[0].stdout == "".join(f"{i}\n" for i in range(100))
+    assert runs[0].messages == runs[1].messages
+
+
+async def test_two_clients_at_once_see_the_same_and_both_can_type(client: Client) -> None:
+    code = "for _ in range(4): print('got', input())"
+    session_id = await client.create(language="python", code=code)
+    runs: list[Run] = []
+
+    async def follow(parity: int) -> None:
+        async with client.attach(session_id) as attached:
+            for number in range(4):
+                if number % 2 == parity:
+                    await attached.input(f"{number}\n")
+                await attached.until_stdout(f"got {number}\n")
+            runs.append(await attached.to_end())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(follow, 0)
+        nursery.start_soon(follow, 1)
+
+    assert [run.stdout for run in runs] == ["got 0\ngot 1\ngot 2\ngot 3\n"] * 2
+    assert [run.states for run in runs] == [runs[0].states] * 2
+
+
+async def test_a_client_that_dropped_goes_on_where_it_was(client: Client) -> None:
+    code = """
+import sys, time
+for number in range(60):
+    print("é漢🙂", number)
+    print("err", number, file=sys.stderr)
+    time.sleep(0.01)
+"""
+    session_id = await client.create(language="python", code=code, stdin="")
+    position = 0
+    out = err = ""
+    connections = 0
+    final = None
+    while final is None:
+        connections += 1
+        async with client.attach(session_id, after=position) as attached:
+            for _ in range(3):
+                message = await attached.next()
+                if message is None:
+                    break
+                if isinstance(message, StdoutMessage):
+                    out += message.data
+                elif isinstance(message, StderrMessage):
+                    err += message.data
+                if hasattr(message, "seq"):
+                    position = message.seq
+                if getattr(message, "state", "") == "finished":
+                    final = message
+                    break
+
+    assert connections > 3
+    assert out == "".join(f"é漢🙂 {number}\n" for number in range(60))
+    assert err == "".join(f"err {number}\n" for number in range(60))
+
+
+async def test_a_slow_client_holds_up_neither_the_program_nor_another_client(client: Client) -> None:
+    code = "import sys\nfor _ in range(1000): sys.stdout.write('x' * 999 + '\\n')"
+    session_id = await client.create(language="python", code=code, stdin="")
+    async with client.attach(session_id) as slow:
+        await slow.until_state("waiting")  # And reads no more for now.
+        async with client.attach(session_id) as quick:
+            run = await quick.to_end()
+        assert len(run.stdout) == 1_000_000
+        # What piled up meanwhile comes in large pieces.
+        messages = (await slow.to_end()).messages
+        assert len(messages) < 500
+        assert sum(len(message.data) for message in messages if isinstance(message, StdoutMessage)) == 1_000_000
+
+
+async def test_order_across_streams_is_kept_where_the_kernel_keeps_it(client: Client) -> None:
+    code = """
+import sys, time
+for number in range(20):
+    sys.stdout.write(f"{number}")
+    time.sleep(0.02)
+    sys.stderr.write(f"{number}")
+    time.sleep(0.02)
+"""
+    run = await client.run(language="python", code=code)
+    order = [(type(m), int(m.data)) for m in run.messages if isinstance(m, StdoutMessage | StderrMessage)]
+
+    assert order == [(kind, number) for number in range(20) for kind in (StdoutMessage, StderrMessage)]
+
+
+async def test_input_sent_before_the_program_runs_waits_for_it(client: Client) -> None:
+    async with client.session(language="cpp", code=CAT) as session:
+        await session.input("early ")
+        await session.until_state("compiling")
+        await session.input("bird\n")
+        await session.eof()
+        run = await session.to_end()
+
+    assert run.stdout == "early bird\n"
+
+
+CAT = "#include <iostream>\nint main() { std::cout << std::cin.rdbuf(); }"
+
+
+async def test_a_megabyte_of_input_passes_while_signals_overtake_it(client: Client) -> None:
+    code = """
+import signal, sys, time
+signalled = False
+def note(*_):
+    global signalled
+    signalled = True
+signal.signal(signal.SIGUSR1, note)
+print("ready", flush=True)
+while not signalled: time.sleep(0.01)
+print("signal", flush=True)
+print(len(sys.stdin.read()))
+"""
+    async with client.session(language="python", code=code) as session:
+        await session.until_stdout("ready\n")
+        for _ in range(16):
+            await session.input("x" * 62_500)
+        await session.eof()
+        await session.send(SignalMessage(signal="SIGUSR1"))
+        run = await session.to_end()
+
+    assert run.errors == []
+    assert run.stdout == "ready\nsignal\n1000000\n"
+
+
+async def test_more_input_than_is_kept_is_refused_and_the_session_goes_on(client: Client) -> None:
+    code = "input(); import time; time.sleep(2); print('done')"
+    async with client.session(language="python", code=code) as session:
+        await session.until_waiting()
+        await session.input("go\n")
+        for _ in range(4):
+            await session.input("x" * 400_000)
+        await session.until(lambda run: run.errors)
+        run = await session.to_end()
+
+    assert {error.code for error in run.errors} == {"input_full"}
+    assert "1048576 bytes at most" in run.errors[0].error
+    assert run.stdout == "done\n"
+
+
+async def test_end_of_input(client: Client) -> None:
+    async with client.session(language="python", code="import sys; print(repr(sys.stdin.read()))") as session:
+        await session.input("some")
+        await session.eof()
+        await session.input("more")
+        run = await session.to_end()
+
+    assert run.stdout == "'some'\n"
+    assert [error.code for error in run.errors] in ([], ["wrong_state"])
+
+
+async def test_stdin_of_the_request_ends_unless_it_is_interactive(client: Client) -> None:
+    code = "import sys\nfor line in sys.stdin: print('got', line, end='')"
+    assert (await client.run(language="python", code=code, stdin="a\nb\n")).stdout == "got a\ngot b\n"
+
+    async with client.session(language="python", code=code, stdin="a\n", interactive=True) as session:
+        await session.until_stdout("got a\n")
+        await session.input("b\n")
+        await session.until_stdout("got b\n")
+        await session.eof()
+        assert (await session.to_end()).final.exit_code == 0
+
+
+async def test_waiting_for_input_is_told_and_taken_back(client: Client) -> None:
+    code = "import time\nfor _ in range(2): input(); time.sleep(0.3)"
+    async with client.session(language="python", code=code) as session:
+        for _ in range(2):
+            await session.until_waiting()
+            await session.input("\n")
+            await session.until(lambda run: getattr(run.messages[-1], "waiting", None) is False)
+        run = await session.to_end()
+
+    assert run.final.exit_code == 0
+
+
+async def test_signals_reach_the_program(client: Client) -> None:
+    async with client.session(language="python", code="print('up', flush=True)\nwhile True: pass") as session:
+        await session.until_stdout("up")
+        await session.send(SignalMessage(signal="SIGINT"))
+        run = await session.to_end()
+
+    assert "KeyboardInterrupt" in run.stderr
+    assert (run.final.state, run.final.signal) == ("finished", "SIGINT")
+
+
+async def test_stop_keeps_what_was_written_and_tells_the_figures(client: Client) -> None:
+    code = "print('before', flush=True)\nwhile True: pass"
+    async with client.session(language="python", code=code) as session:
+        await session.until_stdout("before\n")
+        await session.send(StopMessage())
+        run = await session.to_end()
+
+    assert run.stdout == "before\n"
+    assert run.reason == "stopped"
+    assert run.final.cpu_time is not None
+    assert run.final.cpu_time > 0
+
+
+async def test_a_terminal_is_one(client: Client) -> None:
+    code = """
+import os, sys, signal
+print(os.isatty(0), os.isatty(1), os.isatty(2), os.get_terminal_size(), os.environ["TERM"])
+signal.signal(signal.SIGWINCH, lambda *_: print("now", tuple(os.get_terminal_size())))
+try:
+    while True:
+        print("line", repr(input("> ")))
+except EOFError:
+    print("eof")
+try:
+    signal.pause()
+    signal.pause()
+except KeyboardInterrupt:
+    print("interrupted")
+print("on stderr", file=sys.stderr)
+"""
+    async with client.session(language="python", code=code, tty=True, rows=30, cols=100) as session:
+        await session.until_stdout("> ")
+        assert "os.terminal_size(columns=100, lines=30) xterm-256color\r\n" in session.run.stdout
+        await session.until_waiting()
+        await session.input("héy\x7f!\n")  # Erasing removes the y, and echo shows it.
+        await session.until_stdout("line 'hé!'\r\n> ")
+        await session.input("\x04")
+        await session.until_stdout("eof\r\n")
+        await session.send(ResizeMessage(rows=50, cols=120))
+        await session.until_stdout("now (120, 50)\r\n")
+        await session.input("\x03")
+        run = await session.to_end()
+
+    assert run.stdout.startswith("True True True ")
+    assert "interrupted\r\n" in run.stdout
+    assert "on stderr\r\n" in run.stdout, "a terminal has one stream"
+    assert run.stderr == ""
+    assert run.final.exit_code == 0
+
+
+async def test_end_of_input_on_a_terminal_is_ctrl_d(client: Client) -> None:
+    code = "import sys\nprint(repr(sys.stdin.read()), repr(sys.stdin.readline()))"
+    async with client.session(language="python", code=code, tty=True) as session:
+        await session.until_waiting()
+        await session.input("one\n")
+        await session.eof()
+        await session.input("two\n")
+        run = await session.to_end()
+
+    assert run.stdout.endswith("'one\\n' 'two\\n'\r\n")
+
+
+async def test_many_sessions_at_once_do_not_mix(client: Client) -> None:
+    async def one(number: int) -> None:
+        code = f"name = input('{number}? ')\nprint({number}, name)"
+        async with client.session(language="python", code=code) as session:
+            await session.until_stdout("? ")
+            await session.input(f"n{number}\n")
+            run = await session.to_end()
+        assert run.stdout == f"{number}? {number} n{number}\n"
+
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(functools.partial(one, number))
