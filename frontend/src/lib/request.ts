@@ -1,0 +1,36 @@
+/** The body of `POST /session`. */
+
+import type { Project } from "./project";
+
+export interface Launch {
+  readonly language: string;
+  readonly sourceFile: string;
+  readonly project: Project;
+  readonly args: readonly string[];
+  readonly terminal: { readonly rows: number; readonly cols: number } | undefined;
+}
+
+/**
+ * An object's text with its members in the order given: JavaScript's own objects put names that look like
+ * numbers in front, and the first file is the one that runs.
+ */
+function orderedObject(entries: readonly (readonly [string, string])[]): string {
+  return `{${entries.map(([name, text]) => `${JSON.stringify(name)}:${JSON.stringify(text)}`).join(",")}}`;
+}
+
+export function sessionRequest(launch: Launch): string {
+  // A lone surrogate, half of a character, is no Unicode text, and the server refuses it.
+  const files = launch.project.files.map(({ name, text }) => [name, text.toWellFormed()] as const);
+  const [main, ...others] = files;
+  const members = [`"language":${JSON.stringify(launch.language)}`];
+  if (main?.[0] === launch.sourceFile) {
+    // The usual case, in the form that the server can start soonest.
+    members.push(`"code":${JSON.stringify(main[1])}`);
+    if (others.length > 0) members.push(`"files":${orderedObject(others)}`);
+  } else {
+    members.push(`"files":${orderedObject(files)}`);
+  }
+  if (launch.args.length > 0) members.push(`"args":${JSON.stringify(launch.args)}`);
+  if (launch.terminal) members.push(`"tty":true,"rows":${launch.terminal.rows},"cols":${launch.terminal.cols}`);
+  return `{${members.join(",")}}`;
+}

@@ -1,0 +1,172 @@
+/**
+ * What the status line says: every state in words, so that nothing ever just stops without a reason.
+ *
+ * Pure: a view of the run goes in, words come out.
+ */
+
+import type { SessionState } from "../wire";
+import { binaryBytes, bytes, duration, seconds } from "./format";
+import type { Phase } from "./link";
+
+export interface Limits {
+  readonly memoryBytes?: number;
+  readonly outputBytes?: number;
+  readonly idleTimeout?: number;
+  readonly executionTimeout?: number;
+  readonly compileTimeout?: number;
+}
+
+export type RunView =
+  | { readonly kind: "idle" }
+  | { readonly kind: "starting" }
+  | { readonly kind: "refused"; readonly message: string }
+  | {
+      readonly kind: "live";
+      readonly state: SessionState | undefined;
+      readonly phase: Phase;
+      readonly inputWanted: boolean;
+      readonly stopping: boolean;
+    }
+  | { readonly kind: "over"; readonly state: SessionState; readonly limits: Limits }
+  | { readonly kind: "gone" };
+
+/** `idle` and `busy` are neutral, `input` asks for something, the rest say how it ended. */
+export type Tone = "idle" | "busy" | "input" | "good" | "warning" | "bad";
+
+export interface Status {
+  readonly tone: Tone;
+  readonly text: string;
+}
+
+const SIGNALS: Readonly<Record<string, string>> = {
+  SIGABRT: "it aborted itself",
+  SIGALRM: "its alarm went off",
+  SIGBUS: "a memory access that can't be",
+  SIGFPE: "an arithmetic error, such as a division by zero",
+  SIGHUP: "its terminal went away",
+  SIGILL: "an instruction that does not exist",
+  SIGINT: "interrupted from the keyboard",
+  SIGKILL: "killed",
+  SIGPIPE: "it wrote to a pipe that nobody reads",
+  SIGQUIT: "quit from the keyboard",
+  SIGSEGV: "an access to memory that is not its own",
+  SIGSYS: "a system call that is not allowed",
+  SIGTERM: "asked to end",
+  SIGTRAP: "a breakpoint without a debugger",
+  SIGXCPU: "it used too much processor time",
+  SIGXFSZ: "it wrote a file that is too large",
+};
+
+function finished(state: SessionState): Status {
+  const compile = state.stage === "compile";
+  if (state.signal !== undefined) {
+    const meaning = SIGNALS[state.signal];
+    const what = compile ? "The compiler was" : "The program was";
+    return {
+      tone: state.signal === "SIGINT" ? "warning" : "bad",
+      text: `${what} ended by ${state.signal}${meaning === undefined ? "" : `: ${meaning}`}.`,
+    };
+  }
+  if (compile) {
+    return { tone: "bad", text: "The program does not compile. The compiler's messages are above." };
+  }
+  return state.exitCode === undefined || state.exitCode === 0
+    ? { tone: "good", text: "Finished." }
+    : { tone: "warning", text: `Finished with exit code ${state.exitCode}.` };
+}
+
+function terminated(state: SessionState, limits: Limits): Status {
+  const compile = state.stage === "compile";
+  const bad = (text: string): Status => ({ tone: "bad", text });
+  const of = (limit: number | undefined, words: (value: number) => string): string =>
+    limit === undefined ? "" : ` of ${words(limit)}`;
+  switch (state.reason) {
+    case "stopped":
+      return { tone: "warning", text: "Stopped." };
+    case "idle_timeout":
+      return bad(
+        limits.idleTimeout === undefined
+          ? "Ended by the server: no input and no output for too long."
+          : `Ended by the server: no input and no output for ${duration(limits.idleTimeout)}.`,
+      );
+    case "execution_timeout":
+      return compile
+        ? bad(`Ended by the server: compiling took longer than the limit${of(limits.compileTimeout, duration)}.`)
+        : bad(`Ended by the server: it ran longer than the limit${of(limits.executionTimeout, duration)}.`);
+    case "output_limit":
+      return bad(`Ended by the server: more output than the limit${of(limits.outputBytes, binaryBytes)}.`);
+    case "memory_limit":
+      return compile
+        ? bad("Ended: the compiler needed more memory than the limit.")
+        : bad(`Ended: it used more memory than the limit${of(limits.memoryBytes, binaryBytes)}.`);
+    case "detached":
+      return bad("Ended by the server: this page was away for too long.");
+    case "queue_timeout":
+      return bad("Not started: the server had no free place in time. Try again in a moment.");
+    case "shutdown":
+      return bad("Ended: the server is shutting down. Your code is kept in this browser.");
+    case "engine_error":
+      return bad(`The server could not run it${state.message === undefined ? "." : `: ${state.message}`}`);
+    default:
+      return bad(state.message ?? `Ended by the server (${state.reason ?? "no reason given"}).`);
+  }
+}
+
+function live(view: Extract<RunView, { kind: "live" }>): Status {
+  if (view.phase.kind === "lost") {
+    return { tone: "warning", text: "The connection is lost. The program goes on, and so does this page soon." };
+  }
+  if (view.stopping) return { tone: "busy", text: "Stopping…" };
+  if (view.state === undefined) return { tone: "busy", text: "Starting…" };
+  if (view.phase.kind === "connecting") return { tone: "warning", text: "Connecting again…" };
+  switch (view.state.state) {
+    case "waiting":
+      return view.state.position === undefined
+        ? { tone: "busy", text: "Starting…" }
+        : { tone: "busy", text: `Queued at position ${view.state.position}: the server is busy.` };
+    case "compiling":
+      return { tone: "busy", text: "Compiling…" };
+    default:
+      return view.inputWanted
+        ? { tone: "input", text: "Waiting for your input." }
+        : { tone: "busy", text: "Running…" };
+  }
+}
+
+export function describe(view: RunView): Status {
+  switch (view.kind) {
+    case "idle":
+      return { tone: "idle", text: "Ready." };
+    case "starting":
+      return { tone: "busy", text: "Starting…" };
+    case "refused":
+      return { tone: "bad", text: view.message };
+    case "live":
+      return live(view);
+    case "over":
+      return view.state.state === "finished" ? finished(view.state) : terminated(view.state, view.limits);
+    case "gone":
+      return {
+        tone: "bad",
+        text: "The session is gone: the server was restarted, or gave up waiting. Your code is kept in this browser.",
+      };
+  }
+}
+
+export interface Figure {
+  readonly label: string;
+  readonly value: string;
+}
+
+/** What a final state says in numbers. */
+export function figures(state: SessionState): Figure[] {
+  const result: Figure[] = [];
+  const add = (label: string, value: string | undefined): void => {
+    if (value !== undefined) result.push({ label, value });
+  };
+  add("exit code", state.exitCode?.toString());
+  add("time", state.wallTime === undefined ? undefined : seconds(state.wallTime));
+  add("CPU", state.cpuTime === undefined ? undefined : seconds(state.cpuTime));
+  add("memory", state.peakMemory === undefined ? undefined : bytes(state.peakMemory));
+  return result;
+}

@@ -1,0 +1,206 @@
+/** Puts the page together: the code side, the output side, the run between them. */
+
+import { sessionInfo, type Catalogue } from "./api";
+import { Console } from "./console";
+import { ShareDialog } from "./dialogs";
+import { byId } from "./dom";
+import { describeLimits } from "./facts";
+import { splitArguments } from "./lib/arguments";
+import { sessionRequest } from "./lib/request";
+import { decodeShared, encodeShared } from "./lib/share";
+import type { Limits, RunView } from "./lib/status";
+import { asBoolean, type Store } from "./lib/storage";
+import type { Notice } from "./notice";
+import { Run, type Session } from "./run";
+import { shortcuts } from "./shortcuts";
+import { StatusLine } from "./status-line";
+import type { Theme } from "./theme";
+import { onWake } from "./wake";
+import { isRecord } from "./wire";
+import { Workbench } from "./workbench";
+
+const asSession = (value: unknown): Session | undefined =>
+  isRecord(value) && typeof value["id"] === "string" && typeof value["tty"] === "boolean"
+    ? { id: value["id"], tty: value["tty"] }
+    : undefined;
+
+export interface Stores {
+  /** What stays in the browser. */
+  readonly kept: Store;
+  /** What belongs to this tab: a reload goes on with its session, another tab does not. */
+  readonly tab: Store;
+}
+
+export class Page {
+  readonly #stores: Stores;
+  readonly #notice: Notice;
+  readonly #run: Run;
+  readonly #output: Console;
+  readonly #status: StatusLine;
+  readonly #share = new ShareDialog();
+  readonly #runButton = byId("run", HTMLButtonElement);
+  readonly #stopButton = byId("stop", HTMLButtonElement);
+  readonly #ttySwitch = byId("tty", HTMLInputElement);
+  readonly #args = byId("args", HTMLInputElement);
+  readonly #argsProblem = byId("args-problem", HTMLElement);
+  #limits: Limits = {};
+  /** Absent until the server has said which languages there are. */
+  #workbench: Workbench | undefined;
+
+  constructor(stores: Stores, notice: Notice, theme: Theme) {
+    this.#stores = stores;
+    this.#notice = notice;
+    const key = shortcuts(
+      [
+        { element: document.getElementsByTagName("header")[0] ?? document.body, enter: () => this.#enterHeader() },
+        { element: byId("code-pane", HTMLElement), enter: () => this.#enterCode() },
+        { element: byId("output-pane", HTMLElement), enter: () => this.#enterOutput() },
+      ],
+      () => this.#start(),
+    );
+    document.addEventListener("keydown", key);
+    this.#output = new Console(theme.shade, {
+      key,
+      send: (message) => {
+        const sent = this.#run.send(message);
+        if (!sent) notice.show("This was not sent: the connection is down, and too much waits for it already.");
+        return sent;
+      },
+    });
+    theme.onChange = (shade) => void (this.#output.shade = shade);
+    this.#status = new StatusLine(() => this.#run.retryNow());
+    this.#run = new Run(() => this.#limits, {
+      view: (view) => this.#show(view),
+      output: (stream, text) => this.#output.output(stream, text),
+      rejected: (words) => notice.show(`The server could not use what was sent: ${words}`),
+    });
+    this.#setTty(stores.kept.get("tty", asBoolean) ?? true);
+    this.#connect();
+  }
+
+  /** The server has answered: fills in what it offers, then opens what the link or the last load left. */
+  async open({ languages, limits }: Catalogue): Promise<void> {
+    this.#limits = limits;
+    describeLimits(limits);
+    this.#workbench = new Workbench(languages, this.#stores.kept, this.#notice);
+    this.#workbench.onTerminalWanted = () => this.#setTty(true);
+    this.#runButton.setAttribute("aria-disabled", "false");
+    document.body.classList.add("ready");
+    await this.#openFragment();
+    await this.#resume();
+  }
+
+  #connect(): void {
+    for (const view of ["code", "output"] as const) {
+      byId(`view-${view}`, HTMLButtonElement).addEventListener("click", () => this.#showView(view));
+    }
+    this.#ttySwitch.addEventListener("change", () => {
+      this.#setTty(this.#ttySwitch.checked);
+      if (this.#run.active) this.#notice.show("The running program keeps what it has. The next one gets the new setting.");
+    });
+    this.#runButton.addEventListener("click", () => {
+      this.#start();
+      // On a touch screen, focus would open the keyboard over the output.
+      if (this.#run.active && matchMedia("(pointer: fine)").matches) this.#output.focus();
+    });
+    this.#stopButton.addEventListener("click", () => this.#run.stop());
+    byId("share", HTMLButtonElement).addEventListener("click", () => void this.#shareCode());
+    this.#args.addEventListener("input", () => this.#blameArgs(undefined));
+    window.addEventListener("hashchange", () => void this.#openFragment());
+    onWake(() => this.#run.refresh());
+  }
+
+  #start(): void {
+    if (!this.#workbench) return;
+    const { language, project } = this.#workbench;
+    const parsed = splitArguments(project.args);
+    if ("problem" in parsed) {
+      this.#showView("code");
+      this.#blameArgs(parsed.problem);
+      this.#args.focus();
+      return;
+    }
+    this.#workbench.save();
+    this.#showView("output");
+    const tty = this.#ttySwitch.checked;
+    this.#output.begin(tty);
+    const terminal = tty ? this.#output.size : undefined;
+    const { name, sourceFile } = language;
+    void this.#run.start(sessionRequest({ language: name, sourceFile, project, args: parsed.args, terminal }), tty);
+  }
+
+  #show(view: RunView): void {
+    this.#status.show(view);
+    this.#stopButton.setAttribute("aria-disabled", String(!this.#run.active));
+    this.#output.inputWanted = view.kind === "live" && view.inputWanted;
+    if (this.#run.session) this.#stores.tab.set("session", this.#run.session);
+    if (!this.#run.active) this.#output.end(view.kind === "over");
+  }
+
+  /** Goes on with the session that this tab had before it was loaded again. */
+  async #resume(): Promise<void> {
+    const session = this.#stores.tab.get("session", asSession);
+    if (!session) return;
+    const info = await sessionInfo(session.id);
+    if (info === null) this.#stores.tab.remove("session");
+    // Asking took a while: whoever has started something in between wants to see that.
+    if (!info || this.#run.active) return;
+    this.#output.begin(session.tty);
+    this.#run.follow(session);
+  }
+
+  async #shareCode(): Promise<void> {
+    if (!this.#workbench) return;
+    const { language, project } = this.#workbench;
+    const link = new URL(document.baseURI);
+    link.hash = await encodeShared({ language: language.name, tty: this.#ttySwitch.checked, project });
+    this.#share.show(link.href);
+  }
+
+  async #openFragment(): Promise<void> {
+    const shared = await decodeShared(location.hash.slice(1));
+    if (shared === undefined || !this.#workbench) return;
+    // Taken out of the address, so that a reload shows what has become of the code since.
+    history.replaceState(null, "", location.pathname + location.search);
+    if (shared === null) {
+      this.#notice.show("This link is damaged, so its code can't be opened. It may have been cut when it was sent.");
+    } else if (!this.#workbench.openShared(shared)) {
+      this.#notice.show(`This link's code is in “${shared.language}”, which this server does not have.`);
+    } else {
+      this.#setTty(shared.tty);
+    }
+  }
+
+  #setTty(tty: boolean): void {
+    this.#ttySwitch.checked = tty;
+    this.#stores.kept.set("tty", tty);
+    if (!this.#run.active) this.#output.tty = tty;
+  }
+
+  #blameArgs(problem: string | undefined): void {
+    this.#argsProblem.textContent = problem ?? "";
+    this.#args.setAttribute("aria-invalid", String(problem !== undefined));
+  }
+
+  /** Which of the two panes a narrow window shows; a wide one has room for both. */
+  #showView(view: "code" | "output"): void {
+    document.body.dataset["view"] = view;
+    for (const name of ["code", "output"]) {
+      byId(`view-${name}`, HTMLButtonElement).setAttribute("aria-pressed", String(name === view));
+    }
+  }
+
+  #enterHeader(): void {
+    byId("language", HTMLSelectElement).focus();
+  }
+
+  #enterCode(): void {
+    this.#showView("code");
+    this.#workbench?.focus();
+  }
+
+  #enterOutput(): void {
+    this.#showView("output");
+    this.#output.focus();
+  }
+}

@@ -1,0 +1,170 @@
+/** One run at a time: started, followed, talked to, ended. What is known of it is one value, the `view`. */
+
+import { ApiError, endSession, openSocket, probeSession, startSession } from "./api";
+import { SessionLink } from "./lib/link";
+import type { Limits, RunView } from "./lib/status";
+import { isFinal, type ClientMessage, type ServerMessage, type Stream } from "./wire";
+
+export interface RunEvents {
+  view(view: RunView): void;
+  output(stream: Stream, text: string): void;
+  /** A message of ours could not be used. */
+  rejected(words: string): void;
+}
+
+export interface Session {
+  readonly id: string;
+  readonly tty: boolean;
+}
+
+type Live = Extract<RunView, { kind: "live" }>;
+
+export class Run {
+  readonly #events: RunEvents;
+  readonly #limits: () => Limits;
+  #view: RunView = { kind: "idle" };
+  #session: Session | undefined;
+  #link: SessionLink | undefined;
+  /** Which start this is; what belongs to an earlier one is out of date. */
+  #turn = 0;
+  #tty = true;
+
+  constructor(limits: () => Limits, events: RunEvents) {
+    this.#limits = limits;
+    this.#events = events;
+  }
+
+  get view(): RunView {
+    return this.#view;
+  }
+
+  get active(): boolean {
+    return this.#view.kind === "starting" || this.#view.kind === "live";
+  }
+
+  /** Whether the current or latest program has a terminal. */
+  get tty(): boolean {
+    return this.#tty;
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  async start(request: string, tty: boolean): Promise<void> {
+    this.#leave();
+    const turn = this.#turn;
+    this.#tty = tty;
+    this.#show({ kind: "starting" });
+    try {
+      const id = await startSession(request);
+      if (turn === this.#turn) this.follow({ id, tty });
+      else endSession(id);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (turn === this.#turn) this.#show({ kind: "refused", message: error.message });
+    }
+  }
+
+  /** Attaches to a session that exists. */
+  follow(session: Session): void {
+    const turn = ++this.#turn;
+    this.#session = session;
+    this.#tty = session.tty;
+    this.#show({
+      kind: "live",
+      state: undefined,
+      phase: { kind: "connecting" },
+      inputWanted: false,
+      stopping: false,
+    });
+    this.#link = new SessionLink(
+      {
+        open: (after) => openSocket(session.id, after),
+        probe: () => probeSession(session.id),
+        random: Math.random,
+      },
+      {
+        message: (message) => {
+          if (turn === this.#turn) this.#received(message);
+        },
+        phase: (phase) => {
+          if (turn !== this.#turn) return;
+          if (phase.kind === "gone") this.#finish({ kind: "gone" });
+          // What the program waits for is said anew after a connection.
+          else if (phase.kind !== "ended") this.#update({ phase, inputWanted: false });
+        },
+      },
+    );
+  }
+
+  stop(): void {
+    if (this.#view.kind === "starting") {
+      // Nothing to end yet: the start's answer will find that its turn is over.
+      this.#turn += 1;
+      this.#finish({ kind: "idle" });
+      return;
+    }
+    if (this.#view.kind !== "live" || !this.#session) return;
+    // Over REST: it works while the WebSocket is down, and does not queue behind input that nobody reads.
+    endSession(this.#session.id);
+    this.#update({ stopping: true });
+  }
+
+  /** False when it is not sent and will not be. */
+  send(message: ClientMessage): boolean {
+    return this.#link?.send(message) ?? false;
+  }
+
+  retryNow(): void {
+    this.#link?.retryNow();
+  }
+
+  /** To be called when the network or the machine has been away. */
+  refresh(): void {
+    this.#link?.refresh();
+  }
+
+  #received(message: ServerMessage): void {
+    switch (message.type) {
+      case "stdout":
+      case "stderr":
+        this.#events.output(message.type, message.data);
+        break;
+      case "state":
+        if (isFinal(message)) this.#finish({ kind: "over", state: message, limits: this.#limits() });
+        else this.#update({ state: message });
+        break;
+      case "input_wait":
+        this.#update({ inputWanted: message.waiting });
+        break;
+      case "error":
+        this.#events.rejected(message.error);
+        break;
+    }
+  }
+
+  #leave(): void {
+    if (this.#view.kind === "live" && this.#session) endSession(this.#session.id);
+    this.#link?.close();
+    this.#link = undefined;
+    this.#session = undefined;
+    this.#turn += 1;
+  }
+
+  #finish(view: RunView): void {
+    this.#link?.close();
+    this.#link = undefined;
+    this.#session = undefined;
+    this.#show(view);
+  }
+
+  #update(change: Partial<Live>): void {
+    if (this.#view.kind === "live") this.#show({ ...this.#view, ...change });
+  }
+
+  #show(view: RunView): void {
+    this.#view = view;
+    this.#events.view(view);
+  }
+}

@@ -1,0 +1,34 @@
+/** The page's own keys, which work everywhere, also inside the editor and the terminal. */
+
+export interface Part {
+  readonly element: Element;
+  enter(): void;
+}
+
+/**
+ * Makes the handler: true when the key was the page's.
+ *
+ * F6 goes through the parts of the page, as in browsers and desktop programs: it is the way out of the editor and
+ * the terminal, which keep Tab for themselves.
+ */
+export function shortcuts(parts: readonly Part[], run: () => void): (event: KeyboardEvent) => boolean {
+  const cycle = (step: number): void => {
+    const at = parts.findIndex(({ element }) => element.contains(document.activeElement));
+    const next = at < 0 ? 0 : (at + step + parts.length) % parts.length;
+    parts[next]?.enter();
+  };
+  return (event) => {
+    // A key that a part of the page has answered already comes by again on its way up.
+    if (event.defaultPrevented || event.altKey || document.querySelector("dialog[open]")) return false;
+    const modified = event.ctrlKey || event.metaKey;
+    if (event.key === "Enter" && modified) {
+      if (!event.repeat) run();
+    } else if (event.key === "F6" && !modified) {
+      cycle(event.shiftKey ? -1 : 1);
+    } else {
+      return false;
+    }
+    event.preventDefault();
+    return true;
+  };
+}

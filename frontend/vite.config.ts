@@ -1,0 +1,18 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  // Relative addresses: the page may live below any path of a reverse proxy.
+  base: "./",
+  build: {
+    outDir: "../trio_exec/static",
+    emptyOutDir: true,
+    target: "es2022",
+    // Every browser that has what the page needs has module preloading too.
+    modulePreload: { polyfill: false },
+    // The content security policy allows no data: URLs except for images.
+    assetsInlineLimit: 0,
+    // Editor and terminal are needed at once; tools/budget.js watches what they weigh compressed.
+    chunkSizeWarningLimit: 900,
+  },
+  test: { include: ["tests/**/*.test.ts"] },
+});
