@@ -262,6 +262,13 @@ class Client:
         assert answer.status == 200, answer.body
         return answer.json()
 
+    async def until_info(self, session_id: str, state: str) -> Any:
+        """Asks until the session is in a state, for tests in which nobody may be attached."""
+        with trio.fail_after(PATIENCE):
+            while (info := await self.info(session_id))["state"] != state:  # noqa: ASYNC110 - there is only asking
+                await trio.sleep(0.05)
+        return info
+
     @asynccontextmanager
     async def attach(self, session_id: str, after: int | None = None) -> AsyncGenerator[Attached]:
         query = "" if after is None else f"?after={after}"

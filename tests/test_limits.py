@@ -165,9 +165,7 @@ async def test_queue_positions_and_timeout(start_server: Callable[..., ServerPro
 
 async def test_detached_when_nobody_comes(hurried: Client) -> None:
     session_id = await hurried.create(language="python", code="import time\nwhile True: print(1); time.sleep(.1)")
-    with trio.fail_after(30):
-        while (info := await hurried.info(session_id))["state"] != "terminated":
-            await trio.sleep(0.1)  # noqa: ASYNC110 - being attached is what must not be
+    info = await hurried.until_info(session_id, "terminated")
 
     assert info["reason"] == "detached"
     hurried.server.assert_no_containers()

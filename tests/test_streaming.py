@@ -12,9 +12,7 @@ from trio_exec.messages import ResizeMessage, SignalMessage, StderrMessage, Stdo
 
 async def test_a_client_that_comes_after_the_end_sees_everything(client: Client) -> None:
     session_id = await client.create(language="python", code="for i in range(100): print(i)", stdin="")
-    with trio.fail_after(30):
-        while (await client.info(session_id))["state"] != "finished":
-            await trio.sleep(0.05)  # noqa: ASYNC110 - being attached is what must not be
+    await client.until_info(session_id, "finished")
     runs: list[Run] = []
     for _ in range(2):
         async with client.attach(session_id) as attached:

@@ -1,0 +1,389 @@
+"""What programs can't do, tried for real; and that what they may do still works."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import docker
+import pytest
+
+from tests.support import Client
+from trio_exec.executor import seccomp
+from trio_exec.executor.docker import EXPIRY_LABEL, INSTANCE_LABEL, LANGUAGE_LABEL, SESSION_LABEL
+from trio_exec.executor.hardening import HARDENING
+from trio_exec.limits import MIB
+
+
+async def test_the_engine_confirms_every_field(client: Client) -> None:
+    async with client.session(language="python", code="input()") as session:
+        await session.until_waiting()
+        docker_client = docker.from_env()
+        filters = {"label": f"{SESSION_LABEL}={session.run.session_id}"}
+        (listed,) = docker_client.api.containers(filters=filters)
+        inspected: Any = docker_client.api.inspect_container(listed["Id"])
+        docker_client.close()
+    config, host = inspected["Config"], inspected["HostConfig"]
+
+    assert host["Memory"] == host["MemorySwap"] == 200 * MIB
+    assert host["NanoCpus"] == 500_000_000
+    assert host["PidsLimit"] == 32
+    assert host["ReadonlyRootfs"] is True
+    assert host["CapDrop"] == ["ALL"]
+    assert not host["CapAdd"]
+    assert host["Privileged"] is False
+    assert host["SecurityOpt"][0] == "no-new-privileges"
+    assert json.loads(host["SecurityOpt"][1].removeprefix("seccomp=")) == seccomp.profile()
+    assert len(host["SecurityOpt"]) == 2
+    assert host["NetworkMode"] == "none"
+    assert config["NetworkDisabled"] is True
+    assert host["Tmpfs"] == {
+        "/workspace": "rw,exec,nosuid,nodev,size=33554432,nr_inodes=4096,mode=0755,uid=65534,gid=65534"
+    }
+    assert host["ShmSize"] == 8 * MIB
+    assert host["IpcMode"] == "private"
+    assert host["CgroupnsMode"] == "private"
+    assert host["PidMode"] == host["UTSMode"] == host["UsernsMode"] == ""
+    assert not host["Binds"]
+    assert inspected["Mounts"] == []
+    assert not host["Devices"]
+    assert not host["PortBindings"]
+    assert host["LogConfig"] == {"Type": "none", "Config": {}}
+    assert host["AutoRemove"] is True
+    assert host["RestartPolicy"]["Name"] in {"", "no"}
+    assert host["OomScoreAdj"] == 500
+    assert host["OomKillDisable"] in {None, False}
+    assert not host["Init"]
+    assert {(limit["Name"], limit["Soft"], limit["Hard"]) for limit in host["Ulimits"]} == {
+        ("core", 0, 0),
+        ("fsize", 32 * MIB, 32 * MIB),
+        ("memlock", 65536, 65536),
+        ("msgqueue", 0, 0),
+        ("nofile", 1024, 1024),
+    }
+    assert "/proc/kcore" in host["MaskedPaths"]
+    assert "/proc/sys" in host["ReadonlyPaths"]
+    assert config["User"] == HARDENING.user == "65534:65534"
+    assert config["Entrypoint"] == ["/launcher"]
+    assert (config["Tty"], config["OpenStdin"], config["StdinOnce"]) == (False, True, True)
+    labels = config["Labels"]
+    assert labels[INSTANCE_LABEL] == client.server.instance
+    assert labels[LANGUAGE_LABEL] == "python"
+    assert labels[SESSION_LABEL] == session.run.session_id
+    assert labels[EXPIRY_LABEL].isdecimal()
+
+
+async def python(client: Client, code: str, **options: Any) -> str:
+    run = await client.run(language="python", code=code, **options)
+    assert run.final.exit_code == 0, run.stderr
+    return run.stdout
+
+
+async def test_no_privileges(client: Client) -> None:
+    out = await python(client, "print(open('/proc/self/status').read())")
+
+    fields = dict(line.split(":\t", 1) for line in out.splitlines() if ":\t" in line)
+    assert fields["Uid"] == fields["Gid"] == "65534\t65534\t65534\t65534"
+    assert fields["Groups"].strip() in {"", "65534"}
+    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(fields[name], 16) == 0, name
+    assert fields["NoNewPrivs"] == "1"
+    assert fields["Seccomp"] == "2"
+
+
+async def test_nothing_but_the_workspace_can_be_written_to(client: Client) -> None:
+    code = """
+import os
+writable = []
+for root in ["/", "/etc", "/usr/lib", "/var/tmp", "/run", "/dev", "/dev/mqueue", "/home", "/root", "/proc", "/sys",
+             "/opt", "/launcher", "/dev/pts", "/sys/fs/cgroup", "/var/lib"]:
+    try:
+        open(os.path.join(root, "x"), "w").write("x")
+        writable.append(root)
+    except OSError: pass
+for path in ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/passwd", "/launcher",
+             "/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/1/oom_score_adj"]:
+    try:
+        open(path, "a").write("x")
+        writable.append(path)
+    except OSError: pass
+print(writable)
+import tempfile
+with tempfile.NamedTemporaryFile() as file: print(os.path.realpath(file.name).startswith("/workspace/.tmp/"))
+open("own", "w").write("fine")
+"""
+    assert await python(client, code) == "[]\nTrue\n"
+
+
+async def test_the_workspace_has_an_end_in_bytes_and_in_files(client: Client) -> None:
+    code = """
+import errno, os
+written = 0
+try:
+    for number in range(100):
+        with open(f"big{number}", "wb", buffering=0) as file:
+            for _ in range(16): written += file.write(b"x" * 65536)
+except OSError as error: print(errno.errorcode[error.errno], written // 2**20)
+for number in range(100):
+    if os.path.exists(f"big{number}"): os.remove(f"big{number}")
+count = 0
+try:
+    while True:
+        open(f"f{count}", "w").close(); count += 1
+except OSError as error: print(errno.errorcode[error.errno], 3000 < count < 4096)
+"""
+    assert await python(client, code) == "ENOSPC 31\nENOSPC True\n"
+
+
+async def test_a_fork_bomb_stops_at_the_limit(client: Client) -> None:
+    code = """
+import os, time
+count = 1
+try:
+    while True:
+        if os.fork() == 0: time.sleep(60); os._exit(0)
+        count += 1
+except OSError as error: print(error.strerror, count)
+"""
+    assert await python(client, code) == "Resource temporarily unavailable 31\n", "the launcher is the 32nd"
+
+
+async def test_no_network_but_loopback(client: Client) -> None:
+    code = """
+import socket, threading
+try: socket.create_connection(("10.0.0.1", 80), timeout=2)
+except OSError as error: print(error.strerror)
+try: socket.getaddrinfo("example.org", 80)
+except OSError as error: print("no names")
+print([name for _, name in socket.if_nameindex()] if False else sorted(
+    line.split(":")[0].strip() for line in open("/proc/net/dev").readlines()[2:]))
+for family, host in [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "localhost"), (socket.AF_UNIX, None)]:
+    server = socket.socket(family)
+    server.bind((host, 0) if host else "\\0abstract")
+    server.listen()
+    threading.Thread(target=lambda: server.accept()[0].sendall(b"pong")).start()
+    client = socket.socket(family)
+    client.connect(server.getsockname())
+    print(client.recv(4))
+"""
+    assert await python(client, code) == "Network is unreachable\nno names\n['lo']\nb'pong'\nb'pong'\nb'pong'\n"
+
+
+async def test_frames_cannot_be_forged_and_the_launcher_cannot_be_harmed(client: Client) -> None:
+    code = """
+import ctypes, os, signal
+for path in ["/proc/1/fd/0", "/proc/1/fd/1", "/proc/1/mem", "/proc/1/environ", "/proc/1/maps"]:
+    for mode in (os.O_RDONLY, os.O_WRONLY):
+        try: os.open(path, mode); print("opened", path)
+        except PermissionError: pass
+        except FileNotFoundError: pass
+try: print(os.listdir("/proc/1/fd"))
+except PermissionError: print("closed")
+for number in range(1, 65):
+    try: os.kill(1, number)
+    except (PermissionError, OSError): pass
+libc = ctypes.CDLL(None, use_errno=True)
+print(libc.ptrace(16, 1, 0, 0), os.strerror(ctypes.get_errno()))
+print(libc.ptrace(16, os.getpid() - 1, 0, 0), os.strerror(ctypes.get_errno()))
+print(sorted(os.listdir("/proc/self/fd"))[:3], len(os.listdir("/proc/self/fd")) <= 4)
+fd = os.pidfd_open(1)
+try: signal.pidfd_send_signal(fd, signal.SIGKILL)
+except OSError as error: print(error.strerror)
+print("alive")
+"""
+    out = await python(client, code)
+
+    assert out.splitlines() == [
+        "closed",
+        "-1 Operation not permitted",
+        "-1 Operation not permitted",
+        "['0', '1', '2'] True",
+        "alive",
+    ]
+
+
+DANGEROUS_CALLS = {
+    # Numbers are x86-64's; all take arguments that would fail otherwise than with EPERM, or succeed.
+    "add_key": 248,
+    "bpf": 321,
+    "chroot": 161,
+    "io_uring_setup": 425,
+    "kcmp": 312,
+    "keyctl": 250,
+    "memfd_secret": 447,
+    "mount": 165,
+    "mq_open": 240,
+    "msgget": 68,
+    "open_by_handle_at": 304,
+    "perf_event_open": 298,
+    "pidfd_getfd": 438,
+    "pivot_root": 155,
+    "process_vm_readv": 310,
+    "ptrace": 101,
+    "request_key": 249,
+    "semget": 64,
+    "setns": 308,
+    "shmget": 29,
+    "swapon": 167,
+    "umount2": 166,
+    "unshare": 272,
+    "userfaultfd": 323,
+    "vmsplice": 278,
+}
+
+
+async def test_dangerous_system_calls_are_refused(client: Client) -> None:
+    assert set(DANGEROUS_CALLS) == set(seccomp.DENIED)
+    code = f"""
+import ctypes, errno, platform
+libc = ctypes.CDLL(None, use_errno=True)
+assert platform.machine() == "x86_64"
+for name, number in {DANGEROUS_CALLS!r}.items():
+    ctypes.set_errno(0)
+    result = libc.syscall(number, 0, 0, 0, 0, 0, 0)
+    if (result, ctypes.get_errno()) != (-1, errno.EPERM): print(name, result, errno.errorcode.get(ctypes.get_errno()))
+clone, clone3 = 56, 435
+for flag in (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000):
+    result = libc.syscall(clone, flag | 17, 0, 0, 0, 0)
+    if (result, ctypes.get_errno()) != (-1, errno.EPERM): print("clone", hex(flag), result)
+print(libc.syscall(clone3, 0, 0), errno.errorcode[ctypes.get_errno()])
+"""
+    assert await python(client, code) == "-1 ENOSYS\n"
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "protocol"),
+    [("AF_NETLINK", 3, 0), ("AF_PACKET", 3, 0), ("AF_VSOCK", 1, 0), ("AF_ALG", 5, 0), ("AF_BLUETOOTH", 3, 1)],
+)
+async def test_socket_families_are_few(client: Client, family: str, kind: int, protocol: int) -> None:
+    code = f"""
+import socket
+try: print(socket.socket(socket.{family}, {kind}, {protocol}))
+except PermissionError: print("refused")
+"""
+    assert await python(client, code) == "refused\n"
+
+
+STANDARD_LIBRARIES = {
+    "python": """
+import asyncio, concurrent.futures, ctypes, curses, decimal, hashlib, json, lzma, multiprocessing, os, readline
+import shutil, socket, sqlite3, ssl, subprocess, sys, tempfile, threading, time, zoneinfo, zlib
+
+async def echo():
+    async def handle(reader, writer):
+        writer.write(await reader.readline()); await writer.drain(); writer.close()
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(b"asyncio\\n")
+    print((await reader.readline()).decode(), end="")
+    process = await asyncio.create_subprocess_exec("echo", "child", stdout=asyncio.subprocess.PIPE)
+    print((await process.communicate())[0].decode(), end="")
+
+if __name__ == "__main__":
+    asyncio.run(echo())
+    with concurrent.futures.ThreadPoolExecutor(4) as pool: print(sum(pool.map(abs, range(10))))
+    with multiprocessing.Pool(2) as pool: print(pool.map(abs, [-1, -2]))
+    print(subprocess.run(["sh", "-c", "echo out; exit 3"], capture_output=True))
+    print(sqlite3.connect(":memory:").execute("select 6 * 7").fetchone())
+    print(zoneinfo.ZoneInfo("Europe/Berlin"), ssl.OPENSSL_VERSION.split()[0])
+    shutil.copyfile(__file__, "copy.py"); os.sendfile; print(os.cpu_count() > 0, time.tzname[0])
+""",
+    "javascript": """
+const { Worker } = require('worker_threads');
+const { execFileSync, spawn } = require('child_process');
+const net = require('net'); const fs = require('fs'); const zlib = require('zlib'); const crypto = require('crypto');
+(async () => {
+  const worker = new Worker("require('worker_threads').parentPort.postMessage(6 * 7)", { eval: true });
+  console.log(await new Promise((resolve) => worker.once('message', resolve)));
+  console.log(execFileSync('echo', ['child']).toString().trim());
+  const server = net.createServer((socket) => socket.end('pong')).listen(0, '127.0.0.1', () => {
+    const client = net.connect(server.address().port, '127.0.0.1');
+    client.on('data', (data) => { console.log(String(data)); server.close(); });
+  });
+  await new Promise((resolve) => server.once('close', resolve));
+  await fs.promises.writeFile('a', 'x'); await fs.promises.copyFile('a', 'b');
+  console.log(zlib.gunzipSync(zlib.gzipSync('zip')).toString());
+  console.log(crypto.createHash('sha1').update('').digest('hex').length);
+  console.log((await import('node:os')).availableParallelism() > 0, new Intl.NumberFormat('de').format(1234.5));
+})();
+""",
+    "java": """
+import java.net.*; import java.nio.file.*; import java.util.concurrent.*; import java.util.stream.*;
+public class Main {
+    public static void main(String[] args) throws Exception {
+        System.out.println(IntStream.range(0, 1000).parallel().sum());
+        System.out.println(new ForkJoinPool(4).submit(() -> 42).get());
+        try (var pool = Executors.newVirtualThreadPerTaskExecutor()) {
+            System.out.println(pool.submit(() -> Thread.currentThread().isVirtual()).get());
+        }
+        var process = new ProcessBuilder("echo", "child").start();
+        System.out.print(new String(process.getInputStream().readAllBytes()));
+        try (var server = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            var thread = new Thread(() -> {
+                try (var socket = server.accept()) { socket.getOutputStream().write("pong".getBytes()); }
+                catch (Exception error) { throw new RuntimeException(error); }
+            });
+            thread.start();
+            try (var socket = new Socket(server.getInetAddress(), server.getLocalPort())) {
+                System.out.println(new String(socket.getInputStream().readAllBytes()));
+            }
+        }
+        Files.writeString(Path.of("a"), "file");
+        System.out.println(Files.readString(Files.createTempFile("x", "y")).isEmpty());
+        System.out.println(java.time.ZoneId.of("Europe/Berlin"));
+    }
+}
+""",
+    "cpp": """
+#include <atomic>
+#include <barrier>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <format>
+#include <fstream>
+#include <future>
+#include <iostream>
+#include <regex>
+#include <thread>
+int main() {
+    std::atomic<int> sum = 0;
+    { std::vector<std::jthread> threads; for (int i = 0; i < 8; i++) threads.emplace_back([&] { sum += i_; });
+    }
+    return 0;
+}
+""".replace("i_", "1").replace(
+        "    return 0;",
+        """    std::cout << sum << "\\n" << std::async(std::launch::async, [] { return 42; }).get() << "\\n";
+    std::cout << std::format("{:>5}|{:x}", "a", 255) << "\\n" << std::regex_match("abc", std::regex("[a-c]+")) << "\\n";
+    std::ofstream("file") << "x"; std::cout << std::filesystem::file_size("file") << "\\n" << std::flush;
+    return system("echo child") / 256;""",
+    ),
+}
+
+EXPECTED = {
+    "python": "asyncio\nchild\n45\n[1, 2]\n"
+    "CompletedProcess(args=['sh', '-c', 'echo out; exit 3'], returncode=3, stdout=b'out\\n', stderr=b'')\n"
+    "(42,)\nEurope/Berlin OpenSSL\nTrue UTC\n",
+    "javascript": "42\nchild\npong\nzip\n40\ntrue 1.234,5\n",
+    "java": "499500\n42\ntrue\nchild\npong\ntrue\nEurope/Berlin\n",
+    "cpp": "8\n42\n    a|ff\n1\n1\nchild\n",
+}
+
+
+@pytest.mark.parametrize("language", STANDARD_LIBRARIES)
+async def test_the_standard_libraries_work_in_there(client: Client, language: str) -> None:
+    run = await client.run(language=language, code=STANDARD_LIBRARIES[language])
+
+    assert (run.stdout, run.stderr) == (EXPECTED[language], "")
+    assert run.final.exit_code == 0
+
+
+async def test_sessions_share_nothing(client: Client) -> None:
+    code = """
+import os
+found = [path for path in ["/workspace/left", "/dev/shm/left", "/tmp/left"] if os.path.exists(path)]
+for path in ["/workspace/left", "/dev/shm/left", "/tmp/left"]: open(path, "w").close()
+print(found, len([pid for pid in os.listdir("/proc") if pid.isdecimal()]))
+"""
+    assert [await python(client, code) for _ in range(2)] == ["[] 2\n"] * 2
