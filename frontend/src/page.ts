@@ -63,7 +63,7 @@ export class Page {
       key,
       send: (message) => {
         const sent = this.#run.send(message);
-        if (!sent) notice.show("This was not sent: the connection is down, and too much waits for it already.");
+        if (!sent && message.type === "input") notice.show("This was not sent: the connection is down, and too much waits for it already.");
         return sent;
       },
     });
@@ -72,6 +72,7 @@ export class Page {
     this.#run = new Run(() => this.#limits, {
       view: (view) => this.#show(view),
       output: (stream, text) => this.#output.output(stream, text),
+      size: () => this.#output.size,
       rejected: (words) => notice.show(`The server could not use what was sent: ${words}`),
     });
     this.#setTty(stores.kept.get("tty", asBoolean) ?? true);

@@ -1,13 +1,15 @@
 /** One run at a time: started, followed, talked to, ended. What is known of it is one value, the `view`. */
 
 import { ApiError, endSession, openSocket, probeSession, startSession } from "./api";
-import { SessionLink } from "./lib/link";
+import { SessionLink, type Phase } from "./lib/link";
 import type { Limits, RunView } from "./lib/status";
 import { isFinal, type ClientMessage, type ServerMessage, type Stream } from "./wire";
 
 export interface RunEvents {
   view(view: RunView): void;
   output(stream: Stream, text: string): void;
+  /** The terminal's size now. */
+  size(): { rows: number; cols: number };
   /** A message of ours could not be used. */
   rejected(words: string): void;
 }
@@ -28,6 +30,8 @@ export class Run {
   /** Which start this is; what belongs to an earlier one is out of date. */
   #turn = 0;
   #tty = true;
+  /** What was typed before the server had answered. */
+  #early: ClientMessage[] = [];
 
   constructor(limits: () => Limits, events: RunEvents) {
     this.#limits = limits;
@@ -91,11 +95,11 @@ export class Run {
         phase: (phase) => {
           if (turn !== this.#turn) return;
           if (phase.kind === "gone") this.#finish({ kind: "gone" });
-          // What the program waits for is said anew after a connection.
-          else if (phase.kind !== "ended") this.#update({ phase, inputWanted: false });
+          else if (phase.kind !== "ended") this.#moved(phase, session);
         },
       },
     );
+    for (const message of this.#early.splice(0)) this.#link.send(message);
   }
 
   stop(): void {
@@ -106,13 +110,22 @@ export class Run {
       return;
     }
     if (this.#view.kind !== "live" || !this.#session) return;
-    // Over REST: it works while the WebSocket is down, and does not queue behind input that nobody reads.
+    if (this.#view.stopping && this.#view.phase.kind !== "open") {
+      this.#finish({ kind: "refused", message: "Let go of a server that can't be reached. It ends the program by itself." });
+      return;
+    }
+    // Both ways: one works while the WebSocket is down, the other waits for a server that is away.
     endSession(this.#session.id);
+    this.#link?.send({ type: "stop" });
     this.#update({ stopping: true });
   }
 
   /** False when it is not sent and will not be. */
   send(message: ClientMessage): boolean {
+    if (this.#view.kind === "starting") {
+      this.#early.push(message);
+      return true;
+    }
     return this.#link?.send(message) ?? false;
   }
 
@@ -123,6 +136,15 @@ export class Run {
   /** To be called when the network or the machine has been away. */
   refresh(): void {
     this.#link?.refresh();
+  }
+
+  #moved(phase: Phase, session: Session): void {
+    // What the program waits for is said anew after a connection.
+    this.#update({ phase, inputWanted: false });
+    if (phase.kind === "open" && session.tty) {
+      // The size may have changed while nobody could be told.
+      this.#link?.send({ type: "resize", ...this.#events.size() });
+    }
   }
 
   #received(message: ServerMessage): void {
@@ -149,6 +171,7 @@ export class Run {
     this.#link?.close();
     this.#link = undefined;
     this.#session = undefined;
+    this.#early = [];
     this.#turn += 1;
   }
 

@@ -91,6 +91,8 @@ export class Screen {
   }
 
   get size(): { rows: number; cols: number } {
+    // The host may have been shown, or have grown, since the last frame.
+    this.#refit();
     return { rows: this.#terminal.rows, cols: this.#terminal.cols };
   }
 

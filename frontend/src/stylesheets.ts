@@ -8,33 +8,36 @@
  * calls are led there. The alternative, `style-src 'unsafe-inline'`, would weaken the policy for everything.
  */
 
-function backByConstructedSheet(element: HTMLStyleElement, document: Document): void {
+/** An element in place of a <style>, which the policy would refuse even while it is empty. */
+function standIn(document: Document, inert: HTMLElement): HTMLElement {
   const sheet = new CSSStyleSheet();
+  const remove = inert.remove.bind(inert);
   let text = "";
-  Object.defineProperty(element, "textContent", {
-    get: () => text,
-    set: (value: string | null) => {
-      text = value ?? "";
-      sheet.replaceSync(text);
+  Object.defineProperties(inert, {
+    sheet: { get: () => sheet },
+    textContent: {
+      get: () => text,
+      set: (value: string) => {
+        text = value;
+        sheet.replaceSync(value);
+      },
+    },
+    remove: {
+      value: () => {
+        document.adoptedStyleSheets = document.adoptedStyleSheets.filter((other) => other !== sheet);
+        remove();
+      },
     },
   });
-  Object.defineProperty(element, "sheet", { get: () => sheet });
-  const remove = element.remove.bind(element);
-  element.remove = () => {
-    document.adoptedStyleSheets = document.adoptedStyleSheets.filter((other) => other !== sheet);
-    remove();
-  };
   document.adoptedStyleSheets.push(sheet);
+  return inert;
 }
 
 export function useConstructedStyles(document: Document): void {
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- only its overload for made-up tag names is
   const createElement = document.createElement.bind(document) as (name: string, options?: unknown) => HTMLElement;
-  const replacement = (name: string, options?: unknown): HTMLElement => {
-    const element = createElement(name, options);
-    if (element instanceof HTMLStyleElement) backByConstructedSheet(element, document);
-    return element;
-  };
+  const replacement = (name: string, options?: unknown): HTMLElement =>
+    name === "style" ? standIn(document, createElement("template")) : createElement(name, options);
   Object.defineProperty(document, "createElement", { value: replacement });
 
   // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with an explicit `this`

@@ -29,6 +29,9 @@ import { Tabs } from "./tabs";
 /** Long enough not to write at every key, short enough to lose nothing worth mentioning. */
 const SAVE_DELAY = 300;
 
+/** What newcomers see first, where the server has it: it is the language most of them read. */
+const PREFERRED = "python";
+
 const ofExample = (language: Language, example: Example): Project => ({
   files: [{ name: language.sourceFile, text: example.code }],
   args: "",
@@ -57,7 +60,8 @@ export class Workbench {
   constructor(languages: readonly Language[], store: Store, notice: Notice) {
     this.#languages = languages;
     const kept = store.get("language", asString);
-    const first = languages.find(({ name }) => name === kept) ?? languages[0];
+    const find = (wanted: string | undefined): Language | undefined => languages.find(({ name }) => name === wanted);
+    const first = find(kept) ?? find(PREFERRED) ?? languages[0];
     if (!first) throw new RangeError("there is no language");
     this.#language = first;
     this.#store = store;
