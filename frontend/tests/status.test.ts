@@ -1,0 +1,110 @@
+import { describe as group, expect, it } from "vitest";
+
+import { describe, figures, type RunView } from "../src/lib/status";
+import type { SessionState } from "../src/wire";
+
+const LIMITS = {
+  memoryBytes: 209_715_200,
+  outputBytes: 1_048_576,
+  idleTimeout: 30,
+  executionTimeout: 120,
+  compileTimeout: 30,
+};
+
+const over = (state: SessionState): RunView => ({ kind: "over", state, limits: LIMITS });
+
+function live(state: SessionState | undefined, inputWanted = false, phase: "open" | "lost" = "open"): RunView {
+  return {
+    kind: "live",
+    state,
+    inputWanted,
+    stopping: false,
+    phase: phase === "open" ? { kind: "open" } : { kind: "lost", retryAt: 0 },
+  };
+}
+
+group("describe", () => {
+  it.each<[RunView, string, string]>([
+    [{ kind: "idle" }, "idle", "Ready."],
+    [{ kind: "starting" }, "busy", "Starting…"],
+    [live(undefined), "busy", "Starting…"],
+    [live({ state: "waiting" }), "busy", "Starting…"],
+    [live({ state: "waiting", position: 3 }), "busy", "Queued at position 3: the server is busy."],
+    [live({ state: "compiling" }), "busy", "Compiling…"],
+    [live({ state: "running" }), "busy", "Running…"],
+    [live({ state: "running" }, true), "input", "Waiting for your input."],
+    [
+      live({ state: "running" }, true, "lost"),
+      "warning",
+      "The connection is lost. The program goes on, and so does this page soon.",
+    ],
+    [over({ state: "finished", stage: "run", exitCode: 0 }), "good", "Finished."],
+    [over({ state: "finished", stage: "run", exitCode: 3 }), "warning", "Finished with exit code 3."],
+    [
+      over({ state: "finished", stage: "compile", exitCode: 1 }),
+      "bad",
+      "The program does not compile. The compiler's messages are above.",
+    ],
+    [
+      over({ state: "finished", stage: "run", signal: "SIGSEGV" }),
+      "bad",
+      "The program was ended by SIGSEGV: an access to memory that is not its own.",
+    ],
+    [over({ state: "finished", stage: "run", signal: "SIGRTMIN+3" }), "bad", "The program was ended by SIGRTMIN+3."],
+    [over({ state: "terminated", reason: "stopped" }), "warning", "Stopped."],
+    [
+      over({ state: "terminated", reason: "idle_timeout" }),
+      "bad",
+      "Ended by the server: no input and no output for 30 seconds.",
+    ],
+    [
+      over({ state: "terminated", reason: "execution_timeout", stage: "run" }),
+      "bad",
+      "Ended by the server: it ran longer than the limit of 2 minutes.",
+    ],
+    [
+      over({ state: "terminated", reason: "execution_timeout", stage: "compile" }),
+      "bad",
+      "Ended by the server: compiling took longer than the limit of 30 seconds.",
+    ],
+    [
+      over({ state: "terminated", reason: "output_limit" }),
+      "bad",
+      "Ended by the server: more output than the limit of 1 MiB.",
+    ],
+    [
+      over({ state: "terminated", reason: "memory_limit", stage: "run" }),
+      "bad",
+      "Ended: it used more memory than the limit of 200 MiB.",
+    ],
+    [
+      over({ state: "terminated", reason: "engine_error", message: "no such image" }),
+      "bad",
+      "The server could not run it: no such image",
+    ],
+    [over({ state: "terminated", reason: "of tomorrow" }), "bad", "Ended by the server (of tomorrow)."],
+  ])("%j", (view, tone, text) => {
+    expect(describe(view)).toEqual({ tone, text });
+  });
+
+  it.each(["detached", "queue_timeout", "shutdown"])("has words for %s", (reason) => {
+    expect(describe(over({ state: "terminated", reason })).text).not.toContain(reason);
+  });
+
+  it("does without limits that the server did not tell", () => {
+    const state: SessionState = { state: "terminated", reason: "idle_timeout" };
+
+    expect(describe({ kind: "over", state, limits: {} }).text).toBe(
+      "Ended by the server: no input and no output for too long.",
+    );
+  });
+});
+
+group("figures", () => {
+  it("shows what there is", () => {
+    const state: SessionState = { state: "finished", exitCode: 0, wallTime: 3.41, cpuTime: 0.02, peakMemory: 9_437_184 };
+
+    expect(figures(state).map(({ value }) => value)).toEqual(["0", "3.41 s", "20 ms", "9.4 MB"]);
+    expect(figures({ state: "terminated" })).toEqual([]);
+  });
+});

@@ -1,0 +1,29 @@
+import { describe, expect, it } from "vitest";
+
+import { parseServerMessage } from "../src/wire";
+
+describe("parseServerMessage", () => {
+  it("reads output", () => {
+    expect(parseServerMessage('{"type":"stdout","data":"a","seq":3}')).toEqual({ type: "stdout", data: "a", seq: 3 });
+  });
+
+  it("reads a final state, and leaves out what it does not know", () => {
+    const text = '{"type":"state","state":"finished","seq":9,"exitCode":0,"wallTime":1.5,"colour":"red"}';
+
+    expect(parseServerMessage(text)).toEqual({ type: "state", state: "finished", seq: 9, exitCode: 0, wallTime: 1.5 });
+  });
+
+  it.each([
+    "",
+    "null",
+    "[]",
+    '{"type":"stdout","data":1,"seq":1}',
+    '{"type":"stdout","data":"a"}',
+    '{"type":"state","state":"dreaming","seq":1}',
+    '{"type":"input_wait","waiting":"yes"}',
+    '{"type":"error"}',
+    '{"type":"of tomorrow"}',
+  ])("passes over %s", (text) => {
+    expect(parseServerMessage(text)).toBeUndefined();
+  });
+});
