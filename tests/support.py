@@ -262,6 +262,28 @@ class Client:
         assert answer.status == 200, answer.body
         return answer.json()
 
+    async def refused_upgrade(self, path: str, headers: str = "") -> tuple[int, Any]:
+        """Status and body of the answer to a WebSocket upgrade that the server must refuse."""
+        with trio.fail_after(PATIENCE):
+            async with await trio.open_tcp_stream("127.0.0.1", self.server.port) as stream:
+                await stream.send_all(self.upgrade_request(path, headers))
+                answer = b""
+                while data := await stream.receive_some(65536):
+                    answer += data
+                    head, _, body = answer.partition(b"\r\n\r\n")
+                    if body.endswith(b"}") or b"101 " in head:
+                        break
+        assert b"101 " not in head, "the upgrade was accepted"
+        return int(head.split()[1]), json.loads(body[body.index(b"{") : body.rindex(b"}") + 1])
+
+    def upgrade_request(self, path: str, headers: str = "") -> bytes:
+        """A WebSocket upgrade as bytes, for what no client library would do."""
+        return (
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.server.port}\r\nConnection: Upgrade\r\n"
+            "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            f"{headers}\r\n"
+        ).encode()
+
     async def until_info(self, session_id: str, state: str) -> Any:
         """Asks until the session is in a state, for tests in which nobody may be attached."""
         with trio.fail_after(PATIENCE):

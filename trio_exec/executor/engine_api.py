@@ -109,21 +109,19 @@ class EngineAPI:
         """The container's standard streams as a socket of the caller's own; see `multiplex` for its format.
 
         docker-py hands out the socket file under its response. Nothing of the stream has been read from it yet as
-        long as the container was not started, so the bare socket below it can be duplicated, and docker-py's
-        wrapping be closed.
+        long as the container was not started, so the bare socket below it can be taken away from docker-py, which
+        then has nothing left to close.
         """
         with _translated("attach to a container"):
             wrapped: Any = self._api.attach_socket(name, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-            try:
-                inner = getattr(wrapped, "_sock", wrapped)
-                if not isinstance(inner, socket.socket) or hasattr(inner, "context"):
-                    raise EngineError(
-                        "the Docker engine must be reached over a Unix socket or plain TCP, not TLS or SSH; "
-                        "forward its socket instead"
-                    )
-                return inner.dup()
-            finally:
+            inner = getattr(wrapped, "_sock", wrapped)
+            if not isinstance(inner, socket.socket) or hasattr(inner, "context"):
                 wrapped.close()
+                raise EngineError(
+                    "the Docker engine must be reached over a Unix socket or plain TCP, not TLS or SSH; "
+                    "forward its socket instead"
+                )
+            return socket.socket(fileno=inner.detach())
 
     def start(self, name: str) -> None:
         """Starts a container."""

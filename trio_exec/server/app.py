@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import h11
 import trio
 from quart import Response, request, websocket
 from quart_trio import QuartTrio
@@ -184,7 +185,10 @@ class _Routes:
     async def attach(self, session_id: str) -> None:
         session = self._engine.session(session_id)
         position = _position(websocket.args.get("after"), session.log.end)
-        await websocket.accept()  # pyright: ignore[reportUnknownMemberType] - its dict has no parameters
+        try:
+            await websocket.accept()  # pyright: ignore[reportUnknownMemberType] - its dict has no parameters
+        except h11.LocalProtocolError:
+            return  # The client sent a frame with its upgrade request; hypercorn has answered with an error.
         await Attachment(websocket, session, position).serve(self._going_away)
 
 

@@ -41,8 +41,10 @@ class ContainedTCPServer(TCPServer):
         """Serves the connection; whatever goes wrong ends only it."""
         try:
             await super().run()
-        except* Exception:
-            LOGGER.warning("a connection was dropped: it could not be handled", exc_info=True)
+        except* Exception as group:
+            # One line: whoever can cause this could fill the log with stack traces.
+            LOGGER.warning("a connection was dropped, since it could not be handled: %r", group)
+            LOGGER.debug("how it came to that", exc_info=True)
 
     async def protocol_send(self, event: Event) -> None:
         """Sends for the protocol, within a deadline."""

@@ -1,0 +1,65 @@
+"""An executor without an engine: for what only time and cancellation can show, on a clock that jumps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+import trio
+
+from trio_exec.executor.base import Container, ContainerSpec
+from trio_exec.executor.frames import Event
+
+
+class FakeContainer:
+    """A launcher that the test plays: it reads what was sent, and says what it likes."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.sent_something = trio.Event()
+        self._send, self._receive = trio.open_memory_channel[Sequence[Event]](100)
+
+    async def send(self, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        self.sent.append(data)
+        self.sent_something.set()
+        self.sent_something = trio.Event()
+
+    async def receive(self) -> Sequence[Event]:
+        return await self._receive.receive()
+
+    def say(self, *events: Event) -> None:
+        self._send.send_nowait(events)
+
+    def kinds(self) -> str:
+        """The types of the frames that were sent, a letter each."""
+        return "".join(chr(data[0]) for data in self.sent)
+
+
+class FakeExecutor:
+    """Opens fake containers, in steps that take as long as the test says."""
+
+    def __init__(self, opening: float = 0) -> None:
+        self.opening = opening
+        self.containers: list[FakeContainer] = []
+        self.open_count = 0
+        self.failure: Exception | None = None
+
+    async def check(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    @asynccontextmanager
+    async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
+        del spec
+        self.open_count += 1
+        try:
+            await trio.sleep(self.opening)
+            if self.failure is not None:
+                raise self.failure
+            container = FakeContainer()
+            self.containers.append(container)
+            yield container
+        finally:
+            with trio.move_on_after(5, shield=True):
+                await trio.sleep(0.1)  # A removal takes its time, whoever cancels.
+                self.open_count -= 1

@@ -1,0 +1,143 @@
+"""How a server ends: drained, hurried, killed; and what it leaves behind, which is nothing."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import docker
+import pytest
+import trio
+
+from tests.support import Client, ServerProcess
+from trio_exec.messages import EofMessage
+
+ASK = "name = input('name? ')\nprint('hello', name)"
+
+
+async def test_drain_lets_sessions_finish_and_clients_join(start_server: Callable[..., ServerProcess]) -> None:
+    client = Client(start_server(max_sessions=1))
+    async with client.session(language="python", code=ASK) as session:
+        await session.until_waiting()
+        queued = await client.create(language="python", code="print('queued one')", stdin="")
+        async with client.attach(queued) as in_queue:
+            await in_queue.until_state("waiting")
+            client.server.terminate()
+            with trio.fail_after(10):
+                while (ready := await client.request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - only asking
+                    await trio.sleep(0.02)
+            assert ready.json()["reason"] == "the server is going away"
+            refused = await client.request("POST", "/session", {"language": "python", "code": ""})
+            assert (refused.status, refused.json()["code"]) == (503, "draining")
+            assert int(refused.headers["Retry-After"]) > 0
+            assert (await client.request("GET", "/healthz")).status == 200
+
+            async with client.attach(session.run.session_id) as late:
+                await late.until_stdout("name? ")
+                await session.input("Ada\n")
+                assert (await late.to_end()).stdout == "name? hello Ada\n"
+            run = await session.to_end()
+            assert (run.stdout, run.final.state) == ("name? hello Ada\n", "finished")
+            assert (await in_queue.to_end()).stdout == "queued one\n"
+
+    assert await trio.to_thread.run_sync(client.server.wait) == 0
+    client.server.assert_no_containers()
+
+
+@pytest.mark.parametrize("how", ["second signal", "timeout"])
+async def test_what_does_not_finish_is_ended_cleanly(start_server: Callable[..., ServerProcess], how: str) -> None:
+    client = Client(start_server(drain_timeout=1 if how == "timeout" else 100))
+    async with client.session(language="python", code="print('x', flush=True)\ninput()") as session:
+        await session.until_waiting()
+        client.server.terminate()
+        if how == "second signal":
+            await trio.sleep(0.3)
+            client.server.process.send_signal(signal.SIGINT)
+        run = await session.to_end()
+
+    assert (run.stdout, run.final.state, run.reason) == ("x\n", "terminated", "shutdown")
+    assert run.close_reason is not None
+    assert run.close_reason.code == 1000
+    assert await trio.to_thread.run_sync(client.server.wait) == 0
+    client.server.assert_no_containers()
+
+
+async def test_an_idle_server_ends_at_once(start_server: Callable[..., ServerProcess]) -> None:
+    server = start_server()
+    start = time.monotonic()
+    server.terminate()
+
+    assert await trio.to_thread.run_sync(server.wait) == 0
+    assert time.monotonic() - start < 10
+
+
+async def test_a_killed_server_leaves_no_container(start_server: Callable[..., ServerProcess]) -> None:
+    client = Client(start_server())
+    sessions = [
+        await client.create(language="python", code="while True: pass", limits={"executionTimeout": 100})
+        for _ in range(4)
+    ]
+    for session_id in sessions:
+        async with client.attach(session_id) as attached:
+            await attached.until_state("running")
+    assert len(client.server.containers()) == 4
+    client.server.process.kill()
+    client.server.wait()
+
+    client.server.assert_no_containers(within=5)
+
+
+async def test_leftovers_are_swept_and_other_servers_containers_are_not(
+    start_server: Callable[..., ServerProcess], images: dict[str, str]
+) -> None:
+    engine = docker.from_env()
+    made = {
+        name: engine.api.create_container(
+            images["python"], command=["60"], stdin_open=True, name=f"trio-exec-other-{name}", labels=labels
+        )["Id"]
+        for name, labels in {
+            "expired": {"trio-exec.instance": "other", "trio-exec.expires": "1"},
+            "current": {"trio-exec.instance": "other", "trio-exec.expires": str(int(time.time()) + 600)},
+        }.items()
+    }
+    try:
+        start_server()
+        deadline = time.monotonic() + 20
+        while any(it["Id"] == made["expired"] for it in engine.api.containers(all=True)):
+            assert time.monotonic() < deadline, "the expired one is still there"
+            await trio.sleep(0.1)
+        assert any(it["Id"] == made["current"] for it in engine.api.containers(all=True))
+    finally:
+        engine.api.remove_container(made["current"], force=True)
+        engine.close()
+
+
+async def test_a_taken_port_is_said_in_a_sentence(start_server: Callable[..., ServerProcess]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = await trio.run_process(
+            [sys.executable, "-m", "trio_exec", "serve", "--port", str(taken.getsockname()[1])],
+            capture_stderr=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    assert result.returncode == 2
+    assert b"host, port: can't listen on 127.0.0.1" in result.stderr
+    assert b"Traceback" not in result.stderr
+
+
+async def test_a_client_of_a_draining_server_can_still_send(start_server: Callable[..., ServerProcess]) -> None:
+    client = Client(start_server())
+    async with client.session(language="python", code="import sys; print(len(sys.stdin.read()))") as session:
+        await session.until_waiting()
+        client.server.terminate()
+        await session.input("12345")
+        await session.send(EofMessage())
+        run = await session.to_end()
+
+    assert run.stdout == "5\n"
+    assert await trio.to_thread.run_sync(client.server.wait) == 0

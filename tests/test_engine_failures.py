@@ -1,0 +1,173 @@
+"""The Docker engine goes away under a running server, for real: a private dockerd is stopped, killed and started."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import docker
+import pytest
+import trio
+
+from tests.support import Client, ServerProcess
+from trio_exec.executor.images import launcher_image
+
+START_TIMEOUT = 60
+
+
+class Dockerd:
+    """An engine of our own beside the machine's: other socket, other data, no network."""
+
+    def __init__(self, root: Path) -> None:
+        self.host = f"unix://{root}/docker.sock"
+        self._root = root
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        with open(self._root / "log", "ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    "dockerd",
+                    f"--host={self.host}",
+                    f"--data-root={self._root}/data",
+                    f"--exec-root={self._root}/exec",
+                    f"--pidfile={self._root}/pid",
+                    "--bridge=none",
+                    "--iptables=false",
+                    "--ip-masq=false",
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + START_TIMEOUT
+        while True:
+            try:
+                client = docker.DockerClient(self.host, version="1.41")
+                client.ping()
+                client.close()
+                return
+            except (docker.errors.DockerException, OSError):
+                assert time.monotonic() < deadline, (self._root / "log").read_text()[-3000:]
+                assert self._process.poll() is None, (self._root / "log").read_text()[-3000:]
+                time.sleep(0.2)
+
+    def end(self, how: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(how)
+        self._process.wait(60)
+        self._process = None
+
+    def close(self) -> None:
+        if self._process is None:
+            self.start()
+        self.end(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def dockerd(tmp_path_factory: pytest.TempPathFactory, images: dict[str, str]) -> Generator[Dockerd]:
+    if shutil.which("dockerd") is None:
+        pytest.skip("needs dockerd itself, and not only a connection to one")
+    # A short path: a socket's name has an end.
+    root = Path("/tmp") / f"trio-exec-dockerd-{time.monotonic_ns()}"
+    root.mkdir()
+    engine = Dockerd(root)
+    source, target = docker.from_env(timeout=300), docker.DockerClient(engine.host, version="1.41", timeout=300)
+    for tag in (images["python"], launcher_image().tag):
+        target.images.load(source.images.get(tag).save(named=True))
+    source.close()
+    target.close()
+    try:
+        yield engine
+    finally:
+        engine.close()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def client(dockerd: Dockerd) -> Generator[Client]:
+    server = ServerProcess(DOCKER_HOST=dockerd.host, languages="python")
+    try:
+        yield Client(server.wait_ready())
+    finally:
+        server.close()
+
+
+async def recovered(client: Client) -> None:
+    with trio.fail_after(30):
+        while (await client.request("GET", "/readyz")).status != 200:  # noqa: ASYNC110 - there is only asking
+            await trio.sleep(0.1)
+    assert (await client.run(language="python", code="print('again')")).stdout == "again\n"
+
+
+def left_on(dockerd: Dockerd) -> list[str]:
+    engine = docker.DockerClient(dockerd.host, version="1.41")
+    try:
+        return [item["Names"][0] for item in engine.api.containers(all=True)]
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_sessions_end_with_a_reason_and_the_server_serves_again_by_itself(
+    dockerd: Dockerd, client: Client, how: signal.Signals
+) -> None:
+    async with client.session(language="python", code="print('up', flush=True)\ninput()") as session:
+        await session.until_waiting()
+        await trio.to_thread.run_sync(dockerd.end, how)
+        run = await session.to_end()
+    assert run.stdout == "up\n"
+    assert (run.final.state, run.reason) == ("terminated", "engine_error")
+    assert run.final.message
+
+    ready = await client.request("GET", "/readyz")
+    assert (ready.status, ready.json()["ready"]) == (503, False)
+    assert "can't be reached" in ready.json()["reason"]
+    assert (await client.request("GET", "/healthz")).status == 200
+    for _ in range(2):  # Found out by a session at first, then known before one is made.
+        answer = await client.request("POST", "/session", {"language": "python", "code": "", "stdin": ""})
+        if answer.status == 201:
+            async with client.attach(answer.json()["sessionId"]) as attached:
+                assert (await attached.to_end()).reason == "engine_error"
+    assert (answer.status, answer.json()["code"]) == (503, "engine_unavailable")
+    assert answer.headers["Retry-After"]
+
+    await trio.to_thread.run_sync(dockerd.start)
+    await recovered(client)
+    with trio.fail_after(30):
+        while left := await trio.to_thread.run_sync(left_on, dockerd):
+            assert left
+            await trio.sleep(0.2)
+
+
+async def test_a_server_can_start_before_its_engine(dockerd: Dockerd) -> None:
+    await trio.to_thread.run_sync(dockerd.end, signal.SIGTERM)
+    server = ServerProcess(DOCKER_HOST=dockerd.host, languages="python")
+    try:
+        client = Client(server)
+        answer = await client.request("POST", "/session", {"language": "python", "code": ""})
+        assert (answer.status, answer.json()["code"]) == (503, "engine_unavailable")
+        await trio.to_thread.run_sync(dockerd.start)
+        await recovered(client)
+    finally:
+        await trio.to_thread.run_sync(server.close)
+
+
+async def test_an_image_that_was_removed_is_said(dockerd: Dockerd, client: Client, images: dict[str, str]) -> None:
+    engine = docker.DockerClient(dockerd.host, version="1.41")
+    engine.api.tag(images["python"], "kept", "1")
+    engine.api.remove_image(images["python"])
+    try:
+        run = await client.run(language="python", code="")
+        assert run.reason == "engine_error"
+        assert run.final.message is not None
+        assert "is missing on the engine; `trio-exec build` makes it" in run.final.message
+    finally:
+        name, _, tag = images["python"].partition(":")
+        engine.api.tag("kept:1", name, tag)
+        engine.close()
+    assert (await client.run(language="python", code="print(1)")).stdout == "1\n"

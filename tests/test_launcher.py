@@ -1,0 +1,191 @@
+"""The launcher in a real container, driven through the executor, without sessions and servers around it."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+import trio
+
+from trio_exec.errors import EngineError
+from trio_exec.executor import frames
+from trio_exec.executor.base import Container, ContainerSpec
+from trio_exec.executor.docker import DockerExecutor
+from trio_exec.executor.engine_api import EngineAPI
+from trio_exec.settings import Settings
+
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+
+
+@dataclass
+class Result:
+    """One stage's output and end."""
+
+    stdout: bytes
+    stderr: bytes
+    end: frames.StageEnd
+
+
+@pytest.fixture
+def executor(images: dict[str, str]) -> Generator[DockerExecutor]:
+    api = EngineAPI()
+    executor = DockerExecutor(api)
+    executor.use_images(images)
+    yield executor
+    api.close()
+
+
+@asynccontextmanager
+async def opened(executor: DockerExecutor, lifetime: int = 300) -> AsyncGenerator[Container]:
+    spec = ContainerSpec(session_id="test", language="python", limits=Settings().limits, lifetime=lifetime)
+    with trio.fail_after(280):
+        async with executor.open_container(spec) as container:
+            yield container
+
+
+async def run(container: Container, command: Sequence[str], deadline: int = 60) -> Result:
+    await container.send(frames.encode_stage(command, ENVIRONMENT, terminal=None, deadline=deadline))
+    out = err = b""
+    while True:
+        for event in await container.receive():
+            match event:
+                case frames.Stdout(data):
+                    out += data
+                case frames.Stderr(data):
+                    err += data
+                case frames.StageEnd():
+                    return Result(out, err, event)
+                case frames.Failure(message):
+                    raise AssertionError(message)
+                case _:
+                    pass
+
+
+async def test_a_thousand_programs_that_end_at_once_lose_no_byte(executor: DockerExecutor) -> None:
+    async with opened(executor) as container:
+        for number in range(1000):
+            script = f"printf out{number}; printf err{number} >&2; exit {number % 256}"
+            result = await run(container, ["dash", "-c", script])
+            assert (result.stdout, result.stderr) == (f"out{number}".encode(), f"err{number}".encode())
+            assert result.end.exit_code == number % 256
+
+
+async def test_output_is_whole_and_before_the_end_whatever_its_size(executor: DockerExecutor) -> None:
+    async with opened(executor) as container:
+        for size in (1, 4095, 4096, 65535, 65536, 65537, 1_000_000):
+            script = f"head -c {size} /dev/zero; head -c {size} /dev/zero >&2"
+            result = await run(container, ["dash", "-c", script])
+            assert (len(result.stdout), len(result.stderr)) == (size, size)
+
+
+async def test_exit_codes_and_signals_are_told_apart(executor: DockerExecutor) -> None:
+    async with opened(executor) as container:
+        for code in range(256):
+            end = (await run(container, ["dash", "-c", f"exit {code}"])).end
+            assert (end.exit_code, end.signal, end.oom_kills) == (code, None, 0)
+        for number in range(1, 65):
+            if number in UNUSUAL_SIGNALS:
+                continue
+            # A small C-like program, since shells and Python have signals of their own in hand.
+            code = f"import os, signal; signal.signal({number}, signal.SIG_DFL); os.kill(os.getpid(), {number})"
+            if number == signal.SIGKILL:
+                code = "import os; os.kill(os.getpid(), 9)"
+            end = (await run(container, ["python3", "-S", "-c", f"{code}; os._exit(200)"])).end
+            assert (end.exit_code, end.signal) == ((200, None) if number in IGNORED_SIGNALS else (None, number))
+
+
+UNUSUAL_SIGNALS = {32, 33, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
+"""The C library's own, and those that stop a program instead of ending it."""
+IGNORED_SIGNALS = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH}
+
+
+async def test_processor_time_and_memory_are_those_of_the_stage(executor: DockerExecutor) -> None:
+    async with opened(executor) as container:
+        busy = await run(container, ["python3", "-c", "x = bytearray(60_000_000)\nfor _ in range(3_000_000): pass"])
+        child = await run(container, ["dash", "-c", "python3 -c 'for _ in range(3_000_000): pass' & wait"])
+        idle = await run(container, ["sleep", "0.3"])
+
+    assert busy.end.user_time > 0.03
+    assert busy.end.peak_memory > 60_000_000
+    assert child.end.user_time > 0.03, "children count"
+    assert idle.end.user_time + idle.end.system_time < 0.1
+    assert idle.end.wall_time >= 0.3
+    assert idle.end.peak_memory < 20_000_000
+
+
+async def test_a_command_that_is_not_there_is_told_and_the_next_one_runs(executor: DockerExecutor) -> None:
+    async with opened(executor) as container:
+        with pytest.raises(AssertionError, match="cannot run nothing: No such file or directory"):
+            await run(container, ["nothing"])
+        assert (await run(container, ["echo", "fine"])).stdout == b"fine\n"
+
+
+async def test_files_arrive_whole_and_cannot_lead_out(executor: DockerExecutor) -> None:
+    content = bytes(range(256)) * 1000
+    async with opened(executor) as container:
+        for encoded in frames.encode_file("a/b/c.bin", content):
+            await container.send(encoded)
+        assert (await run(container, ["cat", "a/b/c.bin"])).stdout == content
+        for path in ("/etc/x", "../x", "a/../../x", ""):
+            for encoded in frames.encode_file(path, b"x"):
+                await container.send(encoded)
+            (event,) = await container.receive()
+            assert isinstance(event, frames.Failure)
+            assert "out of the workspace" in event.message
+
+
+@pytest.mark.parametrize("garbage", [b"?\0\0\0\0", b"i\xff\xff\xff\xff"])
+async def test_garbage_ends_the_launcher(executor: DockerExecutor, garbage: bytes) -> None:
+    async with opened(executor) as container:
+        await container.send(garbage)
+        with pytest.raises(EngineError):
+            await container.receive()
+
+
+async def test_the_launchers_own_deadlines_end_it(executor: DockerExecutor) -> None:
+    async with opened(executor, lifetime=1) as container:
+        with pytest.raises(EngineError):
+            await container.receive()
+    async with opened(executor) as container:
+        with pytest.raises(EngineError):
+            await run(container, ["sleep", "60"], deadline=1)
+
+
+async def test_a_window_that_is_not_kept_to_ends_the_launcher(executor: DockerExecutor) -> None:
+    async with opened(executor) as container:
+        await container.send(frames.encode_stage(["sleep", "60"], ENVIRONMENT, terminal=None, deadline=60))
+
+        async def flood() -> None:
+            for _ in range(5):
+                await container.send(frames.encode_stdin(b"x" * 65536))
+            while True:
+                await container.receive()
+
+        with pytest.raises(EngineError):
+            await flood()
+
+
+async def test_open_containers_are_removed_wherever_they_fail(executor: DockerExecutor) -> None:
+    api = EngineAPI()
+    for step in ("create", "attach", "start"):
+        original = getattr(executor._api, step)
+
+        def fail(*args: object, original=original, step=step, **options: object) -> object:
+            if step != "create":
+                done = original(*args, **options)
+                if isinstance(done, socket.socket):
+                    done.close()
+            raise EngineError(f"{step} failed on purpose")
+
+        setattr(executor._api, step, fail)
+        with pytest.raises(EngineError, match="on purpose"):
+            async with opened(executor):
+                raise AssertionError("it opened")
+        setattr(executor._api, step, original)
+        left = [it.name for it in await trio.to_thread.run_sync(api.list, "trio-exec.instance")]
+        assert not [name for name in left if executor.instance in name], step
+    api.close()

@@ -1,0 +1,239 @@
+"""The session's nursery, cancelled and timed out at every stage: nothing is left, and the final state is told.
+
+With a fake executor, since only so time can jump; the same stages with real containers are in test_limits.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.fakes import FakeExecutor
+from trio_exec.engine.engine import Engine
+from trio_exec.errors import EngineError, EngineUnavailableError
+from trio_exec.executor.frames import Failure, StageEnd, Started, Stdout
+from trio_exec.languages import Languages
+from trio_exec.messages import SessionRequest, StateFields
+from trio_exec.session.output import StateChange, Text
+from trio_exec.session.session import Session
+from trio_exec.settings import Settings
+
+OK = StageEnd(0, None, 1, 0.5, 0.1, 1_000_000, 0)
+KILLED = StageEnd(None, 9, 1, 0.5, 0.1, 1_000_000, 0)
+
+
+@dataclass
+class Stage:
+    """A session, brought to one stage of its life."""
+
+    engine: Engine
+    executor: FakeExecutor
+    session: Session
+
+
+def entries(session: Session) -> list[StateFields | str]:
+    seen: list[StateFields | str] = []
+    position = 0
+    while entry := session.log.read(position):
+        seen.append(entry.fields if isinstance(entry, StateChange) else entry.data)
+        position = entry.seq
+    return seen
+
+
+def final(session: Session) -> StateFields:
+    assert session.log.closed
+    last = entries(session)[-1]
+    assert isinstance(last, StateFields)
+    return last
+
+
+async def advance(session: Session, executor: FakeExecutor, stage: str) -> None:
+    """Plays the launcher until the session is in the stage."""
+    if stage == "queued":
+        return
+    await wait_all_tasks_blocked()
+    if stage == "creating":
+        return
+    await trio.sleep(executor.opening)
+    await wait_all_tasks_blocked()
+    container = executor.containers[-1]
+    if stage == "starting":
+        return
+    container.say(Started())
+    await wait_all_tasks_blocked()
+    if stage == "compiling":
+        return
+    container.say(OK)
+    await wait_all_tasks_blocked()
+    container.say(Started(), Stdout(b"out"))
+    await wait_all_tasks_blocked()
+    if stage == "ending":
+        container.say(OK)
+        await wait_all_tasks_blocked()
+
+
+STAGES = ["queued", "creating", "starting", "compiling", "running", "ending"]
+
+
+@asynccontextmanager
+async def at(stage: str, **settings: float) -> AsyncGenerator[Stage]:
+    executor = FakeExecutor(opening=3)
+    engine = Engine(Settings(max_sessions=1, **settings), Languages.load(), executor)
+    request = SessionRequest(language="cpp", code="")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(engine.run)
+        if stage == "queued":
+            blocker = await engine.create_session(request)
+            await wait_all_tasks_blocked()
+        session = await engine.create_session(request)
+        await advance(session, executor, stage)
+        yield Stage(engine, executor, session)
+        if stage == "queued":
+            blocker.end("stopped")
+        await engine.stop()
+        nursery.cancel_scope.cancel(reason="the test is over")
+    assert executor.open_count == 0
+
+
+async def over(session: Session) -> None:
+    while not session.log.closed:
+        await session.log.wait_news(session.log.end, waiting=session.log.waiting)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+async def test_a_stop_ends_every_stage_and_nothing_is_left(autojump_clock: MockClock, stage: str) -> None:
+    async with at(stage) as it:
+        it.session.end("stopped")
+        await over(it.session)
+
+        told = final(it.session)
+        if stage == "ending":
+            assert (told.state, told.reason, told.exit_code) == ("finished", None, 0)
+        else:
+            assert (told.state, told.reason) == ("terminated", "stopped")
+        await trio.sleep(1)
+        assert it.executor.open_count == (1 if stage == "queued" else 0)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+async def test_cancelling_the_engine_ends_every_stage_and_nothing_is_left(
+    autojump_clock: MockClock, stage: str
+) -> None:
+    executor = FakeExecutor(opening=3)
+    engine = Engine(Settings(max_sessions=1), Languages.load(), executor)
+    request = SessionRequest(language="cpp", code="")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(engine.run)
+        first = await engine.create_session(request)
+        session = await engine.create_session(request) if stage == "queued" else first
+        await advance(session, executor, stage)
+        nursery.cancel_scope.cancel(reason="the whole engine")
+
+    assert executor.open_count == 0
+    expected = ("finished", None) if stage == "ending" else ("terminated", "shutdown")
+    assert (final(session).state, final(session).reason) == expected
+
+
+@pytest.mark.parametrize("stage", ["creating", "starting", "compiling", "running"])
+@pytest.mark.parametrize("error", [EngineUnavailableError("it is down"), EngineError("it refused")])
+async def test_an_engine_that_fails_ends_the_session_with_its_words(
+    autojump_clock: MockClock, stage: str, error: EngineError
+) -> None:
+    async with at(stage) as it:
+        if stage == "creating":
+            it.executor.failure = error
+        else:
+            it.executor.containers[-1].say(Failure(error.message))
+        await over(it.session)
+
+        told = final(it.session)
+        assert (told.state, told.reason) == ("terminated", "engine_error")
+        assert told.message is not None
+        assert error.message in told.message
+
+
+async def test_a_kill_keeps_the_last_output_and_the_figures(autojump_clock: MockClock) -> None:
+    async with at("running") as it:
+        container = it.executor.containers[-1]
+        it.session.end("stopped")
+        await wait_all_tasks_blocked()
+        assert container.kinds().endswith("k")
+        container.say(Stdout(b" and last words"), KILLED)
+        await over(it.session)
+
+        assert [entry for entry in entries(it.session) if isinstance(entry, str)] == ["out and last words"]
+        told = final(it.session)
+        assert (told.reason, told.signal, told.cpu_time) == ("stopped", "SIGKILL", 0.6)
+
+
+async def test_a_launcher_that_does_not_answer_a_kill_is_not_waited_for(autojump_clock: MockClock) -> None:
+    async with at("running") as it:
+        start = trio.current_time()
+        it.session.end("stopped")
+        await over(it.session)
+
+        assert trio.current_time() - start < 5
+        assert final(it.session).wall_time is None
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason", "after"),
+    [
+        ("queued", "queue_timeout", 10),
+        ("creating", "detached", 50),
+        ("compiling", "execution_timeout", 20),
+        ("running", "idle_timeout", 7),
+    ],
+)
+async def test_every_deadline_in_its_stage(autojump_clock: MockClock, stage: str, reason: str, after: float) -> None:
+    async with at(
+        stage, queue_timeout=10, detach_grace=50, compile_timeout=20, execution_timeout=30, idle_timeout=7
+    ) as it:
+        if stage == "creating":
+            it.executor.opening = 1000
+        start = trio.current_time()
+        if stage in {"queued", "creating"}:
+            await over(it.session)
+        else:
+            with it.session.attached():
+                await over(it.session)
+
+        assert final(it.session).reason == reason
+        # A launcher that plays dead adds the kill's grace.
+        assert after - 4 <= trio.current_time() - start <= after + 4
+
+
+async def test_a_bug_of_ours_ends_one_session_and_says_so(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with at("starting") as it:
+        monkeypatch.setattr(it.session.log, "write", lambda *_: 1 / 0)
+        it.executor.containers[-1].say(Started(), Stdout(b"x"))
+        await over(it.session)
+
+        assert (final(it.session).reason, "ZeroDivisionError" in caplog.text) == ("engine_error", True)
+        assert (await it.engine.readiness()).ready
+
+
+async def test_the_final_state_is_the_last_entry_even_after_a_broken_character(autojump_clock: MockClock) -> None:
+    async with at("running") as it:
+        it.executor.containers[-1].say(Stdout(b"\xe6\xbc"), OK)
+        await over(it.session)
+
+        assert [entry for entry in entries(it.session) if isinstance(entry, str)][-1] == "out�"
+        assert final(it.session).state == "finished"
+        assert isinstance(it.session.log.read(0), StateChange | Text)
+
+
+def test_no_task_without_an_owner() -> None:
+    """Whoever starts a task opens the nursery in the same file."""
+    for path in (Path(__file__).parent.parent / "trio_exec").rglob("*.py"):
+        text = path.read_text()
+        if ".start_soon(" in text or ".start(" in text.replace("api.start(", ""):
+            assert "open_nursery()" in text, path

@@ -1,0 +1,114 @@
+"""Settings: where they come from, and what is said when they can't be used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from trio_exec.errors import ConfigurationError
+from trio_exec.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CONFIG", "PORT"):
+        monkeypatch.delenv(f"TRIO_EXEC_{name}", raising=False)
+
+
+def test_the_defaults_are_those_that_are_promised() -> None:
+    settings = Settings.load()
+
+    assert (settings.host, settings.port) == ("127.0.0.1", 8080)
+    assert settings.memory_bytes == 200 * 2**20
+    assert (settings.cpus, settings.pids, settings.workspace_bytes) == (0.5, 32, 32 * 2**20)
+    assert (settings.idle_timeout, settings.execution_timeout, settings.max_output_bytes) == (30, 120, 2**20)
+    assert (settings.max_sessions, settings.max_queue, settings.queue_timeout) == (10, 100, 120)
+
+
+def test_the_environment_goes_before_the_file_and_both_before_the_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "c.toml").write_text('port = 1\npids = 64\nallowed_hosts = ["a", "b"]\n')
+    monkeypatch.setenv("TRIO_EXEC_CONFIG", str(tmp_path / "c.toml"))
+    monkeypatch.setenv("TRIO_EXEC_PORT", "2")
+    monkeypatch.setenv("TRIO_EXEC_ALLOWED_ORIGINS", "https://a.example, http://b.example:3000")
+    monkeypatch.setenv("TRIO_EXEC_RUNTIME", "")
+    settings = Settings.load()
+
+    assert (settings.port, settings.pids, settings.allowed_hosts) == (2, 64, ("a", "b"))
+    assert settings.allowed_origins == ("https://a.example", "http://b.example:3000")
+    assert settings.runtime is None
+    assert Settings.load(port=3).port == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "part"),
+    [
+        ("PORT", "x", "port (TRIO_EXEC_PORT): Input should be a valid integer"),
+        ("PORT", "70000", "less than or equal to 65535"),
+        ("PIDS", "0", "pids (TRIO_EXEC_PIDS): Input should be greater than or equal to 2"),
+        ("MEMORY_BYTES", "-1", "greater than or equal to"),
+        ("CPUS", "0", "cpus"),
+        ("CPUS", "nan", "finite"),
+        ("IDLE_TIMEOUT", "inf", "idle_timeout"),
+        ("MAX_SESSIONS", "0", "max_sessions"),
+        ("ALLOWED_ORIGINS", "docs.example", "write scheme://host[:port]"),
+        ("ALLOWED_ORIGINS", "https://docs.example/x", "without a path"),
+        ("IDEL_TIMEOUT", "3", "TRIO_EXEC_IDEL_TIMEOUT: there is no such setting"),
+        ("CONFIG", "/nowhere.toml", "there is no file /nowhere.toml"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, part: str
+) -> None:
+    monkeypatch.setenv(f"TRIO_EXEC_{name}", value)
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load()
+    assert part in caught.value.message
+
+
+@pytest.mark.parametrize(("text", "part"), [("port = ", "Invalid value"), ("prot = 1", "prot")])
+def test_a_file_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, part: str
+) -> None:
+    (tmp_path / "c.toml").write_text(text)
+    monkeypatch.setenv("TRIO_EXEC_CONFIG", str(tmp_path / "c.toml"))
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load()
+    assert part in caught.value.message
+
+
+def test_what_config_prints_can_be_loaded_again(tmp_path: Path) -> None:
+    first = subprocess.run([sys.executable, "-m", "trio_exec", "config"], capture_output=True, text=True, check=True)
+    (tmp_path / "c.toml").write_text(first.stdout)
+    command = [sys.executable, "-m", "trio_exec", "--config", str(tmp_path / "c.toml"), "config"]
+    second = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert second.stdout == first.stdout
+    values = tomllib.loads(first.stdout)
+    assert values["port"] == 8080
+    for name in Settings.model_fields:
+        assert f"(TRIO_EXEC_{name.upper()})" in first.stdout
+
+
+def test_the_readme_lists_every_setting() -> None:
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    for name in Settings.model_fields:
+        assert f"`{name}`" in text, name
+
+
+def test_a_bad_setting_ends_the_program_with_a_sentence() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "trio_exec", "serve"],
+        env={"TRIO_EXEC_PIDS": "0", "PATH": "/usr/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 2
+    assert result.stderr.startswith("trio-exec: pids (TRIO_EXEC_PIDS): ")

@@ -1,0 +1,237 @@
+"""Faults of the stack below us, driven over raw sockets: each must be contained, and show when an upgrade mends it.
+
+In the tests with a raw socket it is always the client that misbehaves, and the server that closes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import quart_trio
+import trio
+from hypercorn.config import Config
+from quart import websocket
+
+from tests.support import Client, ServerProcess
+from trio_exec.server import serving
+from trio_exec.settings import Settings
+
+PATIENCE = 30
+MASK = b"\0\0\0\0"
+
+
+def frame(opcode: int, payload: bytes = b"") -> bytes:
+    assert len(payload) < 126
+    return bytes([0x80 | opcode, 0x80 | len(payload)]) + MASK + payload
+
+
+@asynccontextmanager
+async def raw(client: Client, first: bytes) -> AsyncGenerator[trio.SocketStream]:
+    with trio.fail_after(PATIENCE):
+        async with await trio.open_tcp_stream("127.0.0.1", client.server.port) as stream:
+            await stream.send_all(first)
+            yield stream
+
+
+async def test_a_frame_in_the_upgrades_packet_does_not_end_the_server(client: Client) -> None:
+    session_id = await client.create(language="python", code="input()")
+    async with client.attach(session_id) as bystander:
+        await bystander.until_waiting()
+        for payload in (frame(1, b'{"type":"eof"}'), frame(8), frame(2), b"\xff" * 100, frame(1) * 50):
+            async with raw(client, client.upgrade_request(f"/ws/session/{session_id}") + payload) as stream:
+                assert await stream.receive_some() != b""
+        await bystander.input("\n")
+        run = await bystander.to_end()
+
+    assert run.final.exit_code == 0
+    assert client.server.process.poll() is None
+    assert (await client.request("GET", "/healthz")).status == 200
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00\x01",
+        b"GET\r\n\r\n",
+        b"\r\n" * 10_000,
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 5000,
+    ],
+)
+async def test_garbage_ends_only_its_own_connection(client: Client, garbage: bytes) -> None:
+    async with raw(client, garbage) as stream:
+        await stream.send_eof()
+        while await stream.receive_some():
+            pass
+
+    assert (await client.request("GET", "/healthz")).status == 200
+
+
+async def test_a_client_that_never_finishes_its_request_is_dropped(client: Client) -> None:
+    async with raw(client, b"POST /session HTTP/1.1\r\nHost: 127.0.0.1\r\n") as stream:
+        assert await stream.receive_some() == b""
+
+
+async def test_a_client_that_does_not_read_is_dropped_and_can_come_back(client: Client) -> None:
+    code = "import sys\nsys.stdin.readline()\nfor _ in range(250): sys.stdout.write('x' * 4000)"
+    stuck = [await client.create(language="python", code=code) for _ in range(4)]
+    path = f"/ws/session/{stuck[0]}"
+    async with client.attach(stuck[0]) as attached:
+        await attached.until_waiting()
+        stream = await trio.open_tcp_stream("127.0.0.1", client.server.port)
+        async with stream:
+            # The smallest window there is, so that little is enough to fill what is between us.
+            stream.setsockopt(1, 8, 1024)
+            await stream.send_all(client.upgrade_request(path))
+            await stream.receive_some(100)
+            await attached.input("go\n")
+            run = await attached.to_end()
+            assert len(run.stdout) == 1_000_000
+            with trio.fail_after(serving.WRITE_TIMEOUT + 20):
+                while (await client.info(stuck[0]))["clients"]:  # noqa: ASYNC110 - there is only asking
+                    await trio.sleep(0.2)
+    async with client.attach(stuck[0]) as again:
+        assert (await again.to_end()).stdout == run.stdout
+    for session_id in stuck[1:]:
+        await client.request("DELETE", f"/session/{session_id}")
+
+
+async def test_a_client_that_does_not_read_cannot_hold_up_the_end(start_server: Callable[..., ServerProcess]) -> None:
+    client = Client(start_server())
+    code = "for _ in range(1000): print('x' * 999)"
+    session_id = (await client.run(language="python", code=code)).session_id
+    stream = await trio.open_tcp_stream("127.0.0.1", client.server.port)
+    async with stream:
+        stream.setsockopt(1, 8, 1024)
+        await stream.send_all(client.upgrade_request(f"/ws/session/{session_id}"))
+        await stream.receive_some(100)
+        client.server.terminate()
+        code = await trio.to_thread.run_sync(client.server.wait, serving.WRITE_TIMEOUT + 20)
+
+    assert code == 0
+
+
+async def test_a_disconnect_is_seen_under_many_unread_messages(client: Client) -> None:
+    session_id = await client.create(language="python", code="input()")
+    async with raw(client, client.upgrade_request(f"/ws/session/{session_id}")) as stream:
+        await stream.receive_some()
+        await stream.send_all(frame(1, b'{"type":"input","data":"x"}') * 200)
+        with trio.fail_after(10):
+            while not (await client.info(session_id))["clients"]:  # noqa: ASYNC110 - there is only asking
+                await trio.sleep(0.05)
+    with trio.fail_after(10):
+        while (await client.info(session_id))["clients"]:  # noqa: ASYNC110 - there is only asking
+            await trio.sleep(0.05)
+    await client.request("DELETE", f"/session/{session_id}")
+
+
+async def test_a_message_that_is_too_large_closes_with_1009(client: Client) -> None:
+    async with client.session(language="python", code="input()") as session:
+        await session.until_waiting()
+        await session.send_raw('{"type":"input","data":"' + "x" * 2_000_000 + '"}')
+        await session.to_end()
+        assert session.run.close_reason is not None
+        assert session.run.close_reason.code == 1009
+    await client.request("DELETE", f"/session/{session.run.session_id}")
+
+
+async def test_pings_are_sent_and_answered(client: Client) -> None:
+    session_id = await client.create(language="python", code="input()")
+    async with raw(client, client.upgrade_request(f"/ws/session/{session_id}")) as stream:
+        received = b""
+        while b"\x89\x00" not in received:  # The server's first ping comes at once.
+            received += await stream.receive_some()
+        await stream.send_all(frame(9, b"hey"))
+        while b"\x8a\x03hey" not in received:
+            received += await stream.receive_some()
+    await client.request("DELETE", f"/session/{session_id}")
+
+
+# What follows shows the faults themselves, with a small application: when one of these fails after an upgrade, the
+# fault is mended below us, and what contains it here can go.
+
+
+@asynccontextmanager
+async def serve_bare(handler: Callable[[], object]) -> AsyncGenerator[int]:
+    app = quart_trio.QuartTrio("bare")
+    app.add_websocket("/ws", view_func=handler)
+    config: Config = serving.make_config(Settings(port=0))
+    serving.install()
+    async with trio.open_nursery() as nursery:
+        (address,) = await nursery.start(serving.hypercorn.trio.serve, app, config)
+        yield int(address.rsplit(":", 1)[1])
+        nursery.cancel_scope.cancel(reason="the test is over")
+
+
+async def upgrade(port: int) -> trio.SocketStream:
+    stream = await trio.open_tcp_stream("127.0.0.1", port)
+    await stream.send_all(
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    return stream
+
+
+async def read_close_code(stream: trio.SocketStream) -> int:
+    received = b""
+    while b"\x88" not in received or len(received) < received.index(b"\x88") + 4:
+        received += await stream.receive_some()
+    return struct.unpack_from(">H", received, received.index(b"\x88") + 2)[0]
+
+
+async def test_quart_closes_normally_after_a_crash() -> None:
+    async def handler() -> None:
+        await websocket.accept()
+        raise RuntimeError("a crash that a client should be able to tell")
+
+    with trio.fail_after(PATIENCE):
+        async with serve_bare(handler) as port, await upgrade(port) as stream:
+            assert await read_close_code(stream) == 1000
+
+
+async def test_an_empty_binary_message_arrives_as_none() -> None:
+    received: list[object] = []
+
+    async def handler() -> None:
+        received.append(await websocket.receive())
+        await websocket.close(1000)
+
+    with trio.fail_after(PATIENCE):
+        async with serve_bare(handler) as port, await upgrade(port) as stream:
+            await stream.receive_some()
+            await stream.send_all(frame(2))
+            await read_close_code(stream)
+
+    assert received == [None]
+
+
+async def test_shutdown_sends_no_close_frame_by_itself() -> None:
+    async def handler() -> None:
+        await websocket.accept()
+        await trio.sleep_forever()
+
+    stop = trio.Event()
+    app = quart_trio.QuartTrio("bare")
+    app.add_websocket("/ws", view_func=handler)
+    config = serving.make_config(Settings(port=0))
+    config.graceful_timeout = 0.5
+    serving.install()
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+
+            async def serve(task_status: trio.TaskStatus[list[str]]) -> None:
+                await serving.hypercorn.trio.serve(app, config, shutdown_trigger=stop.wait, task_status=task_status)
+
+            (address,) = await nursery.start(serve)
+            async with await upgrade(int(address.rsplit(":", 1)[1])) as stream:
+                received = b""
+                while b"\r\n\r\n" not in received:
+                    received += await stream.receive_some()
+                stop.set()
+                rest = b""
+                while data := await stream.receive_some():
+                    rest += data
+
+    assert b"\x88" not in rest
