@@ -1,0 +1,64 @@
+"""A browser for all tests, and for each test a page of its own that must do nothing its policy forbids."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.ide import IDE, PATIENCE
+from tests.support import ServerProcess
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+"""Without a sandbox: tests may run as root in a container, and the pages are ours."""
+
+_WATCH = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", event => {
+  window.violations.push(`${event.effectiveDirective} ${event.sourceFile}:${event.lineNumber} ${event.sample}`);
+});
+"""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Generator[Browser]:
+    executable = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    assert executable, "there is no chromium; script/bootstrap installs it"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_page(browser: Browser) -> Generator[Callable[..., Page]]:
+    """Makes pages, each in a context of its own; afterwards none of them may have failed."""
+    pages: list[Page] = []
+    errors: list[str] = []
+
+    def make(**options: Any) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
+        context.set_default_timeout(PATIENCE * 1000)
+        context.add_init_script(_WATCH)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("dialog", lambda dialog: errors.append(f"a dialog: {dialog.message}"))
+        pages.append(page)
+        return page
+
+    yield make
+    violations = [violation for page in pages for violation in page.evaluate("window.violations")]
+    for page in pages:
+        page.context.close()
+    assert errors == []
+    assert violations == []
+
+
+@pytest.fixture
+def ide(new_page: Callable[..., Page], server: ServerProcess) -> IDE:
+    """The page of the shared server, with a browser that has never seen it."""
+    return IDE(new_page()).open(server.url)
