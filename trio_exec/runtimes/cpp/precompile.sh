@@ -9,7 +9,7 @@
 # (`using namespace std; int count;` is an error once <algorithm> is there).
 #
 # At 0.5 CPU, <iostream> takes a hello world from 0.6 s to 0.2 s. With
-# <bits/stdc++.h> it is the memory that counts: 109 MB, where GCC needs 280 MB
+# <bits/stdc++.h> it is the memory that counts: some 100 MB, where GCC needs 280 MB
 # without.
 set -eu
 # As in the compile command of language.toml.
