@@ -16,10 +16,12 @@ from tests.support import ServerProcess
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 """Without a sandbox: tests may run as root in a container, and the pages are ours."""
 
+# Without a source it is the browser itself: typing over a selection, it styles what it puts into an editable element
+# before the editor takes over.
 _WATCH = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", event => {
-  window.violations.push(`${event.effectiveDirective} ${event.sourceFile}:${event.lineNumber} ${event.sample}`);
+  if (event.sourceFile) window.violations.push(`${event.effectiveDirective} ${event.sourceFile}:${event.lineNumber} ${event.sample}`);
 });
 """
 

@@ -11,8 +11,6 @@ from playwright.sync_api import Page
 PATIENCE = 40
 """Seconds that a wait gets: machines are shared, and containers start cold."""
 
-ENDED = {"good", "warning", "bad"}
-
 _PASTE = """text => {
   const data = new DataTransfer();
   data.setData("text/plain", text);
@@ -98,10 +96,6 @@ class IDE:
     def notice(self) -> str:
         return self.page.inner_text("#notice-text")
 
-    @property
-    def tone(self) -> str | None:
-        return self.page.get_attribute("#status", "data-tone")
-
     def shows(self, *texts: str) -> IDE:
         """Waits for texts on the screen."""
         for text in texts:
@@ -115,7 +109,10 @@ class IDE:
 
     def ends(self, text: str) -> IDE:
         """Waits for the end of the program, and checks what the status line says of it."""
-        self.eventually(lambda: self.tone in ENDED, lambda: f"still {self.status!r}: {self.screen!r}")
+        stop = self.page.locator("#stop")
+        self.eventually(
+            lambda: stop.get_attribute("aria-disabled") == "true", lambda: f"still {self.status!r}: {self.screen!r}"
+        )
         assert text in self.status, self.screen
         return self
 
@@ -128,6 +125,7 @@ class IDE:
 
     def shared_link(self) -> str:
         self.page.click("#share")
+        self.page.wait_for_selector("#share-dialog[open]")
         link = self.page.input_value("#share-link")
         self.page.keyboard.press("Escape")
         return link

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from types import TracebackType
+from typing import Any
 
 _CHUNK = 65536
 
@@ -23,12 +25,14 @@ class Proxy:
         self.refuse = False
         self._prefix = prefix
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self._connections = ExitStack()
         self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}{prefix}/"
 
     def __enter__(self) -> Proxy:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._start(self._accept)
         return self
 
     def __exit__(
@@ -36,16 +40,25 @@ class Proxy:
     ) -> None:
         # A blocked accept() is only woken by this, not by closing the socket.
         self._listener.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join()
         self._listener.close()
         self.cut()
+        for thread in self._threads[1:]:
+            thread.join()
+        self._connections.close()
 
     def cut(self) -> None:
         """Breaks every connection, without a word to either side."""
         with self._lock:
             sockets, self._open = self._open, []
         for each in sockets:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+
+    def _start(self, function: Callable[..., None], *arguments: Any) -> None:
+        thread = threading.Thread(target=function, args=arguments, daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def _accept(self) -> None:
         while True:
@@ -53,25 +66,28 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            if self.refuse:
-                client.close()
-                continue
-            try:
-                server = socket.create_connection(("127.0.0.1", self.target))
-            except OSError:
+            self._connections.enter_context(client)
+            server = None if self.refuse else self._connect()
+            if server is None:
                 client.close()
                 continue
             with self._lock:
                 self._open += [client, server]
-            threading.Thread(target=self._forward, args=(client, server, self._prefix), daemon=True).start()
-            threading.Thread(target=self._forward, args=(server, client, ""), daemon=True).start()
+            self._start(self._forward, client, server, self._prefix)
+            self._start(self._forward, server, client, "")
+
+    def _connect(self) -> socket.socket | None:
+        try:
+            return self._connections.enter_context(socket.create_connection(("127.0.0.1", self.target)))
+        except OSError:
+            return None
 
     def _forward(self, source: socket.socket, sink: socket.socket, prefix: str) -> None:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             while chunk := source.recv(_CHUNK):
                 # Crude, and enough for a browser: each of its requests begins a chunk.
                 stripped = chunk.replace(f" {prefix}/".encode(), b" /", 1) if prefix else chunk
                 sink.sendall(stripped)
         for each in (source, sink):
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)

@@ -72,7 +72,9 @@ def test_states_are_announced(ide: IDE) -> None:
 
 def test_by_keyboard_only(ide: IDE) -> None:
     page = ide.page
-    focused = "document.activeElement.closest('header, .pane')?.id || document.activeElement.closest('header')?.className"
+    focused = (
+        "document.activeElement.closest('header, .pane')?.id || document.activeElement.closest('header')?.className"
+    )
     page.keyboard.press("Tab")
     for _ in range(30):
         if page.evaluate("document.activeElement.classList.contains('cm-content')"):
@@ -158,7 +160,7 @@ def test_a_phone(new_page: Callable[..., Page], server: ServerProcess) -> None:
 def test_the_first_load_is_small_and_all_from_here(new_page: Callable[..., Page], server: ServerProcess) -> None:
     page = new_page()
     responses: list[Response] = []
-    page.on("response", responses.append)
+    page.on("response", lambda response: responses.append(response))
     IDE(page).open(server.url)
     page.wait_for_load_state("networkidle")
     sizes = {response.url: len(gzip.compress(response.body())) for response in responses}

@@ -49,9 +49,7 @@ def test_typing_is_kept_while_the_connection_is_down(new_page: Callable[..., Pag
         ide.shows("got late").ends("Finished.")
 
 
-def test_a_server_that_was_restarted(
-    new_page: Callable[..., Page], start_server: Callable[..., ServerProcess]
-) -> None:
+def test_a_server_that_was_restarted(new_page: Callable[..., Page], start_server: Callable[..., ServerProcess]) -> None:
     first, second = start_server(), start_server()
     with Proxy(first.port) as proxy:
         ide = IDE(new_page()).open(proxy.url)

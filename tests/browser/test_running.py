@@ -98,8 +98,10 @@ input()
 print("\\x1b[?1049h\\x1b[HFULL SCREEN", end="", flush=True)
 input()
 """).run().shows("RED", "EXACT")
-    colour = "text => getComputedStyle([...document.querySelectorAll('#screen .xterm-rows span')]" \
+    colour = (
+        "text => getComputedStyle([...document.querySelectorAll('#screen .xterm-rows span')]"
         ".find(span => span.textContent.includes(text))).color"
+    )
     red, exact = ide.page.evaluate(colour, "RED"), ide.page.evaluate(colour, "EXACT")
     ide.type("\n").shows("FULL SCREEN").type("\n").ends("Finished.").shows("RED")
 

@@ -74,7 +74,9 @@ def test_a_terminal_can_not_leave_its_screen(ide: IDE) -> None:
 
 def test_links_open_the_web_only_and_without_a_way_back(ide: IDE) -> None:
     page = ide.page
-    page.context.route("https://example.org/**", lambda route: route.fulfill(body="<p>there</p>", content_type="text/html"))
+    page.context.route(
+        "https://example.org/**", lambda route: route.fulfill(body="<p>there</p>", content_type="text/html")
+    )
     ide.write(r"""
 print("https://example.org/plain")
 print("\x1b]8;;https://example.org/hidden\x1b\\named link\x1b]8;;\x1b\\")
