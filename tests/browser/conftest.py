@@ -21,7 +21,8 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 _WATCH = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", event => {
-  if (event.sourceFile) window.violations.push(`${event.effectiveDirective} ${event.sourceFile}:${event.lineNumber} ${event.sample}`);
+  const { sourceFile, effectiveDirective, lineNumber, sample } = event;
+  if (sourceFile) window.violations.push(`${effectiveDirective} ${sourceFile}:${lineNumber} ${sample}`);
 });
 """
 

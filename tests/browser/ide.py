@@ -54,7 +54,7 @@ class IDE:
         self.page.evaluate(_PASTE, code)
         return self
 
-    def terminal(self, on: bool) -> IDE:  # noqa: FBT001 - reads like the switch that it is
+    def terminal(self, *, on: bool) -> IDE:
         if self.page.is_checked("#tty") != on:
             self.page.click("label.switch")
         return self

@@ -46,7 +46,7 @@ def test_axe_finds_nothing(new_page: Callable[..., Page], server: ServerProcess,
     assert_accessible(page)
     ide.type("Ada\n1\n").ends("Finished.")
     assert_accessible(page)
-    ide.write("raise SystemExit(1)").terminal(False).run().ends("exit code 1")
+    ide.write("raise SystemExit(1)").terminal(on=False).run().ends("exit code 1")
     assert_accessible(page)
     page.click("#examples-button")
     assert_accessible(page)
@@ -160,7 +160,11 @@ def test_a_phone(new_page: Callable[..., Page], server: ServerProcess) -> None:
 def test_the_first_load_is_small_and_all_from_here(new_page: Callable[..., Page], server: ServerProcess) -> None:
     page = new_page()
     responses: list[Response] = []
-    page.on("response", lambda response: responses.append(response))
+
+    def note(response: Response) -> None:
+        responses.append(response)
+
+    page.on("response", note)
     IDE(page).open(server.url)
     page.wait_for_load_state("networkidle")
     sizes = {response.url: len(gzip.compress(response.body())) for response in responses}
@@ -185,8 +189,11 @@ COLOURS = [203, 209, 215, 221, 155, 121, 87, 81, 75, 105, 141, 177]
 def greet(name: str) -> None:
     """Writes a name in all the colours there are."""
     for shift in range(len(COLOURS)):
-        letters = (f"\\x1b[38;5;{COLOURS[(i + shift) % len(COLOURS)]}m{letter}" for i, letter in enumerate(name))
-        print("  " * shift + "".join(letters) + "\\x1b[0m")
+        print("  " * shift, end="")
+        for i, letter in enumerate(name):
+            colour = COLOURS[(i + shift) % len(COLOURS)]
+            print(f"\\x1b[38;5;{colour}m{letter}", end="")
+        print("\\x1b[0m")
         time.sleep(0.05)
 
 
@@ -198,4 +205,4 @@ again = input("Once more? ")
     ide.page.click("#theme")
     ide.run().shows("name?").type("Ada Lovelace\n").shows("Once more?").says("Waiting for your input.")
     ide.page.wait_for_timeout(500)
-    ide.page.screenshot(path=ROOT / "docs/page.png")
+    ide.page.screenshot(path=ROOT / "docs/page.png", animations="disabled")

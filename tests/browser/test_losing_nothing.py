@@ -155,7 +155,7 @@ def test_a_shared_link_brings_everything(ide: IDE, new_page: Callable[..., Page]
     ide.page.click("#file-add")
     ide.page.fill("#name-input", "lib/x.js")
     ide.page.keyboard.press("Enter")
-    ide.terminal(False)
+    ide.terminal(on=False)
     link = ide.shared_link()
     assert "#code=" in link
 

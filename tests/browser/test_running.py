@@ -23,7 +23,7 @@ def test_an_interactive_example_in_the_terminal(ide: IDE, language: str) -> None
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_an_interactive_example_without_a_terminal(ide: IDE, language: str) -> None:
-    ide.choose(language, "Ask for a name and a number").terminal(False).run()
+    ide.choose(language, "Ask for a name and a number").terminal(on=False).run()
     ide.shows("name?").line("Ada").shows("Ada?").line("2")
     ide.shows("2. Hello, Ada!").ends("Finished.")
 
@@ -133,7 +133,7 @@ print("left")
 
 
 def test_standard_error_is_apart_without_a_terminal(ide: IDE) -> None:
-    ide.terminal(False).write("import sys\nprint('good')\nprint('evil', file=sys.stderr)").run()
+    ide.terminal(on=False).write("import sys\nprint('good')\nprint('evil', file=sys.stderr)").run()
     ide.shows("good", "evil").ends("Finished.")
     # The bar's cell is drawn apart from the rest of the line.
     span = ide.page.locator("#screen .xterm-rows span", has_text="vil").first
@@ -143,7 +143,7 @@ def test_standard_error_is_apart_without_a_terminal(ide: IDE) -> None:
 
 
 def test_the_input_line_echoes_and_ends_the_input(ide: IDE) -> None:
-    ide.terminal(False).write("import sys\nprint(sys.stdin.read().upper())").run().says("Waiting for your input.")
+    ide.terminal(on=False).write("import sys\nprint(sys.stdin.read().upper())").run().says("Waiting for your input.")
     ide.line("abc").shows("abc")
     ide.page.click("#line-eof")
     ide.shows("ABC").ends("Finished.")

