@@ -6,12 +6,13 @@ by its name. docs/languages.md says how to write one.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from trio_exec.errors import ConfigurationError, UnknownLanguageError
 
@@ -49,6 +50,28 @@ def _as_path(name: str) -> str:
     return f"./{name}" if name.startswith("-") else name
 
 
+class Warm(_Model):
+    """What of a program's start can be done before the program is there; docs/languages.md explains it.
+
+    Attributes:
+        stage: the stage whose command can be started with a FIFO in the place of the main file.
+        unless: a pattern; a main file in which it is found, anywhere, is started afresh.
+    """
+
+    stage: Literal["compile", "run"]
+    unless: str | None = None
+
+    @field_validator("unless")
+    @classmethod
+    def _pattern(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                re.compile(value)
+            except re.error as error:
+                raise ValueError(f"not a regular expression: {error}") from error
+        return value
+
+
 class Example(_Model):
     """A program to begin with, for the page."""
 
@@ -68,6 +91,7 @@ class Language(_Model):
         source_file: the main file's name when a request gives only `code`.
         compile: the compile stage, for languages that have one.
         run: the run stage; the request's `args` follow the command.
+        warm: which start can be made ahead, if any.
         env: environment variables for both stages.
         examples: for the page; the first is shown to newcomers.
         directory: where it was read from; its content is the image's build context.
@@ -80,6 +104,7 @@ class Language(_Model):
     source_file: str
     compile: Stage | None = None
     run: Stage
+    warm: Warm | None = None
     env: dict[str, str] = {}
     examples: list[Example] = []
     directory: Path

@@ -31,6 +31,17 @@ Names = Annotated[tuple[str, ...], NoDecode]
 """A list; in the environment, separated by commas."""
 
 
+POOL_MEMORY_PER_PLACE = 512 * MIB
+"""Of the machine's memory; a warm container takes 20 to 80 MiB of it."""
+
+
+def default_pool() -> dict[str, int]:
+    """Two warm containers of each language, one where memory is short, none where it is scarce."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    places = min(2, memory // (4 * POOL_MEMORY_PER_PLACE))
+    return dict.fromkeys(("python", "javascript", "java", "cpp"), places)
+
+
 class Settings(BaseSettings):
     """The settings. `trio-exec config` lists them with the descriptions below."""
 
@@ -60,6 +71,10 @@ class Settings(BaseSettings):
     retention: Seconds = Field(60, description="seconds that an ended session stays readable")
     drain_timeout: Seconds = Field(150, description="seconds that running sessions get after SIGTERM")
 
+    pool: Annotated[dict[str, Annotated[int, Field(ge=0, le=100)]], NoDecode] = Field(
+        default_factory=default_pool,
+        description="warm containers to keep by language, such as python=4,java=2; 0 for none at all",
+    )
     runtime: str | None = Field(
         None, description="Docker runtime for the containers, such as runsc; default: the engine's"
     )
@@ -84,6 +99,21 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("pool", mode="before")
+    @classmethod
+    def _sizes(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value.strip() == "0":
+            return {}
+        sizes: dict[str, str] = {}
+        for part in value.split(","):
+            name, equals, size = part.partition("=")
+            if not equals:
+                raise ValueError(f"{part.strip()!r} is not of the form language=size; write python=4,java=2, or 0")
+            sizes[name.strip()] = size.strip()
+        return sizes
 
     @field_validator("allowed_origins")
     @classmethod
@@ -160,6 +190,9 @@ def _toml(value: object) -> str:
         return '""'
     if isinstance(value, tuple):
         return f"[{', '.join(_toml(item) for item in cast('tuple[object, ...]', value))}]"
+    if isinstance(value, dict):
+        pairs = cast("dict[str, object]", value)
+        return f"{{ {', '.join(f'{_toml(name)} = {_toml(item)}' for name, item in pairs.items())} }}"
     if isinstance(value, int | float):
         return str(value)
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')

@@ -22,6 +22,8 @@ class ContainerSpec:
         session_id: whose it is; goes into a label.
         language: name of the language, whose image it runs.
         limits: what everything inside it may use, together.
+        terminal: whether the program will run on a terminal.
+        preparable: whether a command that was started ahead, before there were files, may be used.
         lifetime: seconds after which it may be taken for a leftover, and ends by itself.
     """
 
@@ -29,6 +31,8 @@ class ContainerSpec:
     language: str
     limits: Limits
     lifetime: int
+    terminal: bool = False
+    preparable: bool = False
 
 
 class Container(Protocol):

@@ -113,6 +113,7 @@ class DockerExecutor:
     def __init__(self, api: EngineAPI, runtime: str | None = None) -> None:
         self._api = api
         self._images: Mapping[str, str] = {}
+        self.images_known = trio.Event()
         self._runtime = runtime
         self._limiter = trio.CapacityLimiter(THREADS)
         self.instance = secrets.token_hex(8)
@@ -125,6 +126,7 @@ class DockerExecutor:
     def use_images(self, images: Mapping[str, str]) -> None:
         """Says which image each language runs in; until then, no container can be opened."""
         self._images = images
+        self.images_known.set()
 
     async def check(self) -> None:
         """Returns when the images are known and the engine answers; see `Executor`."""

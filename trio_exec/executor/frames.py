@@ -9,6 +9,9 @@ To the launcher:
 File       f     u8 append, path NUL, content: creates or continues a file in the working directory
 Stage      s     u8 flags (1: terminal), u16 rows, u16 cols, u32 deadline in seconds, u16 argc, u16 envc,
                  then argv and environment, each string NUL-terminated: runs a command
+Prepare    p     a path, NUL, and a stage's payload: starts the command with a FIFO as its main file, and holds
+                 it there. The stage frame for the same command, environment and kind of streams then lets it go
+                 with the file that was sent meanwhile; any other stage, another file, or Kill discards it
 Stdin      i     bytes for the program; at most `STDIN_WINDOW` of them unacknowledged
 StdinEof   e     no more input (on a terminal: Ctrl-D)
 Signal     g     u8 number, to the program's process group
@@ -21,6 +24,7 @@ From the launcher:
 =========  ====  =====================================================================================
 Ready      R     u8 protocol version; the first frame
 Started    S     the stage's command runs
+Prepared   P     the held command has opened its main file, so the start-up is behind it
 Stdout     O     bytes
 Stderr     E     bytes
 Ack        A     u32: that many bytes of input have been taken
@@ -94,11 +98,28 @@ def encode_stage(
     Raises:
         ValueError: a string holds NUL, or all of it together is longer than a frame.
     """
+    return _frame(b"s", _stage(command, environment, terminal, deadline))
+
+
+def encode_prepare(
+    main_file: str, command: Sequence[str], environment: Mapping[str, str], *, terminal: tuple[int, int] | None
+) -> bytes:
+    """The frame that starts a command before its main file is there.
+
+    Raises:
+        ValueError: as for `encode_stage`.
+    """
+    return _frame(b"p", _strings([main_file]) + _stage(command, environment, terminal, 0))
+
+
+def _stage(
+    command: Sequence[str], environment: Mapping[str, str], terminal: tuple[int, int] | None, deadline: int
+) -> bytes:
     rows, columns = terminal or (0, 0)
     flags = _FLAG_TTY if terminal else 0
     pairs = [f"{name}={value}" for name, value in environment.items()]
     head = _STAGE.pack(flags, rows, columns, deadline, len(command), len(pairs))
-    return _frame(b"s", head + _strings(command) + _strings(pairs))
+    return head + _strings(command) + _strings(pairs)
 
 
 def encode_stdin(data: bytes) -> bytes:
@@ -136,6 +157,11 @@ class Ready:
 @dataclass(frozen=True, slots=True)
 class Started:
     """The stage's command runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The held command waits for its main file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +216,7 @@ class Failure:
     message: str
 
 
-Event = Ready | Started | Stdout | Stderr | Ack | Waiting | StageEnd | Failure
+Event = Ready | Started | Prepared | Stdout | Stderr | Ack | Waiting | StageEnd | Failure
 
 
 def _stage_end(payload: bytes) -> StageEnd:
@@ -208,10 +234,19 @@ def _stage_end(payload: bytes) -> StageEnd:
     )
 
 
-def _started(payload: bytes) -> Started:
+def _empty(payload: bytes) -> None:
     if payload:
         raise ValueError
+
+
+def _started(payload: bytes) -> Started:
+    _empty(payload)
     return Started()
+
+
+def _prepared(payload: bytes) -> Prepared:
+    _empty(payload)
+    return Prepared()
 
 
 def _waiting(payload: bytes) -> Waiting:
@@ -223,6 +258,7 @@ def _waiting(payload: bytes) -> Waiting:
 _PARSERS: dict[int, Callable[[bytes], Event]] = {
     ord("R"): lambda payload: Ready(*struct.unpack(">B", payload)),
     ord("S"): _started,
+    ord("P"): _prepared,
     ord("O"): Stdout,
     ord("E"): Stderr,
     ord("A"): lambda payload: Ack(*struct.unpack(">I", payload)),

@@ -3,6 +3,7 @@
     run
     ├─ janitor              removes leftover containers
     ├─ image builder        until every language has its image; then it is done
+    ├─ pool                 keeps warm containers
     ├─ engine               hosts the sessions
     └─ hypercorn            only attaches clients to them
 
@@ -23,13 +24,16 @@ import hypercorn.trio
 import trio
 
 from trio_exec.engine.engine import Engine
-from trio_exec.errors import EngineError, EngineUnavailableError
+from trio_exec.errors import ConfigurationError, EngineError, EngineUnavailableError
 from trio_exec.executor.docker import DockerExecutor
 from trio_exec.executor.engine_api import EngineAPI
 from trio_exec.executor.images import build_missing
+from trio_exec.executor.pool import Pool
 from trio_exec.languages import Languages
 from trio_exec.server import serving
 from trio_exec.server.app import create_app
+from trio_exec.session.plan import preparation
+from trio_exec.session.session import container_lifetime
 from trio_exec.settings import Settings
 
 LOGGER = logging.getLogger("trio_exec.server")
@@ -53,7 +57,8 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
     languages = Languages.load(settings.languages_dir, settings.languages)
     api = EngineAPI()
     executor = DockerExecutor(api, settings.runtime)
-    engine = Engine(settings, languages, executor)
+    pool = _make_pool(settings, languages, executor)
+    engine = Engine(settings, languages, pool)
     going_away = trio.Event()
     serving.install()
     config = serving.make_config(settings)
@@ -62,6 +67,7 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(executor.run_janitor)
             nursery.start_soon(_build_images, api, languages, executor)
+            nursery.start_soon(_fill_pool, pool, executor)
             await nursery.start(engine.run)
             async with trio.open_nursery() as connections:
                 addresses = await connections.start(
@@ -74,10 +80,28 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
                     )
                 )
                 listening(addresses[0])
-                await _drain(engine, signals)
+                await _drain(engine, pool, signals)
                 going_away.set()
             nursery.cancel_scope.cancel(reason="the server has stopped")
     api.close()
+
+
+def _make_pool(settings: Settings, languages: Languages, executor: DockerExecutor) -> Pool:
+    unknown = sorted(set(settings.pool) - set(languages)) if "pool" in settings.model_fields_set else []
+    if unknown:
+        raise ConfigurationError(f"pool: there is no {', '.join(unknown)}; there are {', '.join(languages)}")
+    return Pool(
+        executor,
+        sizes={name: size for name, size in settings.pool.items() if name in languages},
+        preparations={name: it for name, language in languages.items() if (it := preparation(language)) is not None},
+        limits=settings.limits,
+        lifetime=container_lifetime(settings.limits),
+    )
+
+
+async def _fill_pool(pool: Pool, executor: DockerExecutor) -> None:
+    await executor.images_known.wait()
+    await pool.run()
 
 
 async def _build_images(api: EngineAPI, languages: Languages, executor: DockerExecutor) -> None:
@@ -97,12 +121,13 @@ async def _build_images(api: EngineAPI, languages: Languages, executor: DockerEx
         await trio.sleep(BUILD_RETRY_SECONDS)
 
 
-async def _drain(engine: Engine, signals: AsyncIterator[int]) -> None:
+async def _drain(engine: Engine, pool: Pool, signals: AsyncIterator[int]) -> None:
     """Waits for a signal, then for the end of all sessions; ends them when the time is up or a signal comes."""
     seconds = engine.settings.drain_timeout
     async for number in signals:
         LOGGER.info("%s: draining; running sessions get %g seconds", signal.Signals(number).name, seconds)
         break
+    pool.drain()
     async with trio.open_nursery() as nursery:
 
         async def hurry() -> None:

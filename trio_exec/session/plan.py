@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trio_exec.errors import RequestError
 from trio_exec.executor.hardening import WORKSPACE
+from trio_exec.executor.pool import Preparation
 from trio_exec.languages import Language
 from trio_exec.limits import Limits
 from trio_exec.messages import RequestedLimits, SessionRequest
@@ -35,6 +37,7 @@ class Plan:
         ends_input: whether end of input follows it.
         terminal: rows and columns, or None for pipes.
         limits: what it may use.
+        preparable: whether a command that was started before there were files may be used.
     """
 
     language: Language
@@ -46,6 +49,36 @@ class Plan:
     ends_input: bool
     terminal: tuple[int, int] | None
     limits: Limits
+    preparable: bool
+
+
+def preparation(language: Language) -> Preparation | None:
+    """What of a language can be started before its program is there, if anything."""
+    if language.warm is None:
+        return None
+    stage = language.compile if language.warm.stage == "compile" else language.run
+    if stage is None:
+        return None
+    return Preparation(
+        main_file=language.source_file,
+        command=stage.expand([language.source_file]),
+        environment=environment(language, terminal=False),
+        terminal_environment=environment(language, terminal=True),
+        runs_on_terminal=language.warm.stage == "run",
+    )
+
+
+def environment(language: Language, *, terminal: bool) -> dict[str, str]:
+    """The variables of a language's programs, before a request adds its own."""
+    return {**ENVIRONMENT, **(TERMINAL_ENVIRONMENT if terminal else {}), **language.env}
+
+
+def _is_preparable(language: Language, files: Mapping[str, str]) -> bool:
+    """Whether starting ahead makes no difference: other files might be looked at early, and so may the first lines."""
+    if language.warm is None or list(files) != [language.source_file]:
+        return False
+    (text,) = files.values()
+    return language.warm.unless is None or re.search(language.warm.unless, text) is None
 
 
 def make_plan(request: SessionRequest, language: Language, limits: Limits) -> Plan:
@@ -81,16 +114,12 @@ def make_plan(request: SessionRequest, language: Language, limits: Limits) -> Pl
         files=files,
         compile_command=language.compile.expand(names) if language.compile else None,
         run_command=[*language.run.expand(names), *request.args],
-        environment={
-            **ENVIRONMENT,
-            **(TERMINAL_ENVIRONMENT if request.tty else {}),
-            **language.env,
-            **request.env,
-        },
+        environment={**environment(language, terminal=request.tty), **request.env},
         stdin=(request.stdin or "").encode(),
         ends_input=request.ends_input,
         terminal=(request.rows, request.cols) if request.tty else None,
         limits=limits,
+        preparable=_is_preparable(language, texts),
     )
 
 

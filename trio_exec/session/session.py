@@ -46,6 +46,11 @@ START_ALLOWANCE = 60
 """Seconds of a container's life in which it is created and started, at most."""
 
 
+def container_lifetime(limits: Limits) -> int:
+    """Seconds after which a session can't need its container any more."""
+    return START_ALLOWANCE + _backstop(limits.compile_timeout) + _backstop(limits.execution_timeout)
+
+
 class Slot(Protocol):
     """A place among the sessions that run at once, or in the queue for one."""
 
@@ -249,7 +254,9 @@ class Session:
             session_id=self.id,
             language=self.plan.language.name,
             limits=limits,
-            lifetime=START_ALLOWANCE + _backstop(limits.compile_timeout) + _backstop(limits.execution_timeout),
+            terminal=self._terminal is not None,
+            preparable=self.plan.preparable,
+            lifetime=container_lifetime(limits),
         )
         async with self._executor.open_container(spec) as container, trio.open_nursery() as nursery:
             nursery.start_soon(self._pump_stdin, container)
@@ -303,8 +310,8 @@ class Session:
                 self._figures = event
             case frames.Failure(message):
                 raise EngineError(f"the program could not be run: {message}")
-            case frames.Ready():
-                raise ProtocolError("the container's launcher said twice that it is up")
+            case frames.Ready() | frames.Prepared():
+                raise ProtocolError("the container's launcher is out of step")
 
     def _started(self, timeout: float) -> None:
         self._watchdog.set("execution_timeout", trio.current_time() + timeout)

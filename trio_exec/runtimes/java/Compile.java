@@ -6,11 +6,17 @@ import com.sun.source.tree.Tree;
 import com.sun.source.util.JavacTask;
 import com.sun.source.util.TaskEvent;
 import com.sun.source.util.TaskListener;
+import java.io.File;
+import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -27,6 +33,7 @@ import javax.tools.ForwardingJavaFileObject;
 import javax.tools.JavaCompiler;
 import javax.tools.JavaFileManager;
 import javax.tools.JavaFileObject;
+import javax.tools.SimpleJavaFileObject;
 import javax.tools.ToolProvider;
 
 /**
@@ -55,6 +62,15 @@ public final class Compile {
     var errors = new PrintWriter(System.err, true);
     var compiler = ToolProvider.getSystemJavaCompiler();
     var files = compiler.getStandardFileManager(null, null, null);
+    if (arguments.length == 1 && isFifo(Path.of(arguments[0]))) {
+      warmUp(compiler, files);
+      // The file itself is in the FIFO's place by the time that its text has come through.
+      // Read by hand, since all that reads whole files seeks in them.
+      try (var source = new FileInputStream(arguments[0])) {
+        var piece = new byte[8192];
+        while (source.read(piece) >= 0) {}
+      }
+    }
     Files.createDirectories(OUTPUT);
     List<JavaFileObject> sources = new ArrayList<>();
     for (var file : files.getJavaFileObjects(arguments)) {
@@ -70,6 +86,90 @@ public final class Compile {
     errors.flush();
     // Nothing is left to do, and halting saves the shutdown of a JVM.
     Runtime.getRuntime().halt(mainClass.isPresent() ? 0 : 1);
+  }
+
+  private static boolean isFifo(Path path) throws IOException {
+    return Files.readAttributes(path, BasicFileAttributes.class).isOther();
+  }
+
+  /**
+   * Compiles something typical, and forgets it: the program is not there yet, and this makes its
+   * own compilation several times faster.
+   */
+  private static void warmUp(JavaCompiler compiler, JavaFileManager files) throws IOException {
+    var folder = Files.createTempDirectory("warm");
+    try {
+      for (int round = 0; round < WARM_UP_ROUNDS; round++) {
+        for (var program : WARM_UP_PROGRAMS) {
+          var options = List.of("-d", folder.toString(), "-cp", folder.toString());
+          compile(compiler, files, options, List.of(program), new PrintWriter(new StringWriter()));
+        }
+      }
+    } finally {
+      try (var left = Files.walk(folder)) {
+        left.sorted(Comparator.reverseOrder()).map(Path::toFile).forEach(File::delete);
+      }
+    }
+  }
+
+  private static final int WARM_UP_ROUNDS = 12;
+
+  private static final List<JavaFileObject> WARM_UP_PROGRAMS =
+      List.of(
+          new Text(
+              """
+              import java.util.*;
+              import java.util.stream.*;
+
+              public class Warm {
+                record Pair(String name, int value) {}
+                interface Shape { double area(); }
+                static class Square implements Shape {
+                  private final double side;
+                  Square(double side) { this.side = side; }
+                  @Override public double area() { return side * side; }
+                }
+                public static void main(String[] args) throws Exception {
+                  Scanner in = new Scanner(System.in);
+                  Map<String, List<Integer>> map = new HashMap<>();
+                  for (int i = 0; i < 10; i++) {
+                    map.computeIfAbsent("k" + i % 3, key -> new ArrayList<>()).add(i);
+                  }
+                  var pairs = map.entrySet().stream()
+                      .map(e -> new Pair(e.getKey(), e.getValue().size()))
+                      .sorted(Comparator.comparing(Pair::name))
+                      .collect(Collectors.toList());
+                  StringBuilder text = new StringBuilder();
+                  for (Pair pair : pairs) {
+                    text.append(String.format("%s=%d%n", pair.name(), pair.value()));
+                  }
+                  try {
+                    System.out.println(text + " " + new Square(2).area() + in.nextLine());
+                  } catch (IllegalStateException | NoSuchElementException error) {
+                    System.err.println(error.getMessage());
+                  }
+                  Thread thread = new Thread(() -> System.out.println(args.length));
+                  thread.start();
+                  thread.join();
+                  System.out.println(switch (args.length) { case 0 -> "none"; case 1 -> "one"; default -> "many"; });
+                }
+              }
+              """),
+          new Text("class Warm { void broken() { int x = undefined; String s = 1; } }"));
+
+  /** A source that is no file. */
+  private static final class Text extends SimpleJavaFileObject {
+    private final String text;
+
+    Text(String text) {
+      super(URI.create("string:///Warm.java"), Kind.SOURCE);
+      this.text = text;
+    }
+
+    @Override
+    public CharSequence getCharContent(boolean ignoreEncodingErrors) {
+      return text;
+    }
   }
 
   /**

@@ -39,6 +39,9 @@ enum { SERVER_IN = 0, SERVER_OUT = 1, OUTPUT_CHUNK = 32768, CONTROL_RESERVE = 40
 /* How soon after the last activity to look whether the program waits for input; then ever slower. */
 enum { PROBE_FIRST_US = 4000, PROBE_LAST_US = 128000 };
 
+/* How often to look whether a held command has opened its main file: nothing tells of that. */
+enum { PREPARED_POLL_US = 5000 };
+
 static uint64_t deadline_us;
 
 static uint8_t input[STDIN_WINDOW]; /* What the program has yet to take. */
@@ -82,7 +85,7 @@ static void probe_waiting(void) {
 
 static void start_stage(struct reader *payload) {
   uint64_t deadline_s = 0;
-  const char *problem = stage_start(payload, &deadline_s);
+  const char *problem = stage_release(*payload, &deadline_s) ? NULL : stage_start(payload, &deadline_s);
   if (problem != NULL) {
     report(problem);
     return;
@@ -145,6 +148,12 @@ static void handle(struct frame *frame) {
   case IN_FILE: {
     bool append = read_int(&payload, 1) != 0;
     char *path = (char *)read_string(&payload);
+    const char *instead = stage_instead_of(path);
+    if (instead == NULL)
+      stage_discard(); /* Other files might have changed how it started. */
+    char held[32];
+    if (instead != NULL)
+      path = strcpy(held, instead);
     const char *problem = payload.ok ? file_write(path, append, payload.at, payload.left) : "malformed file frame";
     if (problem != NULL) {
       char message[512];
@@ -156,6 +165,12 @@ static void handle(struct frame *frame) {
   case IN_STAGE:
     start_stage(&payload);
     break;
+  case IN_PREPARE: {
+    const char *problem = stage_prepare(&payload);
+    if (problem != NULL)
+      report(problem);
+    break;
+  }
   case IN_STDIN:
     take_input(frame->payload, frame->length);
     break;
@@ -178,6 +193,7 @@ static void handle(struct frame *frame) {
   case IN_KILL:
     if (stage.active)
       stage_kill();
+    stage_discard();
     break;
   default:
     fail("unknown frame type");
@@ -217,6 +233,8 @@ static int poll_timeout(uint64_t now) {
   uint64_t next = deadline_us;
   if (stage.active && !stage.exited && probe_at_us < next)
     next = probe_at_us;
+  if (stage.held && !stage.prepared && now + PREPARED_POLL_US < next)
+    next = now + PREPARED_POLL_US;
   if (next <= now)
     return 0;
   uint64_t milliseconds = (next - now + 999) / 1000;
@@ -230,11 +248,12 @@ static void loop(int child_signals) {
         {.fd = SERVER_IN, .events = room ? POLLIN : 0},
         {.fd = out_pending() > 0 ? SERVER_OUT : -1, .events = POLLOUT},
         {.fd = child_signals, .events = POLLIN},
-        {.fd = room ? stage.out : -1, .events = POLLIN},
-        {.fd = room ? stage.err : -1, .events = POLLIN},
+        {.fd = room && stage.active ? stage.out : -1, .events = POLLIN},
+        {.fd = room && stage.active ? stage.err : -1, .events = POLLIN},
         {.fd = input_length > 0 && stage.in != stage.out ? stage.in : -1, .events = POLLOUT},
+        {.fd = stage.active ? stage.source : -1, .events = POLLOUT},
     };
-    enum { SERVER_READ, SERVER_WRITE, CHILDREN, OUTPUT, ERRORS, INPUT, COUNT };
+    enum { SERVER_READ, SERVER_WRITE, CHILDREN, OUTPUT, ERRORS, INPUT, SOURCE, COUNT };
     if (stage.tty && input_length > 0 && fds[OUTPUT].fd >= 0)
       fds[OUTPUT].events |= POLLOUT;
 
@@ -254,7 +273,15 @@ static void loop(int child_signals) {
       (void)!read(child_signals, &info, sizeof info); /* Says only "look": one may stand for many. */
       stage_reap();
     }
+    if (stage_is_prepared())
+      out_frame(OUT_PREPARED, NULL, 0);
+    if (stage.held && stage.exited) {
+      stage_discard();
+      report("the prepared command ended");
+    }
     if (stage.active) {
+      if (stage.source >= 0)
+        stage_feed();
       if (fds[OUTPUT].revents & (POLLIN | POLLHUP | POLLERR) && stage.out >= 0)
         pass_output(&stage.out, OUT_STDOUT);
       if (fds[ERRORS].revents & (POLLIN | POLLHUP | POLLERR) && stage.err >= 0 &&

@@ -18,7 +18,19 @@
 
 enum { FLAG_TTY = 1, STRINGS_MAX = 4096 };
 
-struct stage stage = {.in = -1, .out = -1, .err = -1};
+#define NO_STAGE {.in = -1, .out = -1, .err = -1, .source = -1, .content = -1}
+
+struct stage stage = NO_STAGE;
+
+/* The held stage: its main file, and the frame that it was prepared with. */
+static char held_path[1024];
+static uint8_t held_spec[FRAME_PAYLOAD_MAX];
+static size_t held_length;
+
+static const char held_content[] = ".tmp/main";
+
+/* In a stage's frame, the rows, columns and deadline may differ from those that it was prepared with. */
+enum { SPEC_FLAGS = 1, SPEC_COMMAND = 9 };
 
 static char error[512];
 
@@ -144,10 +156,11 @@ const char *stage_start(struct reader *spec, uint64_t *deadline_s) {
   if (argc == 0 || argc > STRINGS_MAX || envc > STRINGS_MAX || !read_strings(spec, argc, argv) ||
       !read_strings(spec, envc, env))
     return "malformed stage frame";
-  if (stage.active)
+  if (stage.active || stage.held)
     return "a stage is running already";
 
-  stage = (struct stage){.tty = flags & FLAG_TTY, .in = -1, .out = -1, .err = -1};
+  stage = (struct stage)NO_STAGE;
+  stage.tty = flags & FLAG_TTY;
   struct ends ends = {.child = {-1, -1, -1}, .ours = {-1, -1, -1}};
   bool opened = stage.tty ? open_terminal(&ends, rows, columns) : open_pipes(&ends);
   const char *problem = opened ? NULL : strerror(errno);
@@ -177,6 +190,114 @@ const char *stage_start(struct reader *spec, uint64_t *deadline_s) {
   return NULL;
 }
 
+const char *stage_instead_of(const char *path) {
+  return stage.held && strcmp(path, held_path) == 0 ? held_content : NULL;
+}
+
+const char *stage_prepare(struct reader *spec) {
+  const char *path = read_string(spec);
+  size_t length = spec->left;
+  if (!spec->ok || strlen(path) >= sizeof held_path || strchr(path, '/') != NULL)
+    return "malformed prepare frame";
+  if (stage.active || stage.held)
+    return "a stage is running already";
+  strcpy(held_path, path);
+  memcpy(held_spec, spec->at, length);
+  held_length = length;
+  if (mkfifo(path, 0644) < 0)
+    return strerror(errno);
+  uint64_t deadline_s; /* Counts from the release. */
+  const char *problem = stage_start(spec, &deadline_s);
+  if (problem != NULL) {
+    unlink(path);
+    return problem;
+  }
+  stage.active = false;
+  stage.held = true;
+  return NULL;
+}
+
+bool stage_is_prepared(void) {
+  if (!stage.held || stage.prepared)
+    return false;
+  /* Fails for as long as nobody has the other end open. */
+  stage.source = open(held_path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  stage.prepared = stage.source >= 0;
+  return stage.prepared;
+}
+
+static bool is_held(const struct reader *spec) {
+  return stage.prepared && !stage.exited && spec->left == held_length && held_length > SPEC_COMMAND &&
+         memcmp(spec->at, held_spec, SPEC_FLAGS) == 0 &&
+         memcmp(spec->at + SPEC_COMMAND, held_spec + SPEC_COMMAND, held_length - SPEC_COMMAND) == 0;
+}
+
+/* What the held command has used so far, which is not the program's. */
+static uint64_t used_us(pid_t pid) {
+  clockid_t clock;
+  struct timespec used;
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0)
+    return 0;
+  return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
+}
+
+bool stage_release(struct reader spec, uint64_t *deadline_s) {
+  if (!stage.held)
+    return false;
+  if (!is_held(&spec) || rename(held_content, held_path) < 0) {
+    stage_discard();
+    return false;
+  }
+  read_int(&spec, 1);
+  unsigned rows = (unsigned)read_int(&spec, 2), columns = (unsigned)read_int(&spec, 2);
+  *deadline_s = read_int(&spec, 4);
+  stage.content = open(held_path, O_RDONLY | O_CLOEXEC);
+  stage.held = false;
+  stage.active = true;
+  stage.used_before_us = used_us(stage.pid);
+  stage.oom_kills_before = oom_kills();
+  stage.started_us = now_us();
+  stage_resize(rows, columns);
+  stage_feed();
+  return true;
+}
+
+static void kill_and_collect(void);
+
+void stage_discard(void) {
+  if (!stage.held)
+    return;
+  kill_and_collect();
+  unlink(held_path);
+  unlink(held_content);
+  if (stage.tty)
+    stage.in = -1;
+  close_fd(&stage.in);
+  close_fd(&stage.out);
+  close_fd(&stage.err);
+  close_fd(&stage.source);
+  stage = (struct stage)NO_STAGE;
+}
+
+void stage_feed(void) {
+  static char piece[FRAME_PAYLOAD_MAX];
+  while (stage.source >= 0) {
+    off_t at = lseek(stage.content, 0, SEEK_CUR);
+    ssize_t n = read(stage.content, piece, sizeof piece);
+    ssize_t written = n > 0 ? write(stage.source, piece, (size_t)n) : -1;
+    if (n > 0 && written < 0 && errno == EAGAIN)
+      written = 0;
+    if (written >= 0)
+      lseek(stage.content, at + written, SEEK_SET);
+    if (written > 0)
+      continue;
+    if (written == 0)
+      return; /* Full: the loop calls again when there is room. */
+    close_fd(&stage.source); /* All is passed on, or nobody reads any more. */
+    close_fd(&stage.content);
+  }
+}
+
 static uint64_t microseconds(struct timeval time) { return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec; }
 
 static void collect(pid_t pid, int status, const struct rusage *usage) {
@@ -201,7 +322,14 @@ void stage_reap(void) {
     collect(pid, status, &usage);
   if (!stage.exited || had_exited)
     return;
-  /* As PID 1 we are every orphan's parent, so this ends only when nobody is left. */
+  kill_and_collect();
+}
+
+/* As PID 1 we are every orphan's parent, so this ends only when nobody is left. */
+static void kill_and_collect(void) {
+  int status;
+  struct rusage usage;
+  pid_t pid;
   do {
     stage_kill();
     pid = wait4(-1, &status, 0, &usage);
@@ -230,6 +358,11 @@ void stage_resize(unsigned rows, unsigned columns) {
 
 void stage_end(void) {
   bool signalled = WIFSIGNALED(stage.status);
+  /* The kernel tells the time before the release as one sum; starting up is mostly user time. */
+  uint64_t before = stage.used_before_us < stage.user_us ? stage.used_before_us : stage.user_us;
+  stage.user_us -= before;
+  before = stage.used_before_us - before;
+  stage.system_us -= before < stage.system_us ? before : stage.system_us;
   uint64_t killed = oom_kills() - stage.oom_kills_before;
   uint8_t payload[38];
   payload[0] = signalled;
@@ -242,5 +375,7 @@ void stage_end(void) {
   out_frame(OUT_STAGE_END, payload, sizeof payload);
   if (!stage.tty)
     close_fd(&stage.in);
-  stage = (struct stage){.in = -1, .out = -1, .err = -1};
+  close_fd(&stage.source);
+  close_fd(&stage.content);
+  stage = (struct stage)NO_STAGE;
 }

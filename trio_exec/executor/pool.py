@@ -1,0 +1,241 @@
+"""A pool of warm containers: each is hardened and single-use like any other, but already there.
+
+    run
+    ├─ refiller         opens what is missing, one at a time, never while a session is being opened
+    └─ keeper           one for each warm container: owns it until it is used up, dies or grows old
+
+A session borrows a container from its keeper, which stays its owner and removes it afterwards. Where a language
+allows it, the container holds a command that has started up already (see `frames`, Prepare); the launcher uses it
+only for the very same command and a lone main file, so what a program sees is the same, warm or cold.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import trio
+
+from trio_exec.errors import EngineError
+from trio_exec.executor import frames
+from trio_exec.executor.base import Container, ContainerSpec, Executor
+from trio_exec.executor.shares import Kind, Shares
+from trio_exec.limits import Limits
+
+LOGGER = logging.getLogger("trio_exec.pool")
+
+MAX_AGE = 1800
+"""Seconds after which a container that nobody used is replaced: nothing should run for ever unwatched."""
+PREPARE_TIMEOUT = 60
+"""Seconds for a command to start up ahead; a JVM with half a processor, on a busy machine, takes some."""
+RETRY_FIRST, RETRY_LAST = 1, 60
+"""Seconds until a refill is tried again after the engine refused one; doubled each time."""
+REVIEW_INTERVAL = 30
+"""Seconds after which the shares are looked at again, though nothing happened."""
+CLEANUP_TIMEOUT = 15
+"""Seconds that a session waits for its keeper to remove the container."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """A command that can be started before its main file is there; environments without and with a terminal."""
+
+    main_file: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    terminal_environment: Mapping[str, str]
+    runs_on_terminal: bool
+
+    def frame(self, terminal: bool) -> bytes:  # noqa: FBT001 - of two kinds, which
+        """The frame that starts it."""
+        environment = self.terminal_environment if terminal else self.environment
+        size = (24, 80) if terminal and self.runs_on_terminal else None
+        return frames.encode_prepare(self.main_file, self.command, environment, terminal=size)
+
+
+@dataclass(eq=False, slots=True)
+class _Warm:
+    container: Container
+    prepared: bool
+    wanted: trio.Event = field(default_factory=trio.Event)
+    free: trio.Event = field(default_factory=trio.Event)
+    returned: trio.Event = field(default_factory=trio.Event)
+    removed: trio.Event = field(default_factory=trio.Event)
+
+
+class Pool:
+    """An executor that has containers ready. `run` must be running.
+
+    Args:
+        executor: makes the containers.
+        sizes: how many to keep by language, as a rule; see `shares`.
+        preparations: what can be started ahead, by language.
+        limits: those of the containers; a session with others gets a cold one.
+        lifetime: seconds that a session may need a container for.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        sizes: Mapping[str, int],
+        preparations: Mapping[str, Preparation],
+        limits: Limits,
+        lifetime: int,
+    ) -> None:
+        self._executor = executor
+        self._preparations = preparations
+        self._limits = limits
+        self._lifetime = lifetime
+        self._shares = Shares(sizes, trio.current_time())
+        self._idle: dict[Kind, deque[_Warm]] = {kind: deque() for kind in self._shares.kinds}
+        self._opening = 0
+        self._draining = False
+        self._changed = trio.Event()
+
+    @property
+    def idle(self) -> dict[Kind, int]:
+        """Warm containers that are there now."""
+        return {kind: len(warm) for kind, warm in self._idle.items()}
+
+    async def check(self) -> None:
+        """Returns when a container could be opened now; see `Executor`."""
+        await self._executor.check()
+
+    def drain(self) -> None:
+        """Lets go of all that nobody uses, and warms no more."""
+        self._draining = True
+        for warm in self._idle.values():
+            while warm:
+                self._use(warm.popleft()).returned.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def _use(self, warm: _Warm) -> _Warm:
+        warm.wanted.set()
+        return warm
+
+    @asynccontextmanager
+    async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
+        """A warm container if there is one, else a cold one; see `Executor`."""
+        kind = Kind(spec.language, spec.terminal)
+        self._shares.ask(kind, trio.current_time())
+        idle = self._idle.get(kind)
+        if not idle or spec.limits != self._limits:
+            self._opening += 1
+            opened = False
+            try:
+                async with self._executor.open_container(spec) as container:
+                    self._opening -= 1
+                    opened = True
+                    self._wake()
+                    yield container
+            finally:
+                if not opened:
+                    self._opening -= 1
+                    self._wake()
+            return
+        warm = self._use(idle.popleft())
+        try:
+            await warm.free.wait()
+            self._wake()
+            if warm.prepared and not spec.preparable:
+                await warm.container.send(frames.encode_kill())
+            yield warm.container
+        finally:
+            warm.returned.set()
+            with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
+                await warm.removed.wait()
+
+    async def run(self) -> None:
+        """Keeps the pool filled until cancelled, which removes what is in it."""
+        delay = RETRY_FIRST
+        async with trio.open_nursery() as keepers:
+            while True:
+                kind = self._missing()
+                if kind is None:
+                    with trio.move_on_after(REVIEW_INTERVAL):
+                        await self._changed.wait()
+                    continue
+                try:
+                    await keepers.start(self._keep, kind)
+                    delay = RETRY_FIRST
+                except* EngineError as group:
+                    LOGGER.warning("no warm container for %s: %s", kind.language, group.exceptions[0])
+                    await trio.sleep(delay)
+                    delay = min(2 * delay, RETRY_LAST)
+
+    def _missing(self) -> Kind | None:
+        """What to warm next; nothing while a session is being opened, which comes first."""
+        if self._draining or self._opening:
+            return None
+        targets = self._shares.targets(trio.current_time())
+        for kind, idle in self._idle.items():
+            while len(idle) > targets[kind]:
+                self._use(idle.popleft()).returned.set()
+        lack = {kind: targets[kind] - len(idle) for kind, idle in self._idle.items()}
+        kind = max(lack, key=lambda it: (lack[it], -len(self._idle[it])), default=None)
+        return kind if kind is not None and lack[kind] > 0 else None
+
+    async def _keep(self, kind: Kind, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Owns one container: warms it, has it ready, and removes it once it was used."""
+        spec = ContainerSpec(
+            session_id="",
+            language=kind.language,
+            limits=self._limits,
+            lifetime=MAX_AGE + self._lifetime,
+            terminal=kind.terminal,
+        )
+        warm: _Warm | None = None
+        try:
+            async with self._executor.open_container(spec) as container:
+                warm = _Warm(container, prepared=await self._prepare(container, kind))
+                if self._draining:
+                    task_status.started()
+                    return
+                self._idle[kind].append(warm)
+                task_status.started()
+                if await self._wait_wanted(warm, kind):
+                    warm.free.set()
+                    await warm.returned.wait()
+        finally:
+            if warm is not None:
+                warm.removed.set()
+
+    async def _prepare(self, container: Container, kind: Kind) -> bool:
+        preparation = self._preparations.get(kind.language)
+        if preparation is None:
+            return False
+        await container.send(preparation.frame(kind.terminal))
+        with trio.move_on_after(PREPARE_TIMEOUT):
+            events = await container.receive()
+            if list(events) == [frames.Prepared()]:
+                return True
+            raise EngineError(f"the command could not be started ahead: {events}")
+        raise EngineError(f"the command did not start up within {PREPARE_TIMEOUT} seconds")
+
+    async def _wait_wanted(self, warm: _Warm, kind: Kind) -> bool:
+        """Returns whether somebody wants it; not so when it died or grew old."""
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                try:
+                    events = await warm.container.receive()
+                    LOGGER.warning("a warm container of %s says %s and is replaced", kind.language, events)
+                except EngineError as error:
+                    LOGGER.info("a warm container of %s is replaced: %s", kind.language, error)
+                nursery.cancel_scope.cancel(reason="it is of no use any more")
+
+            nursery.start_soon(watch)
+            with trio.move_on_after(MAX_AGE):
+                await warm.wanted.wait()
+            nursery.cancel_scope.cancel(reason="no more watching")
+        if not warm.wanted.is_set():
+            self._idle[kind].remove(warm)
+            self._wake()
+        return warm.wanted.is_set()

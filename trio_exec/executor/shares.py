@@ -1,0 +1,73 @@
+"""How the pool's places are shared out among what is asked for: arithmetic, without I/O.
+
+Each language has a size. Within the sum of all sizes, places go to where sessions have lately been asked for: a
+burst of one language grows its share, and every kind keeps one place for as long as there are enough. Demand fades
+by half every `HALF_LIFE` seconds, so a pool that nobody uses goes back to where it began, and after `IDLE_AFTER`
+seconds shrinks to one place for each kind.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+HALF_LIFE = 60
+IDLE_AFTER = 600
+DEMAND_WEIGHT = 1.0
+"""What one recent session weighs, against one place in a language's size."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Kind:
+    """What is fixed when a container is warmed: two sessions of one kind can use the same."""
+
+    language: str
+    terminal: bool
+
+
+class Shares:
+    """Targets for each kind.
+
+    Args:
+        sizes: places by language.
+        now: seconds on any clock that only grows.
+    """
+
+    def __init__(self, sizes: Mapping[str, int], now: float) -> None:
+        self._sizes = {language: size for language, size in sizes.items() if size > 0}
+        self._demand: dict[Kind, tuple[float, float]] = {}
+        self._last = now
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """All kinds that there may be places for."""
+        return [Kind(language, terminal) for language in self._sizes for terminal in (False, True)]
+
+    def ask(self, kind: Kind, now: float) -> None:
+        """Notes that a session of a kind was asked for."""
+        if kind.language in self._sizes:
+            self._demand[kind] = (self._faded(kind, now) + 1, now)
+            self._last = now
+
+    def _faded(self, kind: Kind, now: float) -> float:
+        demand, since = self._demand.get(kind, (0.0, now))
+        return demand * 0.5 ** ((now - since) / HALF_LIFE)
+
+    def targets(self, now: float) -> dict[Kind, int]:
+        """How many warm containers of each kind there should be."""
+        total = sum(self._sizes.values())
+        weights = {kind: self._sizes[kind.language] / 2 + DEMAND_WEIGHT * self._faded(kind, now) for kind in self.kinds}
+        ranked = sorted(self.kinds, key=lambda kind: (-weights[kind], kind))
+        targets = {kind: 1 if place < total else 0 for place, kind in enumerate(ranked)}
+        if now - self._last > IDLE_AFTER:
+            return targets
+        # The rest by weight, largest remainders last: whole places, and exactly as many as there are.
+        rest = total - sum(targets.values())
+        whole = sum(weights.values())
+        for kind in ranked:
+            targets[kind] += math.floor(rest * weights[kind] / whole)
+        remainders = sorted(ranked, key=lambda kind: -((rest * weights[kind] / whole) % 1))
+        for kind in remainders[: total - sum(targets.values())]:
+            targets[kind] += 1
+        return targets
