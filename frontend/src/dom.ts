@@ -17,3 +17,8 @@ export function textElement<K extends keyof HTMLElementTagNameMap>(
   if (className) element.className = className;
   return element;
 }
+
+/** On a touch screen, giving text fields the focus unasked opens a keyboard over what people want to see. */
+export function hasKeyboard(): boolean {
+  return matchMedia("(pointer: fine)").matches;
+}

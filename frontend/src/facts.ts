@@ -12,5 +12,5 @@ export function describeLimits({ memoryBytes, executionTimeout, idleTimeout, out
     outputBytes !== undefined && `It may print ${binaryBytes(outputBytes)}.`,
   ];
   const words = facts.filter((fact) => fact !== false).join(" ");
-  if (words !== "") byId("facts", HTMLElement).append(textElement("li", words));
+  if (words !== "") byId("facts", HTMLElement).prepend(textElement("li", words));
 }

@@ -3,7 +3,7 @@
 import { sessionInfo, type Catalogue } from "./api";
 import { Console } from "./console";
 import { ShareDialog } from "./dialogs";
-import { byId } from "./dom";
+import { byId, hasKeyboard } from "./dom";
 import { describeLimits } from "./facts";
 import { splitArguments } from "./lib/arguments";
 import { sessionRequest } from "./lib/request";
@@ -101,8 +101,7 @@ export class Page {
     });
     this.#runButton.addEventListener("click", () => {
       this.#start();
-      // On a touch screen, focus would open the keyboard over the output.
-      if (this.#run.active && matchMedia("(pointer: fine)").matches) this.#output.focus();
+      if (this.#run.active && hasKeyboard()) this.#output.focus();
     });
     this.#stopButton.addEventListener("click", () => this.#run.stop());
     byId("share", HTMLButtonElement).addEventListener("click", () => void this.#shareCode());

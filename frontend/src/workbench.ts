@@ -7,7 +7,7 @@
 
 import type { Example, Language } from "./api";
 import { NameDialog } from "./dialogs";
-import { byId } from "./dom";
+import { byId, hasKeyboard } from "./dom";
 import { Editor } from "./editor";
 import { ExamplesMenu } from "./examples";
 import {
@@ -143,7 +143,7 @@ export class Workbench {
   #openExample(example: Example): void {
     if (example.tty) this.onTerminalWanted();
     this.#replace(ofExample(this.#language, example), `This is the example “${example.title}”.`);
-    this.focus();
+    if (hasKeyboard()) this.focus();
   }
 
   /** Puts other code in place, and what was there aside if it is anybody's work. */

@@ -7,7 +7,7 @@ const root = new URL("../../trio_exec/static/", import.meta.url);
 const read = (name) => readFileSync(new URL(name, root));
 
 const page = read("index.html").toString();
-const linked = [...page.matchAll(/(?:src|href)="\.\/([^"]+)"/g)].map(([, name]) => name);
+const linked = [...page.matchAll(/<(?:script|link)[^>]*(?:src|href)="\.\/([^"]+)"/g)].map(([, name]) => name);
 const files = ["index.html", ...new Set(linked)];
 const sizes = files.map((name) => ({ name, size: gzipSync(read(name)).length }));
 const total = sizes.reduce((sum, { size }) => sum + size, 0);
