@@ -106,7 +106,7 @@ export class Run {
     if (this.#view.kind === "starting") {
       // Nothing to end yet: the start's answer will find that its turn is over.
       this.#turn += 1;
-      this.#finish({ kind: "idle" });
+      this.#finish({ kind: "refused", message: "Stopped before it started." });
       return;
     }
     if (this.#view.kind !== "live" || !this.#session) return;

@@ -81,7 +81,7 @@ export class Screen {
     this.#terminal.loadAddon(this.#fit);
     this.#terminal.loadAddon(new WebLinksAddon(open, { hover, leave }));
     this.#terminal.open(host);
-    this.#terminal.textarea?.setAttribute("aria-label", "Terminal");
+    this.#terminal.textarea?.setAttribute("aria-label", "Terminal; F6 leaves it");
     this.#terminal.onData((data) => events.input(data));
     this.#terminal.onResize(({ rows, cols }) => events.resize(rows, cols));
     this.#terminal.attachCustomKeyEventHandler((event) => this.#handleKey(event, events));

@@ -140,6 +140,21 @@ describe("SessionLink", () => {
     expect(world.asked).toEqual([0, 7]);
   });
 
+  it("follows only the latest of several attempts", async () => {
+    const world = new World();
+    world.socket.onopen?.();
+    world.answer = { kind: "unreachable" };
+    world.link.refresh();
+    world.answer = { kind: "there", seq: 0 };
+    world.link.refresh();
+    await vi.advanceTimersByTimeAsync(0);
+    world.socket.onopen?.();
+    await vi.advanceTimersByTimeAsync(14_000);
+
+    expect(world.sockets).toHaveLength(2);
+    expect(world.phase).toBe("open");
+  });
+
   it("notices that a silent WebSocket has missed something", async () => {
     const world = new World();
     world.socket.onopen?.();

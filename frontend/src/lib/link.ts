@@ -57,6 +57,8 @@ export class SessionLink {
   readonly #events: Events;
   #seq = 0;
   #attempt = 0;
+  /** Which attempt's probe counts. */
+  #turn = 0;
   #socket: Socket | undefined;
   #isOpen = false;
   #over = false;
@@ -114,6 +116,7 @@ export class SessionLink {
   }
 
   #connect(): void {
+    clearTimeout(this.#timer);
     this.#events.phase({ kind: "connecting" });
     const socket = this.#surroundings.open(this.#seq);
     this.#socket = socket;
@@ -159,9 +162,10 @@ export class SessionLink {
 
   async #retry(): Promise<void> {
     this.#events.phase({ kind: "connecting" });
+    const turn = ++this.#turn;
     const { kind } = await this.#surroundings.probe();
     // While the answer was under way, somebody may have let go, or asked for another attempt.
-    if (this.#over || this.#socket) return;
+    if (this.#over || turn !== this.#turn) return;
     if (kind === "there") {
       this.#connect();
     } else if (kind === "gone") {
