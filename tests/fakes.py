@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import trio
@@ -44,6 +44,10 @@ class FakeExecutor:
         self.containers: list[FakeContainer] = []
         self.open_count = 0
         self.failure: Exception | None = None
+
+    @property
+    def warm(self) -> Mapping[str, int]:
+        return {}
 
     async def check(self) -> None:
         await trio.lowlevel.checkpoint()

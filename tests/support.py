@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.message import Message
+from functools import cached_property
 from typing import Any
 
 import docker
@@ -58,7 +59,8 @@ class ServerProcess:
 
     def __init__(self, **settings: Any) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TRIO_EXEC_")}
-        for name, value in settings.items():
+        # Cold unless a test says otherwise: what it sees then does not depend on what ran before.
+        for name, value in {"pool": 0, **settings}.items():
             key = name if name == "DOCKER_HOST" else f"TRIO_EXEC_{name.upper()}"
             environment[key] = str(value)
         self.log_path = f"/tmp/trio-exec-test-{os.getpid()}-{time.monotonic_ns()}.log"
@@ -85,6 +87,7 @@ class ServerProcess:
         while True:
             answer = self.request("GET", "/readyz")
             if answer.status == 200:
+                assert self.instance  # Known from now on, also when the log is gone.
                 return self
             assert time.monotonic() < deadline, answer.body
             time.sleep(0.05)
@@ -109,7 +112,14 @@ class ServerProcess:
             with error:
                 return Answer(error.code, error.headers, error.read())
 
-    @property
+    def wait_warm(self, counts: dict[str, int]) -> None:
+        """Returns when so many containers are warm, by language."""
+        deadline = time.monotonic() + 120
+        while (warm := self.request("GET", "/readyz").json()["warm"]) != counts:
+            assert time.monotonic() < deadline, warm
+            time.sleep(0.1)
+
+    @cached_property
     def instance(self) -> str:
         match = re.search(r"instance (\w+) is ready", self.log())
         assert match, self.log()

@@ -165,7 +165,7 @@ async def test_a_server_can_start_before_its_engine(dockerd: Dockerd) -> None:
         await trio.to_thread.run_sync(dockerd.start)
         await recovered(client)
     finally:
-        await trio.to_thread.run_sync(server.close)
+        server.close()
 
 
 async def test_an_image_that_was_removed_is_said(dockerd: Dockerd, client: Client, images: dict[str, str]) -> None:

@@ -146,7 +146,12 @@ async def test_queue_positions_and_timeout(start_server: Callable[..., ServerPro
         assert (refused.status, refused.json()["code"]) == (429, "queue_full")
         assert int(refused.headers["Retry-After"]) > 0
         assert [(await client.info(session))["position"] for session in (second, third)] == [1, 2]
-        assert (await client.request("GET", "/readyz")).json() == {"ready": True, "running": 1, "queued": 2}
+        assert (await client.request("GET", "/readyz")).json() == {
+            "ready": True,
+            "running": 1,
+            "queued": 2,
+            "warm": {},
+        }
 
         async with client.attach(third) as waiting:
             await waiting.until(lambda run: [state.position for state in run.states] == [2])

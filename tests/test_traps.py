@@ -5,6 +5,7 @@ In the tests with a raw socket it is always the client that misbehaves, and the 
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -220,10 +221,7 @@ async def test_shutdown_sends_no_close_frame_by_itself() -> None:
     serving.install()
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
-
-            async def serve(task_status: trio.TaskStatus[list[str]]) -> None:
-                await serving.hypercorn.trio.serve(app, config, shutdown_trigger=stop.wait, task_status=task_status)
-
+            serve = functools.partial(serving.hypercorn.trio.serve, app, config, shutdown_trigger=stop.wait)
             (address,) = await nursery.start(serve)
             async with await upgrade(int(address.rsplit(":", 1)[1])) as stream:
                 received = b""

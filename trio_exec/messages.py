@@ -216,6 +216,7 @@ class Readiness(_Wire):
     ready: bool
     running: int
     queued: int
+    warm: dict[str, int]
     reason: str | None = None
 
 

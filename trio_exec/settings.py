@@ -7,6 +7,7 @@ is an error and never means "unlimited".
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Any, Self, cast
@@ -86,6 +87,14 @@ class Settings(BaseSettings):
         (),
         description="other origins whose pages may use the API, such as https://docs.example.org; * for any",
     )
+    trusted_proxies: Names = Field(
+        (), description="addresses or networks of reverse proxies whose X-Forwarded-* headers are believed"
+    )
+    root_path: str = Field(
+        "",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="path below which a reverse proxy shows the server, such as /run; no slash at its end",
+    )
     max_request_bytes: int = Field(MIB, ge=1024, le=64 * MIB, description="size of a request's body")
     languages: Names = Field((), description="names of the languages to offer; default: all that there are")
     languages_dir: Path | None = Field(
@@ -93,7 +102,7 @@ class Settings(BaseSettings):
         description="directory with further languages, each a directory with language.toml and Dockerfile",
     )
 
-    @field_validator("allowed_hosts", "allowed_origins", "languages", mode="before")
+    @field_validator("allowed_hosts", "allowed_origins", "trusted_proxies", "languages", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -121,6 +130,13 @@ class Settings(BaseSettings):
         for origin in value:
             if origin != "*" and (not origin.startswith(("http://", "https://")) or origin.count("/") != 2):  # noqa: PLR2004 - scheme://host
                 raise ValueError(f"{origin!r} is not an origin; write scheme://host[:port] without a path")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ipaddress.ip_network(network)  # Its ValueError says what is wrong.
         return value
 
     @classmethod

@@ -121,6 +121,7 @@ class Engine:
             ready=reason is None,
             running=self._admission.running,
             queued=self._admission.queued,
+            warm=dict(self._executor.warm),
             reason=reason,
         )
 

@@ -5,7 +5,7 @@ Narrow on purpose. Docker is the implementation; a pod's attach or a plain proce
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -68,6 +68,11 @@ class Executor(Protocol):
             EngineUnavailableError: the engine can't be reached.
             EngineError: the engine could not make the container; says why.
         """
+        ...
+
+    @property
+    def warm(self) -> Mapping[str, int]:
+        """How many containers are there already, unused, by language."""
         ...
 
     async def check(self) -> None:

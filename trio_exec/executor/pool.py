@@ -96,9 +96,12 @@ class Pool:
         self._changed = trio.Event()
 
     @property
-    def idle(self) -> dict[Kind, int]:
-        """Warm containers that are there now."""
-        return {kind: len(warm) for kind, warm in self._idle.items()}
+    def warm(self) -> Mapping[str, int]:
+        """How many containers are there already, unused, by language."""
+        counts = dict.fromkeys((kind.language for kind in self._idle), 0)
+        for kind, warm in self._idle.items():
+            counts[kind.language] += len(warm)
+        return counts
 
     async def check(self) -> None:
         """Returns when a container could be opened now; see `Executor`."""

@@ -150,7 +150,7 @@ class _Routes:
             )
         body = await request.get_data()
         session = await self._engine.create_session(parse_session_request(body))
-        path = f"/ws/session/{session.id}"
+        path = f"{request.root_path}/ws/session/{session.id}"
         return _json(SessionCreated(session_id=session.id, websocket=path).to_json(), 201)
 
     async def show_session(self, session_id: str) -> Response:

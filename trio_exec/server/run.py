@@ -32,6 +32,7 @@ from trio_exec.executor.pool import Pool
 from trio_exec.languages import Languages
 from trio_exec.server import serving
 from trio_exec.server.app import create_app
+from trio_exec.server.proxies import BehindProxies
 from trio_exec.session.plan import preparation
 from trio_exec.session.session import container_lifetime
 from trio_exec.settings import Settings
@@ -62,7 +63,7 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
     going_away = trio.Event()
     serving.install()
     config = serving.make_config(settings)
-    app = create_app(engine, going_away, STATIC)
+    app = BehindProxies(create_app(engine, going_away, STATIC), settings)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(executor.run_janitor)

@@ -268,8 +268,9 @@ void stage_discard(void) {
   if (!stage.held)
     return;
   kill_and_collect();
-  unlink(held_path);
-  unlink(held_content);
+  /* The main file, if it has been sent already, is needed for what comes instead. */
+  if (rename(held_content, held_path) < 0)
+    unlink(held_path);
   if (stage.tty)
     stage.in = -1;
   close_fd(&stage.in);
