@@ -1,0 +1,371 @@
+"""The benchmark: one table, from one run, with everything that is compared interleaved.
+
+Per language, from the request to the first line of output:
+
+- local: the program run by a shell in the language's image, without limits, no trio-exec (what your own shell takes)
+- docker: `create, attach, start` of a hardened container by docker-py, running the same shell line
+- cold: trio-exec without a pool
+- warm: trio-exec with a pool, filled
+
+Then the echo round trip, throughput against the raw engine's cycle, many sessions at once, and a megabyte of output.
+Shared machines are noisy: look at the ratios first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import platform
+import statistics
+import sys
+import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import docker
+import trio
+
+from benchmarks.chart import draw
+from benchmarks.programs import PROGRAMS, Program
+from tests.support import Client, ServerProcess
+from trio_exec.executor.engine_api import EngineAPI
+from trio_exec.executor.hardening import HARDENING, WORKSPACE
+from trio_exec.executor.images import build_missing
+from trio_exec.languages import Languages
+from trio_exec.messages import StdoutMessage
+from trio_exec.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+WAYS = ["local", "docker", "cold", "warm"]
+CONCURRENT = 100
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def summary(values: list[float]) -> dict[str, float]:
+    return {"p50": statistics.median(values), "p99": percentile(values, 0.99), "n": len(values)}
+
+
+class Engine:
+    """The raw engine, through docker-py, as a script of somebody's own would use it."""
+
+    def __init__(self, images: dict[str, str]) -> None:
+        self._client = docker.from_env(timeout=60)
+        self._images = images
+        self._shells: dict[str, str] = {}
+
+    def local(self, program: Program) -> float:
+        """In a container that is there already and has no limits: as near to a bare local process as the image is.
+
+        What `docker exec` costs by itself is measured with `true` each time, and taken off.
+        """
+        name = self._shells.get(program.language) or self._open_shell(program)
+        script = f"rm -rf .build program && {program.shell} && echo"
+        command = ["sh", "-c", f"{script} >/dev/null"]
+        created = self._client.api.exec_create(name, command, workdir="/work")
+        idle = self._client.api.exec_create(name, ["true"], workdir="/work")
+        start = time.perf_counter()
+        self._client.api.exec_start(idle["Id"])
+        overhead = time.perf_counter() - start
+        start = time.perf_counter()
+        self._client.api.exec_start(created["Id"])
+        return max(time.perf_counter() - start - overhead, 0.0001)
+
+    def _open_shell(self, program: Program) -> str:
+        created = self._client.api.create_container(
+            self._images[program.language], entrypoint=["sleep"], command=["3600"], working_dir="/"
+        )
+        self._client.api.start(created["Id"])
+        self._client.api.put_archive(created["Id"], "/", _tar({f"work/{program.file}": program.code}))
+        self._shells[program.language] = created["Id"]
+        return created["Id"]
+
+    def docker(self, program: Program) -> float:
+        """From nothing to the first line of output, with the same image and limits, then thrown away."""
+        script = f'printf %s "$CODE" > {program.file} && {program.shell}'
+        start = time.perf_counter()
+        name = self._create(program.language, ["sh", "-c", script], {"CODE": program.code, "HOME": WORKSPACE})
+        socket: Any = self._client.api.attach_socket(name, {"stdout": 1, "stream": 1})
+        self._client.api.start(name)
+        data = socket.read(8)
+        elapsed = time.perf_counter() - start
+        assert data
+        socket.close()
+        self._client.api.wait(name)
+        self._client.api.remove_container(name, force=True)
+        return elapsed
+
+    def cycle(self) -> None:
+        """Create, attach, start, wait, remove: what any engine on Docker must do for each run."""
+        name = self._create("python", ["python3", "-c", "print('hello')"], {})
+        socket: Any = self._client.api.attach_socket(name, {"stdout": 1, "stream": 1})
+        self._client.api.start(name)
+        while socket.read(4096):
+            pass
+        socket.close()
+        self._client.api.wait(name)
+        self._client.api.remove_container(name, force=True)
+
+    def _create(self, language: str, command: list[str], environment: dict[str, str]) -> str:
+        arguments = {**HARDENING.host_config(Settings().limits, None), "auto_remove": False}
+        return self._client.api.create_container(
+            self._images[language],
+            entrypoint=command[:1],
+            command=command[1:],
+            environment=environment,
+            user=HARDENING.user,
+            network_disabled=True,
+            host_config=self._client.api.create_host_config(**arguments),
+        )["Id"]
+
+    def close(self) -> None:
+        for name in self._shells.values():
+            self._client.api.remove_container(name, force=True)
+        self._client.close()
+
+
+def _tar(files: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+async def first_output(client: Client, program: Program) -> float:
+    start = time.perf_counter()
+    async with client.session(language=program.language, code=program.code, stdin="") as session:
+        await session.until(lambda run: run.stdout)
+        elapsed = time.perf_counter() - start
+        run = await session.to_end()
+    assert run.stdout == "hello\n", run
+    return elapsed
+
+
+def wait_full(server: ServerProcess, language: str) -> None:
+    deadline = time.monotonic() + 60
+    while server.request("GET", "/readyz").json()["warm"][language] < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def starts(engine: Engine, cold: ServerProcess, warm: ServerProcess, rounds: int) -> dict[str, Any]:
+    results: dict[str, Any] = {}
+    for program in PROGRAMS:
+        times: dict[str, list[float]] = {way: [] for way in WAYS}
+        for number in range(rounds + 1):
+            measured = {
+                "local": engine.local(program),
+                "docker": engine.docker(program),
+                "cold": trio.run(first_output, Client(cold), program),
+            }
+            wait_full(warm, program.language)
+            time.sleep(0.3)
+            measured["warm"] = trio.run(first_output, Client(warm), program)
+            if number:  # The first round fills caches.
+                for way, elapsed in measured.items():
+                    times[way].append(elapsed)
+        results[program.language] = {way: summary(values) for way, values in times.items()}
+        say(f"{program.language}: " + ", ".join(f"{way} {ms(results[program.language][way]['p50'])}" for way in WAYS))
+    return results
+
+
+ECHO = "import sys\nfor line in sys.stdin: sys.stdout.write(line)"
+
+
+async def echo(client: Client, rounds: int) -> list[float]:
+    times: list[float] = []
+    async with client.session(language="python", code=ECHO) as session:
+        for number in range(rounds):
+            start = time.perf_counter()
+            await session.input(f"{number}\n")
+            await session.until(
+                lambda run, text=f"{number}\n": run.messages and getattr(run.messages[-1], "data", "").endswith(text)
+            )
+            times.append(time.perf_counter() - start)
+        await session.eof()
+        await session.to_end()
+    return times[rounds // 10 :]
+
+
+async def throughput(client: Client, count: int, workers: int) -> float:
+    left = iter(range(count))
+
+    async def work() -> None:
+        for _ in left:
+            run = await client.run(language="python", code="print('hello')")
+            assert run.stdout == "hello\n", run
+
+    start = time.perf_counter()
+    async with trio.open_nursery() as nursery:
+        for _ in range(workers):
+            nursery.start_soon(work)
+    return count / (time.perf_counter() - start)
+
+
+def raw_throughput(engine: Engine, count: int, workers: int) -> float:
+    start = time.perf_counter()
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(lambda _: engine.cycle(), range(count)))
+    return count / (time.perf_counter() - start)
+
+
+def memory(process: int) -> int:
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) * 1024
+
+
+def processor(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def many(server: ServerProcess, seconds: float) -> dict[str, Any]:
+    """Sessions that wait for input, each of which gets an echo now and then."""
+    client = Client(server)
+    times: list[float] = []
+    ready = 0
+    all_ready, stop = trio.Event(), trio.Event()
+    before = memory(server.process.pid)
+
+    async def one(number: int) -> None:
+        nonlocal ready
+        async with client.session(language="python", code=ECHO) as session:
+            await session.input("up\n")
+            await session.until_stdout("up\n")
+            ready += 1
+            if ready == CONCURRENT:
+                all_ready.set()
+            await all_ready.wait()
+            await trio.sleep(number / CONCURRENT)
+            turn = 0
+            while not stop.is_set():
+                turn += 1
+                start = time.perf_counter()
+                await session.input(f"{turn}\n")
+                await session.until_stdout(f"\n{turn}\n")
+                times.append(time.perf_counter() - start)
+                await trio.sleep(1)
+            await session.eof()
+            await session.to_end()
+
+    async with trio.open_nursery() as nursery:
+        for number in range(CONCURRENT):
+            nursery.start_soon(one, number)
+        await all_ready.wait()
+        used, start = processor(server.process.pid), time.perf_counter()
+        await trio.sleep(seconds)
+        share = (processor(server.process.pid) - used) / (time.perf_counter() - start)
+        grown = memory(server.process.pid) - before
+        stop.set()
+    return {"echo": summary(times), "server_cpu": share, "memory_per_session": grown / CONCURRENT}
+
+
+async def megabyte(client: Client) -> float:
+    async with client.session(language="python", code="input()\nimport os\nos.write(1, b'x' * 1_000_000)") as session:
+        await session.until_waiting()
+        start = time.perf_counter()
+        await session.input("\n")
+        await session.until(
+            lambda run: sum(len(m.data) for m in run.messages if isinstance(m, StdoutMessage)) >= 1_000_000
+        )
+        elapsed = time.perf_counter() - start
+        await session.to_end()
+    return elapsed
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def ms(seconds: float) -> str:
+    return f"{seconds * 1000:.3g} ms"
+
+
+def table(results: dict[str, Any]) -> str:
+    lines = [
+        "| from the request to the first output, p50 (p99) | in your own shell | plain container per run | cold | warm "
+        "| warm ÷ own shell | warm ÷ container |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for language, ways in results["starts"].items():
+        cells = [f"{ms(ways[way]['p50'])} ({ms(ways[way]['p99'])})" for way in WAYS]
+        ratios = [f"{ways['warm']['p50'] / ways[way]['p50']:.2f}" for way in ("local", "docker")]
+        lines.append(f"| {language} | {' | '.join(cells)} | {' | '.join(ratios)} |")
+    echo_, crowd = results["echo"], results["many"]
+    lines += [
+        "",
+        "| | |",
+        "|---|---|",
+        f"| echo round trip, one session, p50 / p99 | {ms(echo_['p50'])} / {ms(echo_['p99'])} |",
+        f"| sessions per second, hello in Python, 8 workers | {results['throughput']['ours']:.1f}, which is "
+        f"{results['throughput']['ours'] / results['throughput']['raw']:.2f} × the raw Docker cycle's |",
+        f"| {CONCURRENT} sessions at once: echo p50 / p99 | {ms(crowd['echo']['p50'])} / {ms(crowd['echo']['p99'])} |",
+        f"| the same: server's processor share, memory per session | {crowd['server_cpu']:.2f}, "
+        f"{crowd['memory_per_session'] / 1e6:.2f} MB |",
+        f"| 1 MB of output delivered, p50 | {ms(results['megabyte']['p50'])} |",
+        "",
+        f"Machine: {results['machine']}.",
+    ]
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    client = docker.from_env()
+    version = client.version()["Version"]
+    client.close()
+    return f"{os.cpu_count()} cores, {memory_bytes / 2**30:.0f} GB, Linux {platform.release()}, Docker {version}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15, help="starts of each kind")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs", help="where benchmark.json and .svg go")
+    arguments = parser.parse_args()
+    api = EngineAPI()
+    images = build_missing(api, Languages.load().values(), started=say, progress=lambda _: None)
+    api.close()
+    engine = Engine(images)
+    results: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d")}
+    pool = "python=4,javascript=4,java=4,cpp=4"
+    servers = [ServerProcess(pool=0), ServerProcess(pool=pool), ServerProcess(pool=0, max_sessions=200)]
+    try:
+        cold, warm, wide = (server.wait_ready() for server in servers)
+        results["starts"] = starts(engine, cold, warm, arguments.rounds)
+        results["echo"] = summary(trio.run(echo, Client(cold), 1000))
+        say(f"echo: {results['echo']}")
+        warm.terminate()
+        warm.wait()
+        # Interleaved, a third each time.
+        rates: dict[str, list[float]] = {"ours": [], "raw": []}
+        for _ in range(3):
+            rates["raw"].append(raw_throughput(engine, 60, 8))
+            rates["ours"].append(trio.run(throughput, Client(cold), 60, 8))
+        results["throughput"] = {name: statistics.median(values) for name, values in rates.items()}
+        say(f"throughput: {results['throughput']}")
+        results["many"] = trio.run(many, wide, 10.0)
+        say(f"many: {results['many']}")
+        results["megabyte"] = summary([trio.run(megabyte, Client(cold)) for _ in range(10)])
+    finally:
+        for server in servers:
+            server.close()
+        engine.close()
+    text = table(results)
+    say(text)
+    (arguments.output / "benchmark.json").write_text(json.dumps(results, indent=2) + "\n")
+    (arguments.output / "benchmark.svg").write_text(draw(results["starts"], WAYS))
+    (arguments.output / "benchmark.md").write_text(f"{text}\n")
+
+
+if __name__ == "__main__":
+    main()
