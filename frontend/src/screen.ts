@@ -28,7 +28,8 @@ export interface ScreenEvents {
 }
 
 const SCROLLBACK = 10_000;
-const WRITE_SIZE = 65_536;
+/** Written in well under a frame, so that keys typed meanwhile do not wait. */
+const WRITE_SIZE = 16_384;
 /** While the page is hidden no frames are drawn, and the flood must not pile up. */
 const HIDDEN_PAUSE = 100;
 
