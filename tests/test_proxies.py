@@ -1,0 +1,279 @@
+"""Behind reverse proxies: what is believed of them, a path prefix, and a restart that loses nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio_websocket import wrap_client_stream
+
+from tests.compose import Deployed
+from tests.support import PATIENCE, Attached, Client, Run, ServerProcess
+from trio_exec.errors import ConfigurationError
+from trio_exec.server.proxies import BehindProxies
+from trio_exec.settings import Settings
+
+CONFIGURATION = Path(__file__).parent.parent / "deploy" / "nginx.conf"
+ASK = "name = input('name? ')\nprint('hello', name)"
+
+
+async def seen_by_the_app(settings: Settings, peer: str | None, headers: dict[str, str], **more: Any) -> dict[str, Any]:
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await trio.lowlevel.checkpoint()
+        seen.append(scope)
+
+    scope: Any = {
+        "type": "http",
+        "scheme": "http",
+        "path": "/languages",
+        "root_path": "",
+        "client": peer and (peer, 1234),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        **more,
+    }
+    await BehindProxies(app, settings)(scope, None, None)  # type: ignore[arg-type]
+    return seen[0]
+
+
+FORWARDED = {
+    "host": "inner:8080",
+    "X-Forwarded-Host": "evil.example, code.example",
+    "x-forwarded-proto": "https",
+    "x-forwarded-for": "6.6.6.6, 192.0.2.7, 10.1.1.1",
+}
+
+
+@pytest.mark.parametrize("peer", ["10.2.3.4", "::ffff:10.2.3.4", "2001:db8::1"])
+async def test_a_trusted_proxy_is_believed(peer: str) -> None:
+    settings = Settings(trusted_proxies=("10.0.0.0/8", "2001:db8::1"))
+    scope = await seen_by_the_app(settings, peer, FORWARDED)
+
+    assert scope["headers"] == [(b"host", b"code.example")]
+    assert scope["scheme"] == "https"
+    assert scope["client"][0] == "192.0.2.7"  # The last one that no trusted proxy wrote of itself.
+
+
+@pytest.mark.parametrize("peer", ["11.2.3.4", "2001:db8::2", "nonsense", None])
+async def test_nobody_else_is(peer: str | None) -> None:
+    settings = Settings(trusted_proxies=("10.0.0.0/8", "2001:db8::1"))
+    scope = await seen_by_the_app(settings, peer, FORWARDED)
+
+    assert scope["headers"] == [(b"host", b"inner:8080")]
+    assert scope["scheme"] == "http"
+    assert scope["client"] == (peer and (peer, 1234))
+
+
+async def test_a_websocket_behind_tls_is_a_secure_one() -> None:
+    settings = Settings(trusted_proxies=("10.0.0.1",))
+    scope = await seen_by_the_app(settings, "10.0.0.1", FORWARDED, type="websocket", scheme="ws")
+    assert scope["scheme"] == "wss"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("TRUSTED_PROXIES", "10.0.0.0/33"), ("TRUSTED_PROXIES", "*"), ("ROOT_PATH", "run"), ("ROOT_PATH", "/run/")],
+)
+def test_what_cannot_be_used_is_said(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"TRIO_EXEC_{name}", value)
+    with pytest.raises(ConfigurationError, match=f"TRIO_EXEC_{name}"):
+        Settings.load()
+
+
+async def test_host_and_origin_are_checked_by_the_forwarded_host(start_server: Callable[..., ServerProcess]) -> None:
+    settings: dict[str, Any] = {"allowed_hosts": "code.example", "pool": "0"}
+    public = {"X-Forwarded-Host": "code.example"}
+    foreign = {"X-Forwarded-Host": "evil.example"}
+    page = {"Origin": "https://code.example"}
+
+    trusting = Client(start_server(trusted_proxies="127.0.0.0/8", **settings))
+    assert (await trusting.request("GET", "/languages", headers=public | page)).status == 200
+    assert (await trusting.request("GET", "/languages", headers=foreign)).json()["code"] == "invalid_host"
+    assert (await trusting.request("GET", "/languages", headers=page)).json()["code"] == "origin_not_allowed"
+
+    wary = Client(start_server(trusted_proxies="10.0.0.1", **settings))
+    assert (await wary.request("GET", "/languages", headers=public | page)).json()["code"] == "origin_not_allowed"
+    assert (await wary.request("GET", "/languages", headers=foreign)).status == 200  # As if it were not there.
+
+
+class Nginx:
+    """An nginx of our own, with the configuration that we recommend."""
+
+    def __init__(self, directory: Path, new: int, old: int | None = None, **replacements: str) -> None:
+        self._directory = directory
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._replacements = replacements
+        self.configure(new, old)
+        binary = shutil.which("nginx") or "/usr/sbin/nginx"
+        self._process = subprocess.Popen(
+            [binary, "-p", str(directory), "-c", str(directory / "nginx.conf")],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 20
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.05)
+
+    def log(self) -> str:
+        return (self._directory / "error.log").read_text()
+
+    def configure(self, new: int, old: int | None) -> None:
+        text = CONFIGURATION.read_text()
+        changes = {
+            "listen 80;": f"listen 127.0.0.1:{self.port};",
+            "server 127.0.0.1:8080": f"server 127.0.0.1:{new}",
+            **self._replacements,
+        }
+        if old is not None:
+            changes["#server 127.0.0.1:8081"] = f"server 127.0.0.1:{old}"
+        for before, after in changes.items():
+            assert text.count(before) == 1, before
+            text = text.replace(before, after)
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        temporary = "".join(f"{name}_temp_path {self._directory}/{name};\n" for name in names)
+        (self._directory / "nginx.conf").write_text(
+            f"{user}daemon off;\nworker_processes 1;\npid {self._directory}/pid;\n"
+            f"error_log {self._directory}/error.log;\nevents {{}}\n"
+            f"http {{\naccess_log off;\n{temporary}{text}}}\n"
+        )
+
+    def reload(self, new: int, old: int | None) -> None:
+        self.configure(new, old)
+        self._process.send_signal(1)  # SIGHUP
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(20)
+
+
+@pytest.fixture
+def start_nginx(tmp_path: Path) -> Generator[Callable[..., Nginx]]:
+    started: list[Nginx] = []
+
+    def start(*arguments: Any, **options: Any) -> Nginx:
+        started.append(Nginx(tmp_path, *arguments, **options))
+        return started[-1]
+
+    yield start
+    for nginx in started:
+        nginx.close()
+
+
+@asynccontextmanager
+async def attach(port: int, path: str) -> AsyncGenerator[Attached]:
+    """Attaches to the very path that the server has answered with."""
+    with trio.fail_after(PATIENCE):
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        async with stream, trio.open_nursery() as nursery:
+            socket = await wrap_client_stream(nursery, stream, f"127.0.0.1:{port}", path)
+            yield Attached(socket, Run(path))
+            await socket.aclose()
+
+
+@pytest.mark.parametrize("target", ["http://trio_exec", "http://trio_exec/"], ids=["passed on", "taken off"])
+async def test_below_a_path(
+    start_server: Callable[..., ServerProcess], start_nginx: Callable[..., Nginx], target: str
+) -> None:
+    server = start_server(root_path="/run/code", trusted_proxies="127.0.0.1", allowed_hosts="code.example", pool="0")
+    nginx = start_nginx(
+        server.port,
+        **{"location / {": "location /run/code/ {", "proxy_pass http://trio_exec;": f"proxy_pass {target};"},
+    )
+    client = Client(Deployed(nginx.port))
+
+    page = await client.request("GET", "/run/code/", headers={"Host": "code.example"})
+    assert (page.status, b"<title>" in page.body) == (200, True)
+    assert (await client.request("GET", "/run/code/favicon.svg")).status == 200
+    assert (await client.request("GET", "/languages")).status == 404  # nginx's own
+    answer = await client.request("POST", "/run/code/session", {"language": "python", "code": "print(1)", "stdin": ""})
+    path = answer.json()["websocket"]
+    assert path.startswith("/run/code/ws/session/")
+    async with attach(nginx.port, path) as attached:
+        assert (await attached.to_end()).stdout == "1\n"
+    # Without the slash, the page's relative addresses would miss the path; here past nginx, which does the same.
+    direct = await Client(server).request("GET", "/run/code")
+    assert (direct.status, b"<title>" in direct.body) == (200, True)
+    unknown = await client.request("GET", "/run/code/session/unknown")
+    assert (unknown.status, unknown.json()["code"]) == (404, "session_not_found")
+
+
+async def test_a_restart_behind_a_proxy_loses_nothing(
+    start_server: Callable[..., ServerProcess], start_nginx: Callable[..., Nginx]
+) -> None:
+    old, new = start_server(pool="0"), start_server(pool="0")
+    nginx = start_nginx(old.port)
+    client = Client(Deployed(nginx.port))
+    answered = 0
+    taken_over = trio.Event()
+
+    async def visitors(number: int) -> None:
+        """Of 200 requests, each tenth starts a program, whose output must arrive."""
+        nonlocal answered
+        for turn in range(50):
+            if turn % 10 == number:
+                run = await client.run(language="python", code=f"print({turn})")
+                assert (run.stdout, run.reason) == (f"{turn}\n", None)
+            else:
+                answer = await client.request("GET", "/languages")
+                assert answer.status == 200, answer.body
+            answered += 1
+            if answered == 60:
+                taken_over.set()  # In the midst of them.
+            await trio.sleep(0.02)
+
+    async with client.session(language="python", code=ASK) as session, trio.open_nursery() as nursery:
+        await session.until_waiting()
+        for number in range(4):
+            nursery.start_soon(visitors, number)
+        await taken_over.wait()
+        nginx.reload(new.port, old.port)
+        await until_workers(nginx, new)
+        old.terminate()
+        await until_draining(Client(old))
+        assert answered < 150, "too few requests are left to show anything"
+
+        # The old instance's session goes on, over the same WebSocket and over a new one.
+        async with client.attach(session.run.session_id) as again:
+            await again.until_stdout("name? ")
+            await session.input("Ada\n")
+            assert (await again.to_end()).stdout == "name? hello Ada\n"
+        run = await session.to_end()
+        assert (run.stdout, run.final.exit_code, run.reason) == ("name? hello Ada\n", 0, None)
+    assert answered == 200
+    assert await trio.to_thread.run_sync(old.wait) == 0
+    old.assert_no_containers()
+    nginx.reload(new.port, None)
+    assert (await client.run(language="python", code="print('new')")).stdout == "new\n"
+
+
+async def until_workers(nginx: Nginx, new: ServerProcess) -> None:
+    """Until new requests reach the new instance: it knows a session that was made directly at it."""
+    marker = await Client(new).create(language="python", code="", stdin="")
+    with trio.fail_after(PATIENCE):
+        client = Client(Deployed(nginx.port))
+        while (await client.request("GET", f"/session/{marker}")).status != 200:  # noqa: ASYNC110 - there is only asking
+            await trio.sleep(0.05)
+
+
+async def until_draining(client: Client) -> None:
+    with trio.fail_after(PATIENCE):
+        while (await client.request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - there is only asking
+            await trio.sleep(0.05)
