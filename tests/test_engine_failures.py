@@ -25,14 +25,15 @@ class Dockerd:
 
     def __init__(self, root: Path) -> None:
         self.host = f"unix://{root}/docker.sock"
-        self._root = root
+        self.root = root
+        self._log = root.with_suffix(".log")  # Outside, since the inside can be full.
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
     def start(self) -> None:
         # A killed dockerd takes its containerd along. Where nobody reaps that, it looks alive by its number.
-        (self._root / "exec" / "containerd" / "containerd.pid").unlink(missing_ok=True)
-        with open(self._root / "log", "ab") as log:
+        (self.root / "exec" / "containerd" / "containerd.pid").unlink(missing_ok=True)
+        with open(self._log, "ab") as log:
             self._process = subprocess.Popen(
                 [
                     # In a network of its own: without a bridge it would take the machine's docker0 away.
@@ -40,9 +41,9 @@ class Dockerd:
                     "--net",
                     "dockerd",
                     f"--host={self.host}",
-                    f"--data-root={self._root}/data",
-                    f"--exec-root={self._root}/exec",
-                    f"--pidfile={self._root}/pid",
+                    f"--data-root={self.root}/data",
+                    f"--exec-root={self.root}/exec",
+                    f"--pidfile={self.root}/pid",
                     "--bridge=none",
                     "--iptables=false",
                     "--ip-masq=false",
@@ -52,8 +53,8 @@ class Dockerd:
             )
         deadline = time.monotonic() + START_TIMEOUT
         while not self._answers():
-            assert time.monotonic() < deadline, (self._root / "log").read_text()[-3000:]
-            assert self._process.poll() is None, (self._root / "log").read_text()[-3000:]
+            assert time.monotonic() < deadline, self._log.read_text()[-3000:]
+            assert self._process.poll() is None, self._log.read_text()[-3000:]
             time.sleep(0.2)
 
     def _answers(self) -> bool:
@@ -85,6 +86,8 @@ def dockerd(tmp_path_factory: pytest.TempPathFactory, images: dict[str, str]) ->
     # A short path: a socket's name has an end.
     root = Path("/tmp") / f"trio-exec-dockerd-{time.monotonic_ns()}"
     root.mkdir()
+    # A disk of its own, which can be filled.
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", root], check=True)
     engine = Dockerd(root)
     source, target = docker.from_env(timeout=300), docker.DockerClient(engine.host, version="1.41", timeout=300)
     for tag in (images["python"], launcher_image().tag):
@@ -95,7 +98,9 @@ def dockerd(tmp_path_factory: pytest.TempPathFactory, images: dict[str, str]) ->
         yield engine
     finally:
         engine.close()
-        subprocess.run(["umount", "--lazy", root / "data"], check=False)  # dockerd mounts it upon itself.
+        for mounted in (root / "data", root):  # dockerd mounts its directory upon itself.
+            subprocess.run(["umount", "--lazy", mounted], check=False)
+        root.with_suffix(".log").unlink()
         shutil.rmtree(root, ignore_errors=True)
 
 
@@ -182,3 +187,23 @@ async def test_an_image_that_was_removed_is_said(dockerd: Dockerd, client: Clien
         engine.api.tag("kept:1", name, tag)
         engine.close()
     assert (await client.run(language="python", code="print(1)")).stdout == "1\n"
+
+
+def fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        while file.write(b"x" * 2**20):
+            pass
+
+
+async def test_a_full_disk_is_said_and_room_lets_sessions_run_again(dockerd: Dockerd, client: Client) -> None:
+    filler = dockerd.root / "filler"
+    with pytest.raises(OSError, match="No space left on device"):
+        fill(filler)
+    try:
+        run = await client.run(language="python", code="print(1)")
+        assert (run.final.state, run.reason) == ("terminated", "engine_error")
+        assert run.final.message is not None
+        assert "free some disk space on the engine's machine" in run.final.message
+    finally:
+        filler.unlink()
+    await recovered(client)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -167,6 +168,32 @@ async def test_a_window_that_is_not_kept_to_ends_the_launcher(executor: DockerEx
 
         with pytest.raises(EngineError):
             await flood()
+
+
+@pytest.mark.parametrize("step", ["create", "attach", "start"])
+async def test_cancelling_leaves_no_container_wherever_it_strikes(executor: DockerExecutor, step: str) -> None:
+    original = getattr(executor._api, step)
+    reached = trio.Event()
+
+    def slow(*args: object, **options: object) -> object:
+        trio.from_thread.run_sync(reached.set)
+        done = original(*args, **options)
+        time.sleep(0.3)  # The engine is done, and we are being cancelled before we know.
+        return done
+
+    setattr(executor._api, step, slow)
+    async with trio.open_nursery() as nursery:
+
+        async def use() -> None:
+            async with opened(executor):
+                raise AssertionError("it opened")
+
+        nursery.start_soon(use)
+        await reached.wait()
+        await trio.sleep(0.1)
+        nursery.cancel_scope.cancel(reason="the session is to end")
+    listed = await trio.to_thread.run_sync(executor._api.list, "trio-exec.instance")
+    assert not [it.name for it in listed if executor.instance in it.name]
 
 
 async def test_open_containers_are_removed_wherever_they_fail(executor: DockerExecutor) -> None:

@@ -16,8 +16,16 @@ import trio
 from hypercorn.config import Config
 from quart import websocket
 
+from tests.fakes import FakeExecutor
 from tests.support import Client, ServerProcess
+from trio_exec.engine.engine import Engine
+from trio_exec.executor.docker import DockerExecutor
+from trio_exec.languages import Languages
+from trio_exec.messages import SessionRequest
 from trio_exec.server import serving
+from trio_exec.server.app import create_app
+from trio_exec.server.run import STATIC, serve
+from trio_exec.server.websocket import Attachment
 from trio_exec.settings import Settings
 
 PATIENCE = 30
@@ -148,6 +156,58 @@ async def test_pings_are_sent_and_answered(client: Client) -> None:
         while b"\x8a\x03hey" not in received:
             received += await stream.receive_some()
     await client.request("DELETE", f"/session/{session_id}")
+
+
+class BrokenSocket:
+    """A WebSocket whose sending fails with what is no disconnect; a real one can't be made to do that."""
+
+    def __init__(self) -> None:
+        self.closed_with: int | None = None
+
+    async def send(self, data: str) -> None:
+        await trio.lowlevel.checkpoint()
+        raise ValueError(f"can't send {data[:20]}")
+
+    async def receive(self) -> str:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def close(self, code: int, reason: str = "") -> None:
+        del reason
+        await trio.lowlevel.checkpoint()
+        self.closed_with = code
+
+
+async def test_a_fault_in_serving_a_client_is_logged_and_closes_with_1011(caplog: pytest.LogCaptureFixture) -> None:
+    engine = Engine(Settings(), Languages.load(), FakeExecutor())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(engine.run)
+        session = await engine.create_session(SessionRequest(language="python", code=""))
+        socket = BrokenSocket()
+        await Attachment(socket, session, 0).serve(trio.Event())
+        nursery.cancel_scope.cancel(reason="the test is over")
+
+    assert socket.closed_with == 1011
+    assert "ValueError: can't send" in caplog.text
+
+
+async def test_a_crash_of_any_part_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def crash(_: DockerExecutor) -> None:
+        await trio.sleep(0.1)
+        raise RuntimeError("the janitor fell down the stairs")
+
+    monkeypatch.setattr(DockerExecutor, "run_janitor", crash)
+    addresses: list[str] = []
+    with trio.fail_after(PATIENCE), pytest.RaisesGroup(RuntimeError):
+        await serve(Settings(port=0, pool={}), addresses.append)
+
+    assert addresses
+
+
+def test_slow_downloads_are_not_cut_short() -> None:
+    engine = Engine(Settings(), Languages.load(), FakeExecutor())
+
+    assert create_app(engine, trio.Event(), STATIC).config["RESPONSE_TIMEOUT"] is None
 
 
 # What follows shows the faults themselves, with a small application: when one of these fails after an upgrade, the
