@@ -16,6 +16,7 @@ class FakeContainer:
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
+        self.restricted = False
         self.sent_something = trio.Event()
         self._send, self._receive = trio.open_memory_channel[Sequence[Event]](100)
 
@@ -27,6 +28,10 @@ class FakeContainer:
 
     async def receive(self) -> Sequence[Event]:
         return await self._receive.receive()
+
+    async def restrict(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.restricted = True
 
     def say(self, *events: Event) -> None:
         self._send.send_nowait(events)

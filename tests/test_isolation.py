@@ -26,7 +26,7 @@ async def test_the_engine_confirms_every_field(client: Client) -> None:
     config, host = inspected["Config"], inspected["HostConfig"]
 
     assert host["Memory"] == host["MemorySwap"] == 200 * MIB
-    assert host["NanoCpus"] == 500_000_000
+    assert (host["CpuPeriod"], host["CpuQuota"], host["NanoCpus"]) == (100_000, 50_000, 0)
     assert host["PidsLimit"] == 32
     assert host["ReadonlyRootfs"] is True
     assert host["CapDrop"] == ["ALL"]
@@ -71,6 +71,45 @@ async def test_the_engine_confirms_every_field(client: Client) -> None:
     assert labels[LANGUAGE_LABEL] == "python"
     assert labels[SESSION_LABEL] == session.run.session_id
     assert labels[EXPIRY_LABEL].isdecimal()
+
+
+LIMITS_SEEN = """
+#include <cstdio>
+#include <ctime>
+#include <fstream>
+#include <iostream>
+#include <string>
+int main() {
+    // The very first thing that it does is to look, then to use what it gets.
+    for (auto path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+        std::string line;
+        if (std::getline(std::ifstream(path), line)) std::cout << line << std::endl;
+    }
+    timespec wall, now, used;
+    clock_gettime(CLOCK_MONOTONIC, &wall);
+    do clock_gettime(CLOCK_MONOTONIC, &now); while (now.tv_sec - wall.tv_sec < 2);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    double elapsed = now.tv_sec - wall.tv_sec + (now.tv_nsec - wall.tv_nsec) / 1e9;
+    std::cout << ((used.tv_sec + used.tv_nsec / 1e9) / elapsed < 0.75) << std::endl;
+}
+"""
+
+
+async def test_the_run_limits_are_in_force_before_the_first_instruction(client: Client) -> None:
+    run = await client.run(language="cpp", code=LIMITS_SEEN)
+
+    assert (run.stdout, run.stderr) == (f"{200 * MIB}\n1\n", "")
+
+
+HEAVY = """#include <bits/stdc++.h>
+int main() { std::cout << std::format("{}", std::regex_match("ab", std::regex("[a-c]+"))) << std::endl; }
+"""
+
+
+async def test_heavy_headers_compile_although_they_would_not_fit_the_run_limits(client: Client) -> None:
+    run = await client.run(language="cpp", code=HEAVY)
+
+    assert (run.stdout, run.stderr) == ("true\n", "")
 
 
 async def python(client: Client, code: str, **options: Any) -> str:

@@ -172,6 +172,15 @@ async def test_a_kill_keeps_the_last_output_and_the_figures(autojump_clock: Mock
         assert (told.reason, told.signal, told.cpu_time) == ("stopped", "SIGKILL", 0.6)
 
 
+async def test_the_run_limits_come_into_force_between_the_stages(autojump_clock: MockClock) -> None:
+    async with at("compiling") as it:
+        container = it.executor.containers[-1]
+        assert not container.restricted
+        container.say(OK)
+        await wait_all_tasks_blocked()
+        assert container.restricted
+
+
 async def test_a_launcher_that_does_not_answer_a_kill_is_not_waited_for(autojump_clock: MockClock) -> None:
     async with at("running") as it:
         start = trio.current_time()

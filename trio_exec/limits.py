@@ -20,6 +20,8 @@ class Limits:
         idle_timeout: without input and output, while the program runs.
         execution_timeout: wall time of the run stage.
         compile_timeout: wall time of the compile stage.
+        compile_memory_bytes: memory while the compile stage runs, which runs no user code.
+        compile_cpus: CPU seconds per second while the compile stage runs.
     """
 
     memory_bytes: int
@@ -30,3 +32,5 @@ class Limits:
     idle_timeout: float
     execution_timeout: float
     compile_timeout: float
+    compile_memory_bytes: int
+    compile_cpus: float

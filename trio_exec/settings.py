@@ -61,6 +61,14 @@ class Settings(BaseSettings):
     compile_timeout: Seconds = Field(30, description="seconds that the compile stage may take")
     max_output_bytes: int = Field(MIB, ge=1, le=256 * MIB, description="bytes of output per session")
     memory_bytes: int = Field(200 * MIB, ge=16 * MIB, description="memory per session; there is no swap on top")
+    compile_memory_bytes: int = Field(
+        512 * MIB,
+        ge=16 * MIB,
+        description="memory while a program is compiled, if that is more than it may have itself",
+    )
+    compile_cpus: float = Field(
+        2, ge=0.01, le=1024, allow_inf_nan=False, description="CPUs while a program is compiled, likewise"
+    )
     cpus: float = Field(0.5, ge=0.01, le=1024, allow_inf_nan=False, description="CPUs per session")
     pids: int = Field(32, ge=2, le=32768, description="processes and threads per session")
     workspace_bytes: int = Field(32 * MIB, ge=65536, description="size of a session's writable directory")
@@ -189,6 +197,8 @@ class Settings(BaseSettings):
             idle_timeout=self.idle_timeout,
             execution_timeout=self.execution_timeout,
             compile_timeout=self.compile_timeout,
+            compile_memory_bytes=max(self.compile_memory_bytes, self.memory_bytes),
+            compile_cpus=max(self.compile_cpus, self.cpus),
         )
 
     def describe(self) -> str:

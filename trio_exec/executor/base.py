@@ -23,6 +23,7 @@ class ContainerSpec:
         language: name of the language, whose image it runs.
         limits: what everything inside it may use, together.
         terminal: whether the program will run on a terminal.
+        compiles: whether it begins with a compile stage, whose limits then hold until `Container.restrict`.
         preparable: whether a command that was started ahead, before there were files, may be used.
         lifetime: seconds after which it may be taken for a leftover, and ends by itself.
     """
@@ -32,6 +33,7 @@ class ContainerSpec:
     limits: Limits
     lifetime: int
     terminal: bool = False
+    compiles: bool = False
     preparable: bool = False
 
 
@@ -51,6 +53,14 @@ class Container(Protocol):
 
         Raises:
             EngineError: the container is gone, or what it sent makes no sense.
+        """
+        ...
+
+    async def restrict(self) -> None:
+        """Puts the run stage's limits in force, for a container that began with the compile stage's.
+
+        Raises:
+            EngineError: the engine could not do it.
         """
         ...
 

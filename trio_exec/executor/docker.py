@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from trio_exec.errors import EngineError, EngineUnavailableError
 from trio_exec.executor import frames
 from trio_exec.executor.base import Container, ContainerSpec
 from trio_exec.executor.engine_api import EngineAPI
+from trio_exec.executor.hardening import HARDENING
 from trio_exec.executor.multiplex import STDERR, Demultiplexer
 
 LOGGER = logging.getLogger("trio_exec.docker")
@@ -54,8 +55,9 @@ _T = TypeVar("_T")
 class DockerContainer:
     """A container's launcher, at the other end of an attached socket."""
 
-    def __init__(self, stream: trio.SocketStream, session_id: str) -> None:
+    def __init__(self, stream: trio.SocketStream, session_id: str, restrict: Callable[[], Awaitable[None]]) -> None:
         self._stream = stream
+        self._restrict = restrict
         self._session_id = session_id
         self._demultiplexer = Demultiplexer()
         self._decoder = frames.FrameDecoder()
@@ -87,6 +89,10 @@ class DockerContainer:
                     events += self._decoder.feed(piece)
             if events:
                 return events
+
+    async def restrict(self) -> None:
+        """Puts the run stage's limits in force; see `Container`."""
+        await self._restrict()
 
     async def wait_ready(self) -> None:
         """Returns when the launcher has said that it is up.
@@ -154,7 +160,7 @@ class DockerExecutor:
             socket = await self._call(lambda: self._api.attach(name))
             stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket))
             await self._call(lambda: self._api.start(name))
-            container = DockerContainer(stream, spec.session_id)
+            container = DockerContainer(stream, spec.session_id, lambda: self._restrict(name, spec))
             await container.wait_ready()
             yield container
         finally:
@@ -163,6 +169,11 @@ class DockerExecutor:
                     await trio.aclose_forcefully(stream)
                 await self._remove(name)
             self._owned.discard(name)
+
+    async def _restrict(self, name: str, spec: ContainerSpec) -> None:
+        if spec.compiles:
+            limits = HARDENING.changeable(spec.limits, compiles=False)
+            await self._call(lambda: self._api.update(name, limits))
 
     def _create(self, name: str, spec: ContainerSpec) -> None:
         self._api.create(
@@ -175,8 +186,7 @@ class DockerExecutor:
                 LANGUAGE_LABEL: spec.language,
                 EXPIRY_LABEL: str(int(time.time()) + spec.lifetime + EXPIRY_MARGIN),
             },
-            limits=spec.limits,
-            runtime=self._runtime,
+            host_config=HARDENING.host_config(spec.limits, self._runtime, compiles=spec.compiles),
         )
 
     async def _remove(self, name: str) -> None:

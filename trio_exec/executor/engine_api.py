@@ -18,7 +18,6 @@ from docker.errors import APIError, DockerException
 
 from trio_exec.errors import EngineError, EngineUnavailableError
 from trio_exec.executor.hardening import HARDENING, WORKSPACE
-from trio_exec.limits import Limits
 
 REQUEST_TIMEOUT = 30
 """Seconds that one call may take; an engine under load takes some for a start."""
@@ -80,8 +79,7 @@ class EngineAPI:
         image: str,
         command: list[str],
         labels: dict[str, str],
-        limits: Limits,
-        runtime: str | None,
+        host_config: dict[str, Any],
     ) -> None:
         """Creates a hardened container whose standard streams can be attached to, once."""
         with _translated(f"create a container of {image}"):
@@ -96,7 +94,7 @@ class EngineAPI:
                     labels=labels,
                     stdin_open=True,
                     network_disabled=HARDENING.network_disabled,
-                    host_config=self._api.create_host_config(**HARDENING.host_config(limits, runtime)),
+                    host_config=self._api.create_host_config(**host_config),
                 )
             except APIError as error:
                 if error.status_code == HTTP_NOT_FOUND:
@@ -127,6 +125,11 @@ class EngineAPI:
         """Starts a container."""
         with _translated("start a container"):
             self._api.start(name)
+
+    def update(self, name: str, limits: dict[str, int]) -> None:
+        """Changes a running container's limits; see `Hardening.changeable`."""
+        with _translated("change a container's limits"):
+            self._api.update_container(name, **limits)
 
     def remove(self, name: str) -> None:
         """Returns when the container is gone, killing it first if need be; it may be gone already."""

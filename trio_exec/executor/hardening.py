@@ -43,6 +43,7 @@ class Hardening:
         ("msgqueue", 0),  # /dev/mqueue is writable to all: nothing can be put there
         ("memlock", 65536),
     )
+    cpu_period: int = 100_000  # microseconds; the kernel's default
     workspace_files: int = 4096  # inodes are kernel memory, outside of the size limit
 
     def workspace_options(self, limits: Limits) -> str:
@@ -55,8 +56,14 @@ class Hardening:
             f"mode=0755,uid={USER_ID},gid={USER_ID}"
         )
 
-    def host_config(self, limits: Limits, runtime: str | None) -> dict[str, Any]:
-        """Keyword arguments for docker-py's `create_host_config`."""
+    def host_config(self, limits: Limits, runtime: str | None, *, compiles: bool = False) -> dict[str, Any]:
+        """Keyword arguments for docker-py's `create_host_config`.
+
+        Args:
+            limits: the session's.
+            runtime: a Docker runtime, or None for the engine's default.
+            compiles: whether the compile stage's limits hold at first.
+        """
         ulimits = [*self.ulimits, ("fsize", limits.workspace_bytes)]
         arguments: dict[str, Any] = {
             "auto_remove": True,
@@ -65,9 +72,7 @@ class Hardening:
             "init": False,  # the launcher is PID 1 and reaps
             "ipc_mode": self.ipc_mode,
             "log_config": LogConfig(type=self.log_driver),
-            "mem_limit": limits.memory_bytes,
-            "memswap_limit": limits.memory_bytes,
-            "nano_cpus": round(limits.cpus * 1e9),
+            **self.changeable(limits, compiles=compiles),
             "network_mode": self.network_mode,
             "oom_score_adj": self.oom_score_adj,
             "pids_limit": limits.pids,
@@ -81,6 +86,17 @@ class Hardening:
         if runtime is not None:
             arguments["runtime"] = runtime
         return arguments
+
+    def changeable(self, limits: Limits, *, compiles: bool) -> dict[str, int]:
+        """What differs between the stages; also keyword arguments for docker-py's `update_container`."""
+        memory = limits.compile_memory_bytes if compiles else limits.memory_bytes
+        cpus = limits.compile_cpus if compiles else limits.cpus
+        return {
+            "mem_limit": memory,
+            "memswap_limit": memory,  # the same: no swap on top
+            "cpu_period": self.cpu_period,
+            "cpu_quota": round(cpus * self.cpu_period),
+        }
 
 
 HARDENING = Hardening()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -73,6 +73,7 @@ class Pool:
         executor: makes the containers.
         sizes: how many to keep by language, as a rule; see `shares`.
         preparations: what can be started ahead, by language.
+        compiled: languages that begin with a compile stage.
         limits: those of the containers; a session with others gets a cold one.
         lifetime: seconds that a session may need a container for.
     """
@@ -80,13 +81,16 @@ class Pool:
     def __init__(
         self,
         executor: Executor,
+        *,
         sizes: Mapping[str, int],
         preparations: Mapping[str, Preparation],
+        compiled: Collection[str],
         limits: Limits,
         lifetime: int,
     ) -> None:
         self._executor = executor
         self._preparations = preparations
+        self._compiled = compiled
         self._limits = limits
         self._lifetime = lifetime
         self._shares = Shares(sizes, trio.current_time())
@@ -193,6 +197,7 @@ class Pool:
             limits=self._limits,
             lifetime=MAX_AGE + self._lifetime,
             terminal=kind.terminal,
+            compiles=kind.language in self._compiled,
         )
         warm: _Warm | None = None
         try:

@@ -48,6 +48,7 @@ def add_page(app: QuartTrio, static: Path) -> None:
         if not (static / name).is_file():
             raise NotFound
         response = await send_from_directory(static, name)
+        response.headers.pop("Expires", None)  # Quart's own idea of it, which contradicts what follows.
         response.headers["Cache-Control"] = _FOREVER if name.startswith(_HASHED) else _CHECKED
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         return response

@@ -95,6 +95,7 @@ def _make_pool(settings: Settings, languages: Languages, executor: DockerExecuto
         executor,
         sizes={name: size for name, size in settings.pool.items() if name in languages},
         preparations={name: it for name, language in languages.items() if (it := preparation(language)) is not None},
+        compiled={name for name, language in languages.items() if language.compile is not None},
         limits=settings.limits,
         lifetime=container_lifetime(settings.limits),
     )

@@ -255,6 +255,7 @@ class Session:
             language=self.plan.language.name,
             limits=limits,
             terminal=self._terminal is not None,
+            compiles=self.plan.compile_command is not None,
             preparable=self.plan.preparable,
             lifetime=container_lifetime(limits),
         )
@@ -275,6 +276,7 @@ class Session:
             await self._run_stage(container, "compile", self.plan.compile_command)
             if self._end_reason is not None or self._figures is None or self._figures.exit_code != 0:
                 return
+            await container.restrict()  # Before any of the program runs.
         await self._run_stage(container, "run", self.plan.run_command)
 
     async def _run_stage(self, container: Container, stage: StageName, command: Sequence[str]) -> None:
@@ -398,7 +400,7 @@ def explain(reason: Reason, limits: Limits, stage: StageName | None) -> str:
         "execution_timeout": f"{'compiling' if compiling else 'the program'} took longer than {seconds:g} seconds",
         "output_limit": f"the program wrote more than {limits.output_bytes} bytes",
         "memory_limit": f"{'the compiler' if compiling else 'the program'} used more than "
-        f"{limits.memory_bytes // MIB} MiB of memory",
+        f"{(limits.compile_memory_bytes if compiling else limits.memory_bytes) // MIB} MiB of memory",
         "stopped": "a client asked for it",
         "detached": "every client left, and none came back in time",
         "queue_timeout": "no slot became free in time; try again later",
