@@ -15,7 +15,7 @@ import docker
 import pytest
 import trio
 
-from tests.compose import Deployed, Project, sessions_of
+from tests.compose import COMPOSE_TIMEOUT, Deployed, Project, sessions_of
 from tests.support import Client
 from trio_exec.executor.images import language_images, launcher_image
 from trio_exec.languages import Languages
@@ -171,3 +171,59 @@ async def until_draining(client: Client) -> None:
     with trio.fail_after(30):
         while (await client.request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - there is only asking
             await trio.sleep(0.05)
+
+
+async def test_an_engine_of_its_own_leaves_the_hosts_engine_alone(
+    context: Path, image: str, images: dict[str, str]
+) -> None:
+    engine_image = f"trio-exec-test/engine:{os.getpid()}"
+    variables = {"ENGINE_IMAGE": engine_image, "TRIO_EXEC_LANGUAGES": "python", "TRIO_EXEC_POOL": "python=1"}
+
+    def up() -> Deployed:
+        project.run("build", "engine", timeout=BUILD_TIMEOUT)
+        project.run("up", "--detach", "engine")
+        # It has nothing of the host's; building Python's image anew would take minutes.
+        inner = inner_engine(project)
+        for tag in (launcher_image().tag, images["python"]):
+            inner.images.load(host.images.get(tag).save(named=True))
+        inner.close()
+        project.run("up", "--detach")
+        return project.server()
+
+    def containers(engine: docker.DockerClient) -> list[str]:
+        listed = engine.api.containers(all=True, filters={"label": "trio-exec.instance"})
+        return [item["Labels"]["trio-exec.instance"] for item in listed]
+
+    host = docker.from_env(timeout=120)
+    try:
+        with deployed(context, image, "docker-compose.yml", "compose.dind.yml", **variables) as project:
+            client = Client(await trio.to_thread.run_sync(up))
+            inner = inner_engine(project)
+            try:
+                async with client.session(language="python", code=ASK) as session:
+                    await session.until_waiting()
+                    [instance, *_] = containers(inner)
+                    assert instance not in containers(host)
+                    await session.input("Ada\n")
+                    assert (await session.to_end()).stdout == "name? hello Ada\n"
+                # What lies where the host's socket would be is no socket.
+                kind = await trio.to_thread.run_sync(project.inside, "stat", "-c", "%F", "/var/run/docker.sock")
+                assert kind.strip() == "character special file"
+                await trio.to_thread.run_sync(project.run, "stop", "server")
+                assert containers(inner) == []
+            finally:
+                inner.close()
+    finally:
+        host.api.remove_image(engine_image, force=True)
+        host.close()
+
+
+def inner_engine(project: Project) -> docker.DockerClient:
+    """By the socket in its volume, which only root on the same machine can reach."""
+    [mount] = [mount for mount in project.container("engine")["Mounts"] if mount["Destination"] == "/run/engine"]
+    address = f"unix://{mount['Source']}/docker.sock"
+    deadline = time.monotonic() + COMPOSE_TIMEOUT
+    while project.container("engine")["State"]["Health"]["Status"] != "healthy":
+        assert time.monotonic() < deadline, project.run("logs", "engine")
+        time.sleep(0.2)
+    return docker.DockerClient(address, version="1.41", timeout=120)
