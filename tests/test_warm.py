@@ -24,7 +24,7 @@ def warm_server(images: dict[str, str]) -> Generator[ServerProcess]:
 
 @pytest.fixture
 def warm(warm_server: ServerProcess) -> Client:
-    warm_server.wait_warm(WARM)
+    warm_server.wait_warm({"python": WARM["python"]})
     return Client(warm_server)
 
 
@@ -191,9 +191,12 @@ def seen(run: Run) -> tuple[object, ...]:
 @pytest.mark.parametrize(
     ("language", "code", "stdin"), [pytest.param(*row[1:], id=f"{row[1]}: {row[0]}") for row in PROGRAMS]
 )
-async def test_warm_is_as_cold(client: Client, warm: Client, language: str, code: str, stdin: str) -> None:
+async def test_warm_is_as_cold(
+    client: Client, warm_server: ServerProcess, language: str, code: str, stdin: str
+) -> None:
     cold_run = await client.run(language=language, code=code, stdin=stdin)
-    warm_run = await warm.run(language=language, code=code, stdin=stdin)
+    warm_server.wait_warm({language: WARM[language]})
+    warm_run = await Client(warm_server).run(language=language, code=code, stdin=stdin)
 
     assert seen(warm_run) == seen(cold_run)
 

@@ -13,7 +13,7 @@ Prepare    p     a path, NUL, and a stage's payload: starts the command with a F
                  it there. The stage frame for the same command, environment and kind of streams then lets it go
                  with the file that was sent meanwhile; any other stage, another file, or Kill discards it
 Stdin      i     bytes for the program; at most `STDIN_WINDOW` of them unacknowledged
-StdinEof   e     no more input (on a terminal: Ctrl-D)
+StdinEof   e     no more input; on a terminal, which Ctrl-D among the input ends, it does nothing
 Signal     g     u8 number, to the program's process group
 Resize     w     u16 rows, u16 cols
 Kill       k     kills every process of the stage

@@ -100,7 +100,7 @@ class Session:
         self._detach_grace = detach_grace
         self._lifecycle = Lifecycle()
         self._fields = StateFields(state="waiting")
-        self._stdin = Stdin(plan.stdin, ends=plan.ends_input)
+        self._stdin = Stdin(plan.stdin, ends=plan.ends_input, terminal=plan.terminal is not None)
         self._terminal = plan.terminal
         self._watchdog = Watchdog()
         self._clients = 0
@@ -260,16 +260,13 @@ class Session:
             lifetime=container_lifetime(limits),
         )
         async with self._executor.open_container(spec) as container, trio.open_nursery() as nursery:
-            nursery.start_soon(self._pump_stdin, container)
+            nursery.start_soon(self._stdin.pump, container)
             for path, content in self.plan.files.items():
                 for frame in frames.encode_file(path, content):
                     await container.send(frame)
             await self._run_stages(container)
             self._conclude()
             nursery.cancel_scope.cancel(reason="the program is over")
-
-    async def _pump_stdin(self, container: Container) -> None:
-        await self._stdin.pump(container, terminal=self._terminal is not None)
 
     async def _run_stages(self, container: Container) -> None:
         if self.plan.compile_command is not None:

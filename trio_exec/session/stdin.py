@@ -15,18 +15,22 @@ PENDING_MAX = 1024 * 1024
 CONTROLS_MAX = 256
 """Signals and resizes that may wait to be sent; more come only from a client that floods us."""
 CHUNK = 16384
+_CTRL_D = b"\x04"
 
 
 class Stdin:
     """The queue towards one program. Everything but `pump` returns at once, so no client can hang on a program."""
 
-    def __init__(self, initial: bytes, *, ends: bool) -> None:
+    def __init__(self, initial: bytes, *, ends: bool, terminal: bool) -> None:
         self._pending = bytearray(initial)
-        self._ended = ends
+        self._ended = False
+        self._terminal = terminal
         self._controls: deque[bytes] = deque()
         self._window = frames.STDIN_WINDOW
         self._open = False
         self._changed = trio.Event()
+        if ends:
+            self.end()
 
     def write(self, data: bytes) -> None:
         """Queues input.
@@ -47,8 +51,15 @@ class Stdin:
         self._wake()
 
     def end(self) -> None:
-        """Queues the end of input; once is enough."""
-        self._ended = True
+        """Queues the end of input; once is enough.
+
+        On a terminal that is Ctrl-D, behind what was typed before: it ends one read and not the terminal, so more
+        can follow.
+        """
+        if self._terminal:
+            self._pending += _CTRL_D
+        else:
+            self._ended = True
         self._wake()
 
     def control(self, frame: bytes) -> None:
@@ -87,11 +98,8 @@ class Stdin:
         self._window -= count
         return frames.encode_stdin(data)
 
-    async def pump(self, container: Container, *, terminal: bool) -> None:
-        """Sends what is queued, as it comes; ends only by cancellation, or when the container is gone.
-
-        On a terminal, input that has ended can go on: Ctrl-D ends one read, and not the terminal.
-        """
+    async def pump(self, container: Container) -> None:
+        """Sends what is queued, as it comes; ends only by cancellation, or when the container is gone."""
         end_sent = False
         try:
             while True:
@@ -99,10 +107,7 @@ class Stdin:
                     await container.send(frame)
                 if self._open and self._ended and not self._pending and not end_sent:
                     await container.send(frames.encode_eof())
-                    if terminal:
-                        self._ended = False
-                    else:
-                        end_sent = True
+                    end_sent = True
                     continue
                 await self._changed.wait()
         except EngineError:

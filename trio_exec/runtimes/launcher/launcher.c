@@ -34,7 +34,7 @@
 #include "probe.h"
 #include "stage.h"
 
-enum { SERVER_IN = 0, SERVER_OUT = 1, OUTPUT_CHUNK = 32768, CONTROL_RESERVE = 4096, CTRL_D = 4 };
+enum { SERVER_IN = 0, SERVER_OUT = 1, OUTPUT_CHUNK = 32768, CONTROL_RESERVE = 4096 };
 
 /* How soon after the last activity to look whether the program waits for input; then ever slower. */
 enum { PROBE_FIRST_US = 4000, PROBE_LAST_US = 128000 };
@@ -175,10 +175,7 @@ static void handle(struct frame *frame) {
     take_input(frame->payload, frame->length);
     break;
   case IN_EOF:
-    if (stage.tty)
-      take_input(&(uint8_t){CTRL_D}, 1);
-    else
-      input_ends = true;
+    input_ends = true;
     tell_waiting(false);
     break;
   case IN_SIGNAL:
