@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Generator
@@ -171,6 +172,41 @@ async def until_draining(client: Client) -> None:
     with trio.fail_after(30):
         while (await client.request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - there is only asking
             await trio.sleep(0.05)
+
+
+async def test_a_crash_is_followed_by_a_restart_and_a_drain_has_an_end(
+    context: Path, image: str, images: dict[str, str]
+) -> None:
+    def up() -> Deployed:
+        project.run("up", "--detach")
+        return project.server()
+
+    def instances() -> list[str]:
+        return re.findall(r"instance (\w+) is ready", project.run("logs", "--no-color"))
+
+    with deployed(context, image, TRIO_EXEC_POOL="0", TRIO_EXEC_DRAIN_TIMEOUT="1") as project:
+        client = Client(await trio.to_thread.run_sync(up))
+        async with client.session(language="python", code=ASK) as session:
+            await session.until_waiting()
+            [first] = await trio.to_thread.run_sync(instances)
+            assert len(await trio.to_thread.run_sync(sessions_of, first)) == 1
+            os.kill((await trio.to_thread.run_sync(project.container))["State"]["Pid"], signal.SIGKILL)
+            await session.to_end()
+        with trio.fail_after(30):
+            while await trio.to_thread.run_sync(sessions_of, first):  # noqa: ASYNC110 - there is only asking
+                await trio.sleep(0.1)
+            while len(await trio.to_thread.run_sync(instances)) == 1:  # noqa: ASYNC110
+                await trio.sleep(0.1)
+
+        client = Client(await trio.to_thread.run_sync(project.server))  # Docker has chosen another port.
+        async with client.session(language="python", code=ASK) as session, trio.open_nursery() as nursery:
+            await session.until_waiting()
+            nursery.start_soon(trio.to_thread.run_sync, project.run, "stop")
+            assert (await session.to_end()).reason == "shutdown"
+        assert (await trio.to_thread.run_sync(project.container))["State"]["ExitCode"] == 0
+        second = (await trio.to_thread.run_sync(instances))[-1]
+        assert second != first
+        assert await trio.to_thread.run_sync(sessions_of, second) == []
 
 
 async def test_an_engine_of_its_own_leaves_the_hosts_engine_alone(
