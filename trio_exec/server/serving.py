@@ -56,7 +56,8 @@ class ContainedTCPServer(TCPServer):
                 # Shielded as in the original, so that a cancelled handler leaves no torn message behind.
                 with trio.move_on_after(WRITE_TIMEOUT, shield=True) as scope:
                     await self.stream.send_all(event.data)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
+            except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+                # Gone; or going: hypercorn closes without the lock, in the very moment that we would send.
                 await self.protocol.handle(Closed())
                 return
         if scope.cancelled_caught:
