@@ -79,7 +79,11 @@ class Engine:
 
     def _open_shell(self, program: Program) -> str:
         created = self._client.api.create_container(
-            self._images[program.language], entrypoint=["sleep"], command=["3600"], working_dir="/"
+            self._images[program.language],
+            entrypoint=["sleep"],
+            command=["3600"],
+            working_dir="/",
+            host_config=self._client.api.create_host_config(auto_remove=True),
         )
         self._client.api.start(created["Id"])
         self._client.api.put_archive(created["Id"], "/", _tar({f"work/{program.file}": program.code}))
