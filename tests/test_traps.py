@@ -15,6 +15,7 @@ import quart_trio
 import trio
 from hypercorn.config import Config
 from quart import websocket
+from trio.testing import wait_all_tasks_blocked
 
 from tests.fakes import FakeExecutor
 from tests.support import Client, ServerProcess
@@ -240,6 +241,23 @@ async def read_close_code(stream: trio.SocketStream) -> int:
     while b"\x88" not in received or len(received) < received.index(b"\x88") + 4:
         received += await stream.receive_some()
     return struct.unpack_from(">H", received, received.index(b"\x88") + 2)[0]
+
+
+async def test_nothing_is_left_of_a_connection_that_has_ended() -> None:
+    async def handler() -> None:
+        await websocket.accept()
+        await websocket.receive()
+
+    with trio.fail_after(PATIENCE):
+        async with serve_bare(handler) as port:
+            await wait_all_tasks_blocked()
+            before = trio.lowlevel.current_statistics().tasks_living
+            async with await upgrade(port) as stream:
+                await stream.receive_some()
+                assert trio.lowlevel.current_statistics().tasks_living > before
+            with trio.fail_after(serving.PING_INTERVAL / 2):
+                while trio.lowlevel.current_statistics().tasks_living > before:  # noqa: ASYNC110 - a number has no event
+                    await trio.sleep(0.05)
 
 
 async def test_quart_closes_normally_after_a_crash() -> None:

@@ -6,6 +6,8 @@ Seen in hypercorn 0.18, each pinned by a test:
   a deadline, after which the connection is dropped.
 - An exception in the handling of one connection leaves `serve()` and takes the whole server down; a client that
   sends a WebSocket frame in the same packet as its upgrade request causes one. Here it ends that connection only.
+- The task that sends pings sleeps on after its connection has ended, and so keeps it, and the shutdown, for up to an
+  interval. Here what is left of a connection is cancelled shortly after its end.
 - Pings are off, messages may have 16 MiB, and the server tells its version: all set here.
 """
 
@@ -31,6 +33,8 @@ PING_INTERVAL = 20
 """Seconds; below the idle timeouts of common proxies, which are 60 (nginx, AWS) and more."""
 GRACEFUL_TIMEOUT = 3
 """Seconds that open connections get once the server stops; sessions are over by then."""
+AFTERMATH = 1
+"""Seconds that tasks get after their connection has ended; quart-trio has cancelled the handlers by then."""
 MESSAGE_OVERHEAD = 1024
 
 
@@ -45,6 +49,12 @@ class ContainedTCPServer(TCPServer):
             # One line: whoever can cause this could fill the log with stack traces.
             LOGGER.warning("a connection was dropped, since it could not be handled: %r", group)
             LOGGER.debug("how it came to that", exc_info=True)
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        nursery = self._task_group._nursery  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - there is no other way to it
+        if nursery is not None:
+            nursery.cancel_scope.deadline = trio.current_time() + AFTERMATH
 
     async def protocol_send(self, event: Event) -> None:
         """Sends for the protocol, within a deadline."""
