@@ -34,8 +34,8 @@ from trio_exec.messages import (
     StateMessage,
     StderrMessage,
     StdoutMessage,
-    parse_server_message,
 )
+from trio_exec.parsing import parse_server_message
 
 START_TIMEOUT = 60
 PATIENCE = 60

@@ -170,7 +170,7 @@ def healthcheck(image: str) -> list[str]:
 
 async def until_draining(client: Client) -> None:
     with trio.fail_after(30):
-        while (await client.request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - there is only asking
+        while (await client.request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - there is only asking - there is only asking
             await trio.sleep(0.05)
 
 

@@ -42,7 +42,7 @@ async def seen_by_the_app(settings: Settings, peer: str | None, headers: dict[st
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
         **more,
     }
-    await BehindProxies(app, settings)(scope, None, None)  # type: ignore[arg-type]
+    await BehindProxies(app, settings)(scope, None, None)  # type: ignore[arg-type] - the inner application looks at the scope only
     return seen[0]
 
 

@@ -227,7 +227,7 @@ async def test_what_was_started_ahead_is_not_used_for_anything_else(warm: Client
 
     expected = ["x"] if "args" in options else []
     value = "1" if "env" in options else None
-    files = [".tmp", "main.py", *options.get("files", {})]  # type: ignore[misc]
+    files = [".tmp", "main.py", *options.get("files", {})]
     assert (run.stdout, run.stderr) == (f"False{expected} {value} {files}\n", "")
 
 

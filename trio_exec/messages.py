@@ -16,14 +16,11 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    TypeAdapter,
-    ValidationError,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails
 
-from trio_exec.errors import RequestError, TrioExecError
+from trio_exec.errors import TrioExecError
 
 MAX_FILES = 64
 MAX_PATH = 512
@@ -317,9 +314,6 @@ class StopMessage(_Wire):
 ServerMessage = StdoutMessage | StderrMessage | StateMessage | InputWaitMessage | ErrorMessage
 ClientMessage = InputMessage | EofMessage | SignalMessage | ResizeMessage | StopMessage
 
-_CLIENT: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
-_SERVER: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
-
 
 def signal_name(number: int) -> str:
     """A signal's name; real-time signals count from SIGRTMIN, as the C library does."""
@@ -327,83 +321,3 @@ def signal_name(number: int) -> str:
         return signals.Signals(number).name
     except ValueError:
         return f"SIGRTMIN+{number - signals.SIGRTMIN}"
-
-
-class InvalidJSONError(RequestError):
-    """It is not JSON at all."""
-
-    code = "invalid_json"
-
-
-class InvalidMessageError(RequestError):
-    """A WebSocket message that is of no known form."""
-
-    code = "invalid_message"
-
-
-_SENTENCES: dict[str, str] = {
-    "extra_forbidden": "there is no such field; see docs/api.md for those that there are",
-    "missing": "this field is required",
-    "string_pattern_mismatch": "not a valid name; letters, digits and underscores, not beginning with a digit",
-}
-"""Where pydantic's own sentence does not say what to do."""
-
-
-def _describe(detail: ErrorDetails) -> tuple[str | None, str]:
-    """The field and the sentence of one of pydantic's findings."""
-    location = [str(part) for part in detail["loc"] if part != "[key]"]
-    message = _SENTENCES.get(detail["type"], detail["msg"].removeprefix("Value error, "))
-    if not location and ": " in message:  # Our own checks over several fields name theirs in front.
-        field, _, message = message.partition(": ")
-        location = [field]
-    return ".".join(location) or None, message
-
-
-def _translate(error: ValidationError, whole: type[RequestError]) -> RequestError:
-    detail = error.errors(include_url=False)[0]
-    if detail["type"] == "json_invalid":
-        return InvalidJSONError(f"this is not valid JSON: {detail['msg'].removeprefix('Invalid JSON: ')}")
-    field, message = _describe(detail)
-    return whole(f"{field}: {message}" if field else message, field=field)
-
-
-def parse_session_request(body: bytes | str) -> SessionRequest:
-    """Reads the body of `POST /session`.
-
-    Raises:
-        RequestError: it can't be used; names the first field that is wrong.
-    """
-    try:
-        return SessionRequest.model_validate_json(body)
-    except ValidationError as error:
-        raise _translate(error, RequestError) from error
-
-
-def parse_client_message(text: str) -> ClientMessage:
-    """Reads a message from a WebSocket client.
-
-    Raises:
-        RequestError: it can't be used; names the first field that is wrong.
-    """
-    try:
-        return _CLIENT.validate_json(text)
-    except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
-        kind = detail["loc"][0] if detail["loc"] else None
-        if detail["type"] in {"union_tag_invalid", "union_tag_not_found"}:
-            raise InvalidMessageError("type: must be one of input, eof, signal, resize, stop", field="type") from error
-        translated = _translate(error, InvalidMessageError)
-        if isinstance(kind, str) and translated.field:  # The union's tag is no field of the client's.
-            field = translated.field.removeprefix(f"{kind}.")
-            message = translated.message.removeprefix(f"{kind}.")
-            raise type(translated)(message, field=field) from error
-        raise translated from error
-
-
-def parse_server_message(text: str | bytes) -> ServerMessage:
-    """Reads a message from the server, as clients do.
-
-    Raises:
-        pydantic.ValidationError: the server does not speak our protocol.
-    """
-    return _SERVER.validate_json(text)

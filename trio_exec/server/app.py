@@ -22,8 +22,8 @@ from trio_exec.messages import (
     LimitsInfo,
     SessionCreated,
     SessionInfo,
-    parse_session_request,
 )
+from trio_exec.parsing import parse_session_request
 from trio_exec.server.access import Access
 from trio_exec.server.page import add_page
 from trio_exec.server.websocket import Attachment

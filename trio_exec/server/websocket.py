@@ -25,8 +25,8 @@ from trio_exec.messages import (
     StderrMessage,
     StdoutMessage,
     StopMessage,
-    parse_client_message,
 )
+from trio_exec.parsing import parse_client_message
 from trio_exec.session.output import StateChange, Stream
 from trio_exec.session.session import Session
 

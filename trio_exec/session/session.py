@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import logging
 import math
-import signal
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -28,8 +27,9 @@ import trio
 from trio_exec.errors import EngineError, ProtocolError, SessionStateError
 from trio_exec.executor import frames
 from trio_exec.executor.base import Container, ContainerSpec, Executor
-from trio_exec.limits import MIB, Limits
+from trio_exec.limits import Limits
 from trio_exec.messages import Reason, SessionInfo, StageName, StateFields, signal_name
+from trio_exec.session.ending import explain, ran_out_of_memory
 from trio_exec.session.lifecycle import Lifecycle, State
 from trio_exec.session.output import OutputLog, Stream
 from trio_exec.session.plan import Plan
@@ -346,7 +346,7 @@ class Session:
         self.log.end_of_output()
         figures = self._figures
         reason = self._end_reason
-        if reason is None and figures is not None and _ran_out_of_memory(figures):
+        if reason is None and figures is not None and ran_out_of_memory(figures):
             reason = "memory_limit"
         message = None
         if reason is not None:
@@ -375,33 +375,9 @@ def _backstop(timeout: float) -> int:
     return math.ceil(timeout) + LAUNCHER_GRACE
 
 
-def _ran_out_of_memory(figures: frames.StageEnd) -> bool:
-    """Whether the kernel's killing is why the program failed. One that lost a child and coped has not failed."""
-    return figures.oom_kills > 0 and (figures.signal == signal.SIGKILL or figures.exit_code not in {0, None})
-
-
 def _first(group: BaseExceptionGroup[EngineError]) -> EngineError:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     assert isinstance(error, EngineError)  # noqa: S101 - the group was split by this type
     return error
-
-
-def explain(reason: Reason, limits: Limits, stage: StageName | None) -> str:
-    """A sentence for people: why the session was ended."""
-    compiling = stage == "compile"
-    seconds = limits.compile_timeout if compiling else limits.execution_timeout
-    sentences: dict[Reason, str] = {
-        "idle_timeout": f"there was no input and no output for {limits.idle_timeout:g} seconds",
-        "execution_timeout": f"{'compiling' if compiling else 'the program'} took longer than {seconds:g} seconds",
-        "output_limit": f"the program wrote more than {limits.output_bytes} bytes",
-        "memory_limit": f"{'the compiler' if compiling else 'the program'} used more than "
-        f"{(limits.compile_memory_bytes if compiling else limits.memory_bytes) // MIB} MiB of memory",
-        "stopped": "a client asked for it",
-        "detached": "every client left, and none came back in time",
-        "queue_timeout": "no slot became free in time; try again later",
-        "shutdown": "the server is going away",
-        "engine_error": "the Docker engine failed",
-    }
-    return sentences[reason]
