@@ -170,7 +170,7 @@ def healthcheck(image: str) -> list[str]:
 
 async def until_draining(client: Client) -> None:
     with trio.fail_after(30):
-        while (await client.request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - there is only asking - there is only asking
+        while (await client.request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - there is only asking
             await trio.sleep(0.05)
 
 
@@ -195,7 +195,7 @@ async def test_a_crash_is_followed_by_a_restart_and_a_drain_has_an_end(
         with trio.fail_after(30):
             while await trio.to_thread.run_sync(sessions_of, first):  # noqa: ASYNC110 - there is only asking
                 await trio.sleep(0.1)
-            while len(await trio.to_thread.run_sync(instances)) == 1:  # noqa: ASYNC110
+            while len(await trio.to_thread.run_sync(instances)) == 1:  # noqa: ASYNC110 - there is only asking
                 await trio.sleep(0.1)
 
         client = Client(await trio.to_thread.run_sync(project.server))  # Docker has chosen another port.
@@ -207,6 +207,31 @@ async def test_a_crash_is_followed_by_a_restart_and_a_drain_has_an_end(
         second = (await trio.to_thread.run_sync(instances))[-1]
         assert second != first
         assert await trio.to_thread.run_sync(sessions_of, second) == []
+
+
+async def test_a_new_version_beside_the_old_one_takes_over_while_sessions_finish(
+    context: Path, image: str, images: dict[str, str]
+) -> None:
+    def up(project: Project) -> Client:
+        project.run("up", "--detach")
+        return Client(project.server())
+
+    with (
+        deployed(context, image, TRIO_EXEC_POOL="python=1") as blue,
+        deployed(context, image, TRIO_EXEC_POOL="python=1") as green,
+    ):
+        old = await trio.to_thread.run_sync(up, blue)
+        async with old.session(language="python", code=ASK) as session, trio.open_nursery() as nursery:
+            await session.until_waiting()
+            new = await trio.to_thread.run_sync(up, green)
+            nursery.start_soon(trio.to_thread.run_sync, blue.run, "stop")
+            await until_draining(old)
+            for number in range(5):
+                assert (await new.run(language="python", code=f"print({number})")).stdout == f"{number}\n"
+            await session.input("Ada\n")
+            assert (await session.to_end()).stdout == "name? hello Ada\n"
+        assert (await trio.to_thread.run_sync(blue.container))["State"]["ExitCode"] == 0
+        assert (await new.run(language="python", code="print('alone')")).stdout == "alone\n"
 
 
 async def test_an_engine_of_its_own_leaves_the_hosts_engine_alone(
