@@ -1,6 +1,6 @@
 """Every error that trio-exec raises on purpose.
 
-A program that fails is not an error but a value (`trio_exec.executor.base.StageResult`). What is here is named
+A program that fails is not an error but a value (`trio_exec.executor.frames.StageEnd`). What is here is named
 by whose fault it is, and carries what the server tells the client: a stable code, a status hint and, where
 waiting helps, after how many seconds to try again.
 """

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import trio
@@ -116,16 +116,17 @@ class Pool:
         self._draining = True
         for warm in self._idle.values():
             while warm:
-                self._use(warm.popleft()).returned.set()
+                self._let_go(warm.popleft())
         self._wake()
 
     def _wake(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
 
-    def _use(self, warm: _Warm) -> _Warm:
+    def _let_go(self, warm: _Warm) -> None:
+        """Has the keeper remove a container that nobody used."""
         warm.wanted.set()
-        return warm
+        warm.returned.set()
 
     @asynccontextmanager
     async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
@@ -134,20 +135,17 @@ class Pool:
         self._shares.ask(kind, trio.current_time())
         idle = self._idle.get(kind)
         if not idle or spec.limits != self._limits:
-            self._opening += 1
-            opened = False
-            try:
-                async with self._executor.open_container(spec) as container:
-                    self._opening -= 1
-                    opened = True
-                    self._wake()
-                    yield container
-            finally:
-                if not opened:
+            async with AsyncExitStack() as stack:
+                self._opening += 1
+                try:
+                    container = await stack.enter_async_context(self._executor.open_container(spec))
+                finally:
                     self._opening -= 1
                     self._wake()
+                yield container
             return
-        warm = self._use(idle.popleft())
+        warm = idle.popleft()
+        warm.wanted.set()
         try:
             await warm.free.wait()
             self._wake()
@@ -184,7 +182,7 @@ class Pool:
         targets = self._shares.targets(trio.current_time())
         for kind, idle in self._idle.items():
             while len(idle) > targets[kind]:
-                self._use(idle.popleft()).returned.set()
+                self._let_go(idle.popleft())
         lack = {kind: targets[kind] - len(idle) for kind, idle in self._idle.items()}
         kind = max(lack, key=lambda it: (lack[it], -len(self._idle[it])), default=None)
         return kind if kind is not None and lack[kind] > 0 else None
