@@ -67,9 +67,10 @@ def test_unknown_names_list_the_known_ones() -> None:
 
 
 def test_commands_expand() -> None:
-    stage = Stage(command=["cc", "{sources}", "-main={source}"])
+    stage = Stage(command=["cc", "{sources}", "-main={source}", "-m{memory}"])
 
-    assert stage.expand(["a.c", "b.h", "lib/c.c", "-x.c"]) == ["cc", "a.c", "lib/c.c", "./-x.c", "-main=a.c"]
+    expanded = stage.expand(["a.c", "b.h", "lib/c.c", "-x.c"], 5)
+    assert expanded == ["cc", "a.c", "lib/c.c", "./-x.c", "-main=a.c", "-m5"]
 
 
 def test_tags_follow_the_content(tmp_path: Path) -> None:

@@ -177,7 +177,129 @@ PROGRAMS: list[tuple[str, str, str, str]] = [
         + JAVA_MAIN % ("Main", "System.out.println(new BufferedReader(new InputStreamReader(System.in)).readLine());"),
         "line\n",
     ),
-    ("longer than a pipe", "java", "/*" + "x" * 200_000 + "*/" + JAVA_MAIN % ("Main", "System.out.println(1);"), ""),
+    (
+        "longer than a pipe",
+        "java",
+        "/*" + "x" * 200_000 + "*/" + JAVA_MAIN % ("Main", "System.out.println(1);"),
+        "",
+    ),
+    (
+        "the virtual machine",
+        "java",
+        JAVA_MAIN
+        % (
+            "Main",
+            """
+            System.out.println(Runtime.getRuntime().maxMemory() + " " + Runtime.getRuntime().availableProcessors());
+            System.out.println(Thread.currentThread() + " " + Main.class.getClassLoader().getName());
+            for (var name : System.getProperties().stringPropertyNames().stream().sorted().toList())
+                System.out.println(name + "=" + System.getProperty(name));
+            """,
+        ),
+        "",
+    ),
+    (
+        "the stack",
+        "java",
+        JAVA_MAIN
+        % (
+            "Main",
+            """
+            for (var frame : Thread.currentThread().getStackTrace()) System.out.println(frame);
+            System.out.println(StackWalker.getInstance().walk(frames -> frames.count()));
+            Thread.getAllStackTraces().keySet().stream().map(Thread::getName).sorted().forEach(System.out::println);
+            throw new IllegalStateException("one", new java.io.IOException("two"));
+            """,
+        ),
+        "",
+    ),
+    (
+        "what is in the workspace",
+        "java",
+        """import java.nio.file.*;
+        class Files_ { public static void main(String[] a) throws Exception {
+            try (var all = Files.walk(Path.of("."))) {
+                all.sorted().forEach(path -> System.out.println(path + " " + Files.isRegularFile(path)));
+            }
+            System.out.println(Files.readString(Path.of("Main.java")).length());
+        } }""",
+        "",
+    ),
+    (
+        "an error in main while a thread runs on",
+        "java",
+        JAVA_MAIN
+        % (
+            "Main",
+            'new Thread(() -> { try { Thread.sleep(300); } catch (Exception e) {} System.out.println("on"); }).start();'
+            'throw new Exception("main");',
+        ),
+        "",
+    ),
+    (
+        "hooks",
+        "java",
+        JAVA_MAIN
+        % (
+            "Main",
+            'Runtime.getRuntime().addShutdownHook(new Thread(() -> System.out.println("hook")));'
+            "Thread.setDefaultUncaughtExceptionHandler((t, e) -> { System.out.println(t.getName() + e); });"
+            'throw new Exception("x");',
+        ),
+        "",
+    ),
+    (
+        "an error in a static initialiser",
+        "java",
+        "class M { static int x = 1 / 0; public static void main(String[] a) {} }",
+        "",
+    ),
+    ("halted", "java", JAVA_MAIN % ("Main", "Runtime.getRuntime().halt(7);"), ""),
+    (
+        "out of heap",
+        "java",
+        JAVA_MAIN % ("Main", "var all = new java.util.ArrayList<long[]>(); while (true) all.add(new long[100_000]);"),
+        "",
+    ),
+    ("main in an enum", "java", "enum E { A; public static void main(String[] a) { System.out.println(A); } }", ""),
+    ("main in an interface", "java", "interface I { static void main(String[] a) { System.out.println(1); } }", ""),
+    ("main is inherited", "java", "class A extends B {} " + JAVA_MAIN[7:] % ("B", "System.out.println(2);"), ""),
+    ("main is not static", "java", "class A { public void main(String[] a) {} }", ""),
+    ("main returns something", "java", "class A { public static int main(String[] a) { return 1; } }", ""),
+    ("a name beyond ASCII", "java", JAVA_MAIN % ("Größe", "System.out.println(Größe.class);"), ""),
+    (
+        "names that are not there",
+        "java",
+        JAVA_MAIN % ("Main", "Warm w = new Warm(); Warm.Pair p; Compile c; foo.Bar b;"),
+        "",
+    ),
+    (
+        "its own class of the JDK's name",
+        "java",
+        "class String { } class Warm { public static void main(java.lang.String[] a) { System.out.println(new String().getClass()); } }",
+        "",
+    ),
+    (
+        "more errors than are told",
+        "java",
+        "class Main {" + "".join(f" int f{i}() {{ return x{i}; }}\n" for i in range(120)) + "}",
+        "",
+    ),
+    (
+        "deprecation",
+        "java",
+        JAVA_MAIN % ("Main", "new Integer(3); Thread.currentThread().getId(); System.out.println(1);"),
+        "",
+    ),
+    (
+        "a warning and an error",
+        "java",
+        "import java.util.*;\n" + JAVA_MAIN % ("Main", "List l = new ArrayList(); l.add(1); int x = l;"),
+        "",
+    ),
+    ("an empty package", "java", "package p;", ""),
+    ("duplicate classes", "java", "class A {} class A {}", ""),
+    ("preview", "java", "void main() { System.out.println(1); }", ""),
     ("hello", "cpp", "#include <iostream>\nint main() { std::cout << 1; return 3; }", ""),
     ("compile error", "cpp", "#include <vector>\nint main() { std::string s; }", ""),
 ]
@@ -216,6 +338,24 @@ async def test_the_program_really_was_started_before(warm: Client, tty: bool) ->
     assert run.stdout == "True"
     assert run.final.cpu_time is not None
     assert run.final.cpu_time < 0.5
+
+
+JAVA_AGE = JAVA_MAIN % (
+    "Main",
+    """
+    var started = ProcessHandle.current().info().startInstant().get();
+    System.out.print(java.time.Duration.between(started, java.time.Instant.now()).toMillis() > 500);
+    """,
+)
+
+
+@pytest.mark.parametrize("tty", [False, True])
+async def test_the_virtual_machine_really_was_started_before(warm_server: ServerProcess, tty: bool) -> None:
+    warm_server.wait_warm({"java": WARM["java"]})
+    await trio.sleep(1)
+    run = await Client(warm_server).run(language="java", code=JAVA_AGE, tty=tty)
+
+    assert run.stdout == "true"
 
 
 @pytest.mark.parametrize(

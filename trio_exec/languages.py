@@ -28,11 +28,14 @@ class _Model(BaseModel):
 
 
 class Stage(_Model):
-    """A command; `{source}` stands for the main file, `{sources}` for all files with its suffix."""
+    """A command; `{source}` stands for the main file, `{sources}` for all files with its suffix.
+
+    `{memory}` stands for the bytes of memory that the run stage has.
+    """
 
     command: Annotated[list[str], Field(min_length=1)]
 
-    def expand(self, files: Sequence[str]) -> list[str]:
+    def expand(self, files: Sequence[str], memory_bytes: int) -> list[str]:
         """The command for these files, of which the first is the main one."""
         main = files[0]
         suffix = Path(main).suffix
@@ -42,7 +45,7 @@ class Stage(_Model):
                 # A leading "./" keeps a file named like an option from being one.
                 arguments += [_as_path(name) for name in files if Path(name).suffix == suffix]
             else:
-                arguments.append(part.replace("{source}", _as_path(main)))
+                arguments.append(part.replace("{source}", _as_path(main)).replace("{memory}", str(memory_bytes)))
         return arguments
 
 
@@ -51,14 +54,18 @@ def _as_path(name: str) -> str:
 
 
 class Warm(_Model):
-    """What of a program's start can be done before the program is there; docs/languages.md explains it.
+    """A start that can be made before the program is there; docs/languages.md explains it.
 
     Attributes:
-        stage: the stage whose command can be started with a FIFO in the place of the main file.
+        stage: the stage whose command can be started with a FIFO in the place of a file that it reads.
+        file: that file, if it is not the main one: one that the compile stage makes.
+        pids: processes and threads that everything warm together takes; where the limit is lower, it is left out.
         unless: a pattern; a main file in which it is found, anywhere, is started afresh.
     """
 
     stage: Literal["compile", "run"]
+    file: Annotated[str, Field(pattern=r"^[^/]")] | None = None
+    pids: Annotated[int, Field(gt=0)] = 1
     unless: str | None = None
 
     @field_validator("unless")
@@ -91,7 +98,7 @@ class Language(_Model):
         source_file: the main file's name when a request gives only `code`.
         compile: the compile stage, for languages that have one.
         run: the run stage; the request's `args` follow the command.
-        warm: which start can be made ahead, if any.
+        warm: which starts can be made ahead, in the order of the stages.
         env: environment variables for both stages.
         examples: for the page; the first is shown to newcomers.
         directory: where it was read from; its content is the image's build context.
@@ -104,7 +111,7 @@ class Language(_Model):
     source_file: str
     compile: Stage | None = None
     run: Stage
-    warm: Warm | None = None
+    warm: list[Warm] = []
     env: dict[str, str] = {}
     examples: list[Example] = []
     directory: Path

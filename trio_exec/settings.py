@@ -33,7 +33,7 @@ Names = Annotated[tuple[str, ...], NoDecode]
 
 
 POOL_MEMORY_PER_PLACE = 512 * MIB
-"""Of the machine's memory; a warm container takes 20 to 80 MiB of it."""
+"""Of the machine's memory; a warm container takes 15 to 95 MiB of it, its supervisor included."""
 
 
 def default_pool() -> dict[str, int]:

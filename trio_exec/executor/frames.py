@@ -9,9 +9,10 @@ To the launcher:
 File       f     u8 append, path NUL, content: creates or continues a file in the working directory
 Stage      s     u8 flags (1: terminal), u16 rows, u16 cols, u32 deadline in seconds, u16 argc, u16 envc,
                  then argv and environment, each string NUL-terminated: runs a command
-Prepare    p     a path, NUL, and a stage's payload: starts the command with a FIFO as its main file, and holds
-                 it there. The stage frame for the same command, environment and kind of streams then lets it go
-                 with the file that was sent meanwhile; any other stage, another file, or Kill discards it
+Prepare    p     a path, NUL, and a stage's payload: starts the command with a FIFO at the path, and holds it
+                 until it has opened that. The stage frame for the same command, environment and kind of streams
+                 then lets it go with the file that was sent, or made by a stage, meanwhile; any other stage,
+                 another file, or Kill discards it. Two commands can be held: one for each stage
 Stdin      i     bytes for the program; at most `STDIN_WINDOW` of them unacknowledged
 StdinEof   e     no more input; on a terminal, which Ctrl-D among the input ends, it does nothing
 Signal     g     u8 number, to the program's process group
@@ -24,7 +25,7 @@ From the launcher:
 =========  ====  =====================================================================================
 Ready      R     u8 protocol version; the first frame
 Started    S     the stage's command runs
-Prepared   P     the held command has opened its main file, so the start-up is behind it
+Prepared   P     a held command has opened its FIFO, so the start-up is behind it
 Stdout     O     bytes
 Stderr     E     bytes
 Ack        A     u32: that many bytes of input have been taken
@@ -102,14 +103,14 @@ def encode_stage(
 
 
 def encode_prepare(
-    main_file: str, command: Sequence[str], environment: Mapping[str, str], *, terminal: tuple[int, int] | None
+    file: str, command: Sequence[str], environment: Mapping[str, str], *, terminal: tuple[int, int] | None
 ) -> bytes:
-    """The frame that starts a command before its main file is there.
+    """The frame that starts a command before a file that it reads is there.
 
     Raises:
         ValueError: as for `encode_stage`.
     """
-    return _frame(b"p", _strings([main_file]) + _stage(command, environment, terminal, 0))
+    return _frame(b"p", _strings([file]) + _stage(command, environment, terminal, 0))
 
 
 def _stage(

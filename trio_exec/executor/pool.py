@@ -1,7 +1,7 @@
 """A pool of warm containers: each is hardened and single-use like any other, but already there.
 
     run
-    ├─ refiller         opens what is missing, one at a time, never while a session is being opened
+    ├─ refiller         opens what is missing, one at a time, and lets sessions that begin go first
     └─ keeper           one for each warm container: owns it until it is used up, dies or grows old
 
 A session borrows a container from its keeper, which stays its owner and removes it afterwards. Where a language
@@ -12,6 +12,7 @@ only for the very same command and a lone main file, so what a program sees is t
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -37,13 +38,17 @@ REVIEW_INTERVAL = 30
 """Seconds after which the shares are looked at again, though nothing happened."""
 CLEANUP_TIMEOUT = 15
 """Seconds that a session waits for its keeper to remove the container."""
+QUIET = 0.5
+"""Seconds after a session's start in which nothing is warmed: that takes a processor, and the user waits just then."""
+QUIET_PATIENCE = 2
+"""Seconds after which a pool that is not full refills although sessions keep starting."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """A command that can be started before its main file is there; environments without and with a terminal."""
+    """A command that can be started before a file that it reads is there; environments without and with a terminal."""
 
-    main_file: str
+    file: str
     command: Sequence[str]
     environment: Mapping[str, str]
     terminal_environment: Mapping[str, str]
@@ -53,13 +58,14 @@ class Preparation:
         """The frame that starts it."""
         environment = self.terminal_environment if terminal else self.environment
         size = (24, 80) if terminal and self.runs_on_terminal else None
-        return frames.encode_prepare(self.main_file, self.command, environment, terminal=size)
+        return frames.encode_prepare(self.file, self.command, environment, terminal=size)
 
 
 @dataclass(eq=False, slots=True)
 class _Warm:
     container: Container
     prepared: bool
+    dead: bool = False
     wanted: trio.Event = field(default_factory=trio.Event)
     free: trio.Event = field(default_factory=trio.Event)
     returned: trio.Event = field(default_factory=trio.Event)
@@ -72,7 +78,7 @@ class Pool:
     Args:
         executor: makes the containers.
         sizes: how many to keep by language, as a rule; see `shares`.
-        preparations: what can be started ahead, by language.
+        preparations: what can be started ahead, by language; in the order of the stages.
         compiled: languages that begin with a compile stage.
         limits: those of the containers; a session with others gets a cold one.
         lifetime: seconds that a session may need a container for.
@@ -83,7 +89,7 @@ class Pool:
         executor: Executor,
         *,
         sizes: Mapping[str, int],
-        preparations: Mapping[str, Preparation],
+        preparations: Mapping[str, Sequence[Preparation]],
         compiled: Collection[str],
         limits: Limits,
         lifetime: int,
@@ -96,6 +102,7 @@ class Pool:
         self._shares = Shares(sizes, trio.current_time())
         self._idle: dict[Kind, deque[_Warm]] = {kind: deque() for kind in self._shares.kinds}
         self._opening = 0
+        self._quiet_from = -math.inf
         self._draining = False
         self._changed = trio.Event()
 
@@ -132,26 +139,35 @@ class Pool:
     async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
         """A warm container if there is one, else a cold one; see `Executor`."""
         kind = Kind(spec.language, spec.terminal)
-        self._shares.ask(kind, trio.current_time())
-        idle = self._idle.get(kind)
-        if not idle or spec.limits != self._limits:
-            async with AsyncExitStack() as stack:
-                self._opening += 1
-                try:
-                    container = await stack.enter_async_context(self._executor.open_container(spec))
-                finally:
-                    self._opening -= 1
-                    self._wake()
-                yield container
-            return
-        warm = idle.popleft()
+        now = trio.current_time()
+        self._shares.ask(kind, now)
+        self._quiet_from = now + QUIET
+        async with AsyncExitStack() as stack:
+            while self._idle.get(kind) and spec.limits == self._limits:
+                warm = self._idle[kind].popleft()
+                self._wake()
+                await stack.enter_async_context(self._borrowed(warm))
+                if warm.dead:
+                    continue  # It died just before.
+                if warm.prepared and not spec.preparable:
+                    await warm.container.send(frames.encode_kill())
+                yield warm.container
+                return
+            self._opening += 1
+            try:
+                container = await stack.enter_async_context(self._executor.open_container(spec))
+            finally:
+                self._opening -= 1
+                self._wake()
+            yield container
+
+    @asynccontextmanager
+    async def _borrowed(self, warm: _Warm) -> AsyncGenerator[None]:
+        """For as long as a session uses it; afterwards its keeper has removed it."""
         warm.wanted.set()
         try:
             await warm.free.wait()
-            self._wake()
-            if warm.prepared and not spec.preparable:
-                await warm.container.send(frames.encode_kill())
-            yield warm.container
+            yield
         finally:
             warm.returned.set()
             with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
@@ -160,12 +176,20 @@ class Pool:
     async def run(self) -> None:
         """Keeps the pool filled until cancelled, which removes what is in it."""
         delay = RETRY_FIRST
+        behind_since = math.inf
         async with trio.open_nursery() as keepers:
             while True:
                 kind = self._missing()
                 if kind is None:
+                    behind_since = math.inf
+                if kind is None or self._opening:
                     with trio.move_on_after(REVIEW_INTERVAL):
                         await self._changed.wait()
+                    continue
+                behind_since = min(behind_since, trio.current_time())
+                quiet_from = min(self._quiet_from, behind_since + QUIET_PATIENCE)
+                if quiet_from > trio.current_time():
+                    await trio.sleep_until(quiet_from)
                     continue
                 try:
                     await keepers.start(self._keep, kind)
@@ -176,8 +200,8 @@ class Pool:
                     delay = min(2 * delay, RETRY_LAST)
 
     def _missing(self) -> Kind | None:
-        """What to warm next; nothing while a session is being opened, which comes first."""
-        if self._draining or self._opening:
+        """What to warm next, if anything; lets go of what is too much."""
+        if self._draining:
             return None
         targets = self._shares.targets(trio.current_time())
         for kind, idle in self._idle.items():
@@ -214,16 +238,18 @@ class Pool:
                 warm.removed.set()
 
     async def _prepare(self, container: Container, kind: Kind) -> bool:
-        preparation = self._preparations.get(kind.language)
-        if preparation is None:
-            return False
-        await container.send(preparation.frame(kind.terminal))
+        wanted = self._preparations.get(kind.language, ())
+        for preparation in wanted:
+            await container.send(preparation.frame(kind.terminal))
+        prepared = 0
         with trio.move_on_after(PREPARE_TIMEOUT):
-            events = await container.receive()
-            if list(events) == [frames.Prepared()]:
-                return True
-            raise EngineError(f"the command could not be started ahead: {events}")
-        raise EngineError(f"the command did not start up within {PREPARE_TIMEOUT} seconds")
+            while prepared < len(wanted):
+                events = await container.receive()
+                if any(event != frames.Prepared() for event in events):
+                    raise EngineError(f"a command could not be started ahead: {events}")
+                prepared += len(events)
+            return bool(wanted)
+        raise EngineError(f"the commands did not start up within {PREPARE_TIMEOUT} seconds")
 
     async def _wait_wanted(self, warm: _Warm, kind: Kind) -> bool:
         """Returns whether somebody wants it; not so when it died or grew old."""
@@ -235,6 +261,7 @@ class Pool:
                     LOGGER.warning("a warm container of %s says %s and is replaced", kind.language, events)
                 except EngineError as error:
                     LOGGER.info("a warm container of %s is replaced: %s", kind.language, error)
+                warm.dead = True
                 nursery.cancel_scope.cancel(reason="it is of no use any more")
 
             nursery.start_soon(watch)

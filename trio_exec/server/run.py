@@ -33,7 +33,7 @@ from trio_exec.languages import Languages
 from trio_exec.server import serving
 from trio_exec.server.app import create_app
 from trio_exec.server.proxies import BehindProxies
-from trio_exec.session.plan import preparation
+from trio_exec.session.plan import preparations
 from trio_exec.session.session import container_lifetime
 from trio_exec.settings import Settings
 
@@ -94,7 +94,7 @@ def _make_pool(settings: Settings, languages: Languages, executor: DockerExecuto
     return Pool(
         executor,
         sizes={name: size for name, size in settings.pool.items() if name in languages},
-        preparations={name: it for name, language in languages.items() if (it := preparation(language)) is not None},
+        preparations={name: preparations(language, settings.limits) for name, language in languages.items()},
         compiled={name for name, language in languages.items() if language.compile is not None},
         limits=settings.limits,
         lifetime=container_lifetime(settings.limits),

@@ -52,20 +52,22 @@ class Plan:
     preparable: bool
 
 
-def preparation(language: Language) -> Preparation | None:
-    """What of a language can be started before its program is there, if anything."""
-    if language.warm is None:
-        return None
-    stage = language.compile if language.warm.stage == "compile" else language.run
-    if stage is None:
-        return None
-    return Preparation(
-        main_file=language.source_file,
-        command=stage.expand([language.source_file]),
-        environment=environment(language, terminal=False),
-        terminal_environment=environment(language, terminal=True),
-        runs_on_terminal=language.warm.stage == "run",
-    )
+def preparations(language: Language, limits: Limits) -> list[Preparation]:
+    """What of a language can be started before its program is there, within these limits."""
+    made: list[Preparation] = []
+    for warm in language.warm:
+        stage = language.compile if warm.stage == "compile" else language.run
+        if stage is not None and warm.pids <= limits.pids:
+            made.append(
+                Preparation(
+                    file=warm.file or language.source_file,
+                    command=stage.expand([language.source_file], limits.memory_bytes),
+                    environment=environment(language, terminal=False),
+                    terminal_environment=environment(language, terminal=True),
+                    runs_on_terminal=warm.stage == "run",
+                )
+            )
+    return made
 
 
 def environment(language: Language, *, terminal: bool) -> dict[str, str]:
@@ -75,10 +77,10 @@ def environment(language: Language, *, terminal: bool) -> dict[str, str]:
 
 def _is_preparable(language: Language, files: Mapping[str, str]) -> bool:
     """Whether starting ahead makes no difference: other files might be looked at early, and so may the first lines."""
-    if language.warm is None or list(files) != [language.source_file]:
+    if list(files) != [language.source_file]:
         return False
     (text,) = files.values()
-    return language.warm.unless is None or re.search(language.warm.unless, text) is None
+    return not any(warm.unless and re.search(warm.unless, text) for warm in language.warm)
 
 
 def make_plan(request: SessionRequest, language: Language, limits: Limits) -> Plan:
@@ -112,8 +114,8 @@ def make_plan(request: SessionRequest, language: Language, limits: Limits) -> Pl
     return Plan(
         language=language,
         files=files,
-        compile_command=language.compile.expand(names) if language.compile else None,
-        run_command=[*language.run.expand(names), *request.args],
+        compile_command=language.compile.expand(names, limits.memory_bytes) if language.compile else None,
+        run_command=[*language.run.expand(names, limits.memory_bytes), *request.args],
         environment={**environment(language, terminal=request.tty), **request.env},
         stdin=(request.stdin or "").encode(),
         ends_input=request.ends_input,

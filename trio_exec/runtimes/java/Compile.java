@@ -6,17 +6,17 @@ import com.sun.source.tree.Tree;
 import com.sun.source.util.JavacTask;
 import com.sun.source.util.TaskEvent;
 import com.sun.source.util.TaskListener;
-import java.io.File;
+import com.sun.tools.javac.api.JavacTaskPool;
 import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.io.StringWriter;
+import java.io.Writer;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -29,11 +29,12 @@ import javax.lang.model.type.ArrayType;
 import javax.lang.model.type.TypeKind;
 import javax.lang.model.type.TypeMirror;
 import javax.lang.model.util.ElementFilter;
+import javax.tools.Diagnostic;
 import javax.tools.ForwardingJavaFileObject;
 import javax.tools.JavaCompiler;
-import javax.tools.JavaFileManager;
 import javax.tools.JavaFileObject;
 import javax.tools.SimpleJavaFileObject;
+import javax.tools.StandardJavaFileManager;
 import javax.tools.ToolProvider;
 
 /**
@@ -52,18 +53,34 @@ public final class Compile {
 
   private static final Path OUTPUT = Path.of(".build");
 
-  /** What {@code java} is started with: an argument file, read with {@code java @file}. */
-  private static final Path RUN_ARGUMENTS = OUTPUT.resolve("run.args");
+  /** Where the binary name of the class to start goes, for run.c. */
+  private static final Path MAIN_CLASS = OUTPUT.resolve("main-class");
+
+  // The workspace itself is on the class path of the program, for its resources, but not on
+  // that of the compiler, which would pick stale or unnamed sources up from there. No submission
+  // can bring an annotation processor; looking for one takes time.
+  private static final List<String> OPTIONS =
+      List.of("-d", OUTPUT.toString(), "-cp", OUTPUT.toString(), "-proc:none");
+
+  /**
+   * Keeps what the compiler knows of the platform's classes from one compilation to the next, as
+   * long as the options are the same. In the JDK it is made for JShell.
+   */
+  private final JavacTaskPool tasks = new JavacTaskPool(1);
+
+  private final JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
+
+  private final StandardJavaFileManager files = compiler.getStandardFileManager(null, null, null);
 
   private Compile() {}
 
   /** Compiles the files named by the arguments, of which the first is the main one. */
   public static void main(String[] arguments) throws IOException {
     var errors = new PrintWriter(System.err, true);
-    var compiler = ToolProvider.getSystemJavaCompiler();
-    var files = compiler.getStandardFileManager(null, null, null);
+    var tool = new Compile();
+    Files.createDirectories(OUTPUT);
     if (arguments.length == 1 && isFifo(Path.of(arguments[0]))) {
-      warmUp(compiler, files);
+      tool.warmUp();
       // The file itself is in the FIFO's place by the time that its text has come through.
       // Read by hand, since all that reads whole files seeks in them.
       try (var source = new FileInputStream(arguments[0])) {
@@ -71,17 +88,15 @@ public final class Compile {
         while (source.read(piece) >= 0) {}
       }
     }
-    Files.createDirectories(OUTPUT);
     List<JavaFileObject> sources = new ArrayList<>();
-    for (var file : files.getJavaFileObjects(arguments)) {
+    for (var file : tool.files.getJavaFileObjects(arguments)) {
       sources.add(new AnyName(file));
     }
-    // The workspace itself is on the class path of the program, for its resources, but not on
-    // that of the compiler, which would pick stale or unnamed sources up from there.
-    var options = List.of("-d", OUTPUT.toString(), "-cp", OUTPUT.toString());
-    var mainClass = compile(compiler, files, options, sources, errors);
+    var mainClass = tool.compile(sources, errors);
     if (mainClass.isPresent()) {
-      Files.writeString(RUN_ARGUMENTS, "-cp " + OUTPUT + ":. " + mainClass.get() + "\n");
+      // Moved, because there may be a FIFO in its place, for which the start of the program waits.
+      var written = Files.writeString(OUTPUT.resolve("main-class.new"), mainClass.get());
+      Files.move(written, MAIN_CLASS, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
     }
     errors.flush();
     // Nothing is left to do, and halting saves the shutdown of a JVM.
@@ -96,18 +111,15 @@ public final class Compile {
    * Compiles something typical, and forgets it: the program is not there yet, and this makes its
    * own compilation several times faster.
    */
-  private static void warmUp(JavaCompiler compiler, JavaFileManager files) throws IOException {
-    var folder = Files.createTempDirectory("warm");
-    try {
-      for (int round = 0; round < WARM_UP_ROUNDS; round++) {
-        for (var program : WARM_UP_PROGRAMS) {
-          var options = List.of("-d", folder.toString(), "-cp", folder.toString());
-          compile(compiler, files, options, List.of(program), new PrintWriter(new StringWriter()));
-        }
+  private void warmUp() throws IOException {
+    for (int round = 0; round < WARM_UP_ROUNDS; round++) {
+      for (var program : WARM_UP_PROGRAMS) {
+        compile(List.of(program), new PrintWriter(Writer.nullWriter()));
       }
-    } finally {
-      try (var left = Files.walk(folder)) {
-        left.sorted(Comparator.reverseOrder()).map(Path::toFile).forEach(File::delete);
+    }
+    try (var left = Files.newDirectoryStream(OUTPUT, "*.class")) {
+      for (var path : left) {
+        Files.delete(path);
       }
     }
   }
@@ -178,18 +190,28 @@ public final class Compile {
    * @param errors where the compiler writes its diagnostics
    * @return the binary name of the main class, or nothing when the compilation failed
    */
-  static Optional<String> compile(
-      JavaCompiler compiler,
-      JavaFileManager files,
-      List<String> options,
+  private Optional<String> compile(
+      List<? extends JavaFileObject> sources, PrintWriter errors) {
+    List<Diagnostic<?>> diagnostics = new ArrayList<>();
+    Optional<String> found =
+        tasks.getTask(
+            errors, files, diagnostics::add, OPTIONS, null, sources, task -> call(task, sources, new PrintWriter(Writer.nullWriter())));
+    if (found.isPresent() && diagnostics.isEmpty()) {
+      return found;
+    }
+    // There is something to say. Once more, without a listener: then the compiler writes its
+    // diagnostics itself. The pool's tasks can't do without one.
+    var task = compiler.getTask(errors, files, null, OPTIONS, null, sources);
+    return call(task, sources, errors);
+  }
+
+  /** Performs a task; returns as {@code compile} does. */
+  private static Optional<String> call(
+      JavaCompiler.CompilationTask task,
       List<? extends JavaFileObject> sources,
       PrintWriter errors) {
-    List<String> all = new ArrayList<>(options);
-    // No submission can bring an annotation processor; looking for one takes time.
-    all.add("-proc:none");
-    var task = (JavacTask) compiler.getTask(errors, files, null, all, null, sources);
-    var finder = new MainClassFinder(task, sources.get(0));
-    task.addTaskListener(finder);
+    var finder = new MainClassFinder((JavacTask) task, sources.get(0));
+    ((JavacTask) task).addTaskListener(finder);
     if (!task.call()) {
       return Optional.empty();
     }

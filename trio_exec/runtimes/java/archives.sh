@@ -11,17 +11,21 @@ work=$(mktemp -d)
 cd "$work"
 cp "$here/Training.java" "$here/Broken.java" .
 
+# The compiler's pool of tasks is not exported to others.
+pool=jdk.compiler/com.sun.tools.javac.api
 mkdir tool
-javac -proc:none -d tool "$here/Compile.java"
-jar --create --file "$here/compile.jar" -C tool .
-compile="java -XX:+UseSerialGC -cp $here/compile.jar"
+javac -proc:none --add-exports $pool=ALL-UNNAMED -d tool "$here/Compile.java"
+printf 'Main-Class: trioexec.Compile\nAdd-Exports: %s\n' $pool >manifest
+jar --create --file "$here/compile.jar" --manifest manifest -C tool .
+compile="java -XX:+UseSerialGC"
 
 # What the compiler loads for a good program and for a bad one.
-$compile -XX:DumpLoadedClassList=good trioexec.Compile Training.java
-! $compile -XX:DumpLoadedClassList=bad trioexec.Compile Broken.java 2>/dev/null
+$compile -XX:DumpLoadedClassList=good -jar "$here/compile.jar" Training.java
+! $compile -XX:DumpLoadedClassList=bad -jar "$here/compile.jar" Broken.java 2>/dev/null
 # What the program loads. It ends with an uncaught error, on purpose.
 ! printf 'Ann\n3 4.5\nlast\n' \
-  | java -XX:DumpLoadedClassList=run @.build/run.args >/dev/null 2>&1
+  | "$here/run" -XX:+UseSerialGC -XX:DumpLoadedClassList=run -Djava.class.path=.build \
+      .build/main-class >/dev/null 2>&1
 
 # Joins class lists. The numbers in them count within one list only, and classes
 # of loaders other than the JDK's own cannot be told without them.
@@ -35,8 +39,10 @@ java -Xshare:dump -XX:SharedClassListFile=compile.list \
 
 # An archive that does not fit its JVM is ignored without a word at run time;
 # here that is an error.
-$compile -Xshare:on -XX:SharedArchiveFile="$here/compile.jsa" trioexec.Compile Training.java
-java -Xshare:on -version 2>/dev/null
+$compile -Xshare:on -XX:SharedArchiveFile="$here/compile.jsa" -jar "$here/compile.jar" Training.java
+printf 'Ann\n3 4.5\nlast\n' \
+  | "$here/run" -XX:+UseSerialGC -Xshare:on -Djava.class.path=.build .build/main-class 2>&1 \
+  | grep -q 'Hello, Ann'
 
 cd /
 rm -rf "$work" "$here"/*.java "$here/archives.sh"

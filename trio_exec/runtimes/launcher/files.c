@@ -16,7 +16,7 @@ static bool stays_inside(const char *path) {
   return true;
 }
 
-const char *file_write(char *path, bool append, const uint8_t *data, size_t length) {
+const char *file_make_folders(char *path) {
   if (!stays_inside(path))
     return "a file's path leads out of the workspace";
   for (char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
@@ -26,6 +26,13 @@ const char *file_write(char *path, bool append, const uint8_t *data, size_t leng
     if (made < 0 && errno != EEXIST)
       return strerror(errno);
   }
+  return NULL;
+}
+
+const char *file_write(char *path, bool append, const uint8_t *data, size_t length) {
+  const char *problem = file_make_folders(path);
+  if (problem != NULL)
+    return problem;
   int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0644);
   if (fd < 0)
     return strerror(errno);

@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Creates the folders on the way to a relative path. Returns NULL, or what went wrong. */
+const char *file_make_folders(char *path);
+
 /*
  * Creates (or, with `append`, continues) the file at a relative path, and the folders on its way.
  * Returns NULL, or what went wrong.

@@ -31,6 +31,7 @@
 
 #include "files.h"
 #include "frames.h"
+#include "held.h"
 #include "probe.h"
 #include "stage.h"
 
@@ -39,7 +40,7 @@ enum { SERVER_IN = 0, SERVER_OUT = 1, OUTPUT_CHUNK = 32768, CONTROL_RESERVE = 40
 /* How soon after the last activity to look whether the program waits for input; then ever slower. */
 enum { PROBE_FIRST_US = 4000, PROBE_LAST_US = 128000 };
 
-/* How often to look whether a held command has opened its main file: nothing tells of that. */
+/* How often to look whether a held command has opened its FIFO: nothing tells of that. */
 enum { PREPARED_POLL_US = 5000 };
 
 static uint64_t deadline_us;
@@ -85,7 +86,7 @@ static void probe_waiting(void) {
 
 static void start_stage(struct reader *payload) {
   uint64_t deadline_s = 0;
-  const char *problem = stage_release(*payload, &deadline_s) ? NULL : stage_start(payload, &deadline_s);
+  const char *problem = held_release(*payload, &deadline_s) ? NULL : stage_start(payload, &deadline_s);
   if (problem != NULL) {
     report(problem);
     return;
@@ -148,9 +149,9 @@ static void handle(struct frame *frame) {
   case IN_FILE: {
     bool append = read_int(&payload, 1) != 0;
     char *path = (char *)read_string(&payload);
-    const char *instead = stage_instead_of(path);
+    const char *instead = held_instead_of(path);
     if (instead == NULL)
-      stage_discard(); /* Other files might have changed how it started. */
+      held_discard(); /* Other files might have changed how it started. */
     char held[32];
     if (instead != NULL)
       path = strcpy(held, instead);
@@ -166,7 +167,7 @@ static void handle(struct frame *frame) {
     start_stage(&payload);
     break;
   case IN_PREPARE: {
-    const char *problem = stage_prepare(&payload);
+    const char *problem = held_prepare(&payload);
     if (problem != NULL)
       report(problem);
     break;
@@ -190,7 +191,7 @@ static void handle(struct frame *frame) {
   case IN_KILL:
     if (stage.active)
       stage_kill();
-    stage_discard();
+    held_discard();
     break;
   default:
     fail("unknown frame type");
@@ -230,7 +231,7 @@ static int poll_timeout(uint64_t now) {
   uint64_t next = deadline_us;
   if (stage.active && !stage.exited && probe_at_us < next)
     next = probe_at_us;
-  if (stage.held && !stage.prepared && now + PREPARED_POLL_US < next)
+  if (held_starting() && now + PREPARED_POLL_US < next)
     next = now + PREPARED_POLL_US;
   if (next <= now)
     return 0;
@@ -270,12 +271,10 @@ static void loop(int child_signals) {
       (void)!read(child_signals, &info, sizeof info); /* Says only "look": one may stand for many. */
       stage_reap();
     }
-    if (stage_is_prepared())
+    for (int opened = held_opened(); opened > 0; opened--)
       out_frame(OUT_PREPARED, NULL, 0);
-    if (stage.held && stage.exited) {
-      stage_discard();
-      report("the prepared command ended");
-    }
+    if (held_failed())
+      report("a prepared command ended");
     if (stage.active) {
       if (stage.source >= 0)
         stage_feed();

@@ -1,5 +1,6 @@
 #include "stage.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -14,23 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "held.h"
 #include "probe.h"
 
 enum { FLAG_TTY = 1, STRINGS_MAX = 4096 };
 
-#define NO_STAGE {.in = -1, .out = -1, .err = -1, .source = -1, .content = -1}
-
 struct stage stage = NO_STAGE;
-
-/* The held stage: its main file, and the frame that it was prepared with. */
-static char held_path[1024];
-static uint8_t held_spec[FRAME_PAYLOAD_MAX];
-static size_t held_length;
-
-static const char held_content[] = ".tmp/main";
-
-/* In a stage's frame, the rows, columns and deadline may differ from those that it was prepared with. */
-enum { SPEC_FLAGS = 1, SPEC_COMMAND = 9 };
 
 static char error[512];
 
@@ -40,7 +30,7 @@ uint64_t now_us(void) {
   return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static void close_fd(int *fd) {
+void close_fd(int *fd) {
   if (*fd >= 0)
     close(*fd);
   *fd = -1;
@@ -156,7 +146,7 @@ const char *stage_start(struct reader *spec, uint64_t *deadline_s) {
   if (argc == 0 || argc > STRINGS_MAX || envc > STRINGS_MAX || !read_strings(spec, argc, argv) ||
       !read_strings(spec, envc, env))
     return "malformed stage frame";
-  if (stage.active || stage.held)
+  if (stage.active)
     return "a stage is running already";
 
   stage = (struct stage)NO_STAGE;
@@ -190,96 +180,6 @@ const char *stage_start(struct reader *spec, uint64_t *deadline_s) {
   return NULL;
 }
 
-const char *stage_instead_of(const char *path) {
-  return stage.held && strcmp(path, held_path) == 0 ? held_content : NULL;
-}
-
-const char *stage_prepare(struct reader *spec) {
-  const char *path = read_string(spec);
-  size_t length = spec->left;
-  if (!spec->ok || strlen(path) >= sizeof held_path || strchr(path, '/') != NULL)
-    return "malformed prepare frame";
-  if (stage.active || stage.held)
-    return "a stage is running already";
-  strcpy(held_path, path);
-  memcpy(held_spec, spec->at, length);
-  held_length = length;
-  if (mkfifo(path, 0644) < 0)
-    return strerror(errno);
-  uint64_t deadline_s; /* Counts from the release. */
-  const char *problem = stage_start(spec, &deadline_s);
-  if (problem != NULL) {
-    unlink(path);
-    return problem;
-  }
-  stage.active = false;
-  stage.held = true;
-  return NULL;
-}
-
-bool stage_is_prepared(void) {
-  if (!stage.held || stage.prepared)
-    return false;
-  /* Fails for as long as nobody has the other end open. */
-  stage.source = open(held_path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-  stage.prepared = stage.source >= 0;
-  return stage.prepared;
-}
-
-static bool is_held(const struct reader *spec) {
-  return stage.prepared && !stage.exited && spec->left == held_length && held_length > SPEC_COMMAND &&
-         memcmp(spec->at, held_spec, SPEC_FLAGS) == 0 &&
-         memcmp(spec->at + SPEC_COMMAND, held_spec + SPEC_COMMAND, held_length - SPEC_COMMAND) == 0;
-}
-
-/* What the held command has used so far, which is not the program's. */
-static uint64_t used_us(pid_t pid) {
-  clockid_t clock;
-  struct timespec used;
-  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0)
-    return 0;
-  return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
-}
-
-bool stage_release(struct reader spec, uint64_t *deadline_s) {
-  if (!stage.held)
-    return false;
-  if (!is_held(&spec) || rename(held_content, held_path) < 0) {
-    stage_discard();
-    return false;
-  }
-  read_int(&spec, 1);
-  unsigned rows = (unsigned)read_int(&spec, 2), columns = (unsigned)read_int(&spec, 2);
-  *deadline_s = read_int(&spec, 4);
-  stage.content = open(held_path, O_RDONLY | O_CLOEXEC);
-  stage.held = false;
-  stage.active = true;
-  stage.used_before_us = used_us(stage.pid);
-  stage.oom_kills_before = oom_kills();
-  stage.started_us = now_us();
-  stage_resize(rows, columns);
-  stage_feed();
-  return true;
-}
-
-static void kill_and_collect(void);
-
-void stage_discard(void) {
-  if (!stage.held)
-    return;
-  kill_and_collect();
-  /* The main file, if it has been sent already, is needed for what comes instead. */
-  if (rename(held_content, held_path) < 0)
-    unlink(held_path);
-  if (stage.tty)
-    stage.in = -1;
-  close_fd(&stage.in);
-  close_fd(&stage.out);
-  close_fd(&stage.err);
-  close_fd(&stage.source);
-  stage = (struct stage)NO_STAGE;
-}
-
 void stage_feed(void) {
   static char piece[FRAME_PAYLOAD_MAX];
   while (stage.source >= 0) {
@@ -302,6 +202,8 @@ void stage_feed(void) {
 static uint64_t microseconds(struct timeval time) { return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec; }
 
 static void collect(pid_t pid, int status, const struct rusage *usage) {
+  if (held_ended(pid))
+    return; /* Not part of the stage. */
   stage.user_us += microseconds(usage->ru_utime);
   stage.system_us += microseconds(usage->ru_stime);
   uint64_t peak = (uint64_t)usage->ru_maxrss * 1024;
@@ -321,15 +223,40 @@ void stage_reap(void) {
   bool had_exited = stage.exited;
   while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0)
     collect(pid, status, &usage);
-  if (!stage.exited || had_exited)
-    return;
-  kill_and_collect();
+  if (stage.exited && !had_exited)
+    stage_clear();
 }
 
-/* As PID 1 we are every orphan's parent, so this ends only when nobody is left. */
-static void kill_and_collect(void) {
+/* Kills every process but us and those held, one by one; returns whether there was one. */
+static bool kill_others(void) {
+  DIR *processes = opendir("/proc");
+  if (processes == NULL)
+    return false;
+  bool found = false;
+  for (struct dirent *entry; (entry = readdir(processes)) != NULL;) {
+    pid_t pid = (pid_t)atol(entry->d_name); /* 0 for what is no process. */
+    if (pid <= 1 || held_has(getsid(pid)))
+      continue;
+    found |= kill(pid, SIGKILL) == 0;
+  }
+  closedir(processes);
+  return found;
+}
+
+/* As PID 1 we are every orphan's parent, so what was killed comes to us in the end. */
+void stage_clear(void) {
+  enum { ROUNDS_MAX = 100 }; /* Then something forks faster than we look, and what is held goes too. */
   int status;
   struct rusage usage;
+  for (int round = 0; held_any(); round++) {
+    if (round == ROUNDS_MAX)
+      held_discard();
+    else if (!kill_others())
+      return;
+    pid_t pid = wait4(-1, &status, 0, &usage);
+    if (pid > 0)
+      collect(pid, status, &usage);
+  }
   pid_t pid;
   do {
     stage_kill();

@@ -1,12 +1,6 @@
 /*
  * One stage: a command that runs to its end, with everything that it starts. At most one stage
  * runs at a time. This part knows processes and descriptors; the loop in launcher.c moves bytes.
- *
- * A stage can be prepared: its command is started before its main file exists, with a FIFO in the
- * file's place. An interpreter then initialises itself, opens its script and waits. When the stage
- * is started in earnest, the real file takes the FIFO's place under the same name, and its content
- * goes through the FIFO. To the program nothing differs from an ordinary start, but that most of
- * the start is over already.
  */
 #ifndef STAGE_H
 #define STAGE_H
@@ -20,10 +14,8 @@
 
 struct stage {
   bool active;
-  bool held;     /* Prepared, or about to be, and not yet started. */
-  bool prepared; /* It has opened its main file, so `source` is there. */
-  int source, content; /* The FIFO's writing end; the main file that goes into it. */
   bool tty;
+  int source, content; /* Of a stage that was held: the FIFO's writing end; the file that goes into it. */
   pid_t pid;        /* The main process; also its session and process group. */
   int in, out, err; /* Our ends; -1 once closed. With a terminal, in == out and err is -1. */
   struct stat input; /* What the program reads from, for someone_reads(). */
@@ -33,9 +25,12 @@ struct stage {
   uint64_t used_before_us, started_us, wall_us, user_us, system_us, peak_bytes, oom_kills_before;
 };
 
-extern struct stage stage;
+#define NO_STAGE {.in = -1, .out = -1, .err = -1, .source = -1, .content = -1}
+
+extern struct stage stage; /* The one that runs, if any does. */
 
 uint64_t now_us(void);
+void close_fd(int *fd); /* If it is open. */
 
 /*
  * Starts the command that a stage frame describes (see frames.py). Returns NULL, or what went
@@ -43,29 +38,17 @@ uint64_t now_us(void);
  */
 const char *stage_start(struct reader *spec, uint64_t *deadline_s);
 
-/* Where the held stage's main file is to be written instead of its own path; NULL for any other. */
-const char *stage_instead_of(const char *path);
-
-/* Starts and holds the command of a prepare frame: path, NUL, a stage frame's payload. */
-const char *stage_prepare(struct reader *spec);
-
-/* Whether the held command has just opened its main file. */
-bool stage_is_prepared(void);
-
-/* Lets the held stage go if it is the one that is asked for; otherwise discards it and returns false. */
-bool stage_release(struct reader spec, uint64_t *deadline_s);
-
-/* Ends the held stage as if it had never been. */
-void stage_discard(void);
-
-/* Passes the main file on as far as the program takes it. */
+/* Passes the file on as far as the program takes it. */
 void stage_feed(void);
 
 /* Collects ended processes. When the main one ended, kills and collects all that it left behind. */
 void stage_reap(void);
 
-/* Kills every process but us. The stage then ends by stage_reap(). */
+/* Kills every process but us, held ones too. The stage then ends by stage_reap(). */
 void stage_kill(void);
+
+/* Kills and collects every process but us and those held. */
+void stage_clear(void);
 
 void stage_signal(int number);
 void stage_resize(unsigned rows, unsigned columns);
