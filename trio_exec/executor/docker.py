@@ -41,6 +41,8 @@ START_TIMEOUT = 30
 """Seconds from a container's start to its launcher's first frame."""
 CLEANUP_TIMEOUT = 10
 """Seconds that a session's end waits for its container's removal; then it is the janitor's."""
+LEAVE_TIMEOUT = 2
+"""Seconds that a container gets to go by itself, once its launcher's input has ended."""
 CHECK_TIMEOUT = 3
 SWEEP_INTERVAL = 60
 RETRY_INTERVAL = 2
@@ -155,11 +157,13 @@ class DockerExecutor:
         # Known before it exists: whatever fails from here on, there is a name to remove it by.
         self._owned.add(name)
         stream: trio.SocketStream | None = None
+        started = False
         try:
             await self._call(lambda: self._create(name, spec))
             socket = await self._call(lambda: self._api.attach(name))
             stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket))
             await self._call(lambda: self._api.start(name))
+            started = True
             container = DockerContainer(stream, spec.session_id, lambda: self._restrict(name, spec))
             await container.wait_ready()
             yield container
@@ -167,7 +171,7 @@ class DockerExecutor:
             with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
                 if stream is not None:
                     await trio.aclose_forcefully(stream)
-                await self._remove(name)
+                await self._remove(name, leaves=started)
             self._owned.discard(name)
 
     async def _restrict(self, name: str, spec: ContainerSpec) -> None:
@@ -189,11 +193,23 @@ class DockerExecutor:
             host_config=HARDENING.host_config(spec.limits, self._runtime, compiles=spec.compiles),
         )
 
-    async def _remove(self, name: str) -> None:
+    async def _remove(self, name: str, *, leaves: bool) -> None:
+        """Returns when the container is gone.
+
+        Args:
+            name: the container's.
+            leaves: whether its launcher ran and has lost its input: it then ends, and the engine removes the
+                container by itself, which takes less of the machine than to kill it.
+        """
         removed = False
         try:
-            await self._call(lambda: self._api.remove(name), abandon=True)
-            removed = True
+            if leaves:
+                with trio.move_on_after(LEAVE_TIMEOUT):
+                    await self._call(lambda: self._api.wait_removed(name), abandon=True)
+                    removed = True
+            if not removed:
+                await self._call(lambda: self._api.remove(name), abandon=True)
+                removed = True
         except EngineError as error:
             LOGGER.warning("%s; will try again", error)
         finally:

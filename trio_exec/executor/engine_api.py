@@ -138,16 +138,18 @@ class EngineAPI:
                 self._api.remove_container(name, v=True, force=True)
             except APIError as error:
                 if error.status_code == HTTP_CONFLICT:  # It is being removed: by auto-remove, mostly.
-                    self._wait_removed(name)
+                    self.wait_removed(name)
                 elif error.status_code != HTTP_NOT_FOUND:
                     raise
 
-    def _wait_removed(self, name: str) -> None:
-        try:
-            self._api.wait(name, timeout=REQUEST_TIMEOUT, condition="removed")
-        except APIError as error:
-            if error.status_code != HTTP_NOT_FOUND:
-                raise
+    def wait_removed(self, name: str) -> None:
+        """Returns when the container is gone; it may be gone already."""
+        with _translated("wait for a container's removal"):
+            try:
+                self._api.wait(name, timeout=REQUEST_TIMEOUT, condition="removed")
+            except APIError as error:
+                if error.status_code != HTTP_NOT_FOUND:
+                    raise
 
     def list(self, label: str) -> list[Listed]:
         """All containers with a label, whatever their state."""
