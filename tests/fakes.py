@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from trio_exec.errors import EngineError
 from trio_exec.executor.base import Container, ContainerSpec
 from trio_exec.executor.frames import Event
 
@@ -27,7 +28,10 @@ class FakeContainer:
         self.sent_something = trio.Event()
 
     async def receive(self) -> Sequence[Event]:
-        return await self._receive.receive()
+        try:
+            return await self._receive.receive()
+        except trio.EndOfChannel:
+            raise EngineError("the container ended") from None
 
     async def restrict(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -35,6 +39,9 @@ class FakeContainer:
 
     def say(self, *events: Event) -> None:
         self._send.send_nowait(events)
+
+    def die(self) -> None:
+        self._send.close()
 
     def kinds(self) -> str:
         """The types of the frames that were sent, a letter each."""
@@ -46,6 +53,7 @@ class FakeExecutor:
 
     def __init__(self, opening: float = 0) -> None:
         self.opening = opening
+        self.asked_at: list[float] = []
         self.containers: list[FakeContainer] = []
         self.open_count = 0
         self.failure: Exception | None = None
@@ -60,6 +68,7 @@ class FakeExecutor:
     @asynccontextmanager
     async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
         del spec
+        self.asked_at.append(trio.current_time())
         self.open_count += 1
         try:
             await trio.sleep(self.opening)

@@ -1,0 +1,184 @@
+"""The pool on a clock that jumps: what only hours, or the worst moment, would show for real."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.fakes import FakeContainer, FakeExecutor
+from trio_exec.errors import EngineError
+from trio_exec.executor import frames
+from trio_exec.executor.base import Container, ContainerSpec
+from trio_exec.executor.pool import MAX_AGE, QUIET, QUIET_PATIENCE, Pool, Preparation
+from trio_exec.settings import Settings
+
+LIMITS = Settings().limits
+SPEC = ContainerSpec(session_id="s", language="python", limits=LIMITS, lifetime=60, preparable=True)
+PREPARATION = Preparation(
+    file="main.py", command=["python3", "main.py"], environment={}, terminal_environment={}, runs_on_terminal=True
+)
+
+
+@pytest.fixture
+def executor() -> FakeExecutor:
+    return FakeExecutor(opening=0.2)
+
+
+@asynccontextmanager
+async def running(
+    executor: FakeExecutor, size: int = 2, preparations: Sequence[Preparation] = ()
+) -> AsyncGenerator[Pool]:
+    pool = Pool(
+        executor,
+        sizes={"python": size},
+        preparations={"python": preparations},
+        compiled=(),
+        limits=LIMITS,
+        lifetime=60,
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pool.run)
+        yield pool
+        nursery.cancel_scope.cancel()
+    assert executor.open_count == 0
+
+
+async def use(pool: Pool, seconds: float = 0.1, spec: ContainerSpec = SPEC) -> Container:
+    async with pool.open_container(spec) as container:
+        await trio.sleep(seconds)
+        return container
+
+
+async def test_what_nobody_used_is_replaced_when_it_is_old(executor: FakeExecutor, autojump_clock: MockClock) -> None:
+    async with running(executor) as pool:
+        await trio.sleep(5)
+        first = list(executor.containers)
+        assert (len(first), executor.open_count) == (2, 2)
+
+        await trio.sleep(MAX_AGE + 5)
+        assert (len(executor.containers), executor.open_count) == (4, 2)
+        assert await use(pool) not in first
+
+
+async def test_what_dies_is_replaced(executor: FakeExecutor, autojump_clock: MockClock) -> None:
+    async with running(executor) as pool:
+        await trio.sleep(5)
+        executor.containers[0].die()
+        await trio.sleep(5)
+
+        assert (pool.warm, len(executor.containers), executor.open_count) == ({"python": 2}, 3, 2)
+
+
+async def test_a_session_never_gets_one_that_has_just_died(executor: FakeExecutor, autojump_clock: MockClock) -> None:
+    async with running(executor, size=4) as pool:
+        await trio.sleep(5)
+        for dead in executor.containers[:3]:
+            dead.die()  # Nobody has had a chance to see it.
+        container = await use(pool)
+
+    assert isinstance(container, FakeContainer)
+    assert container not in executor.containers[:3]
+
+
+async def test_a_session_has_the_machine_for_itself_at_first(executor: FakeExecutor, autojump_clock: MockClock) -> None:
+    async with running(executor) as pool:
+        await trio.sleep(5)
+        start = trio.current_time()
+        await use(pool, 5)
+
+        assert len(executor.asked_at) == 3
+        assert executor.asked_at[-1] == pytest.approx(start + QUIET)
+
+
+async def test_a_pool_refills_though_sessions_never_stop_coming(
+    executor: FakeExecutor, autojump_clock: MockClock
+) -> None:
+    async with running(executor, size=4) as pool, trio.open_nursery() as nursery:
+        await trio.sleep(5)
+        start = trio.current_time()
+        warmed = 0
+        for _ in range(100):
+            nursery.start_soon(use, pool)
+            await trio.sleep(QUIET / 2)
+            warmed = max(warmed, sum(pool.warm.values()) if trio.current_time() > start + QUIET_PATIENCE else 0)
+
+        assert warmed > 0
+        # Asked for by the refiller, since a session would be in the midst of its own start.
+        assert any(start + QUIET_PATIENCE <= asked for asked in executor.asked_at)
+
+
+async def test_an_engine_that_refuses_is_asked_ever_more_seldom(
+    executor: FakeExecutor, autojump_clock: MockClock
+) -> None:
+    executor.failure = EngineError("no")
+    async with running(executor):
+        await trio.sleep(100)
+        gaps = [later - sooner for sooner, later in zip(executor.asked_at, executor.asked_at[1:], strict=False)]
+        assert len(executor.asked_at) < 10
+        assert gaps == sorted(gaps)
+
+        executor.failure = None
+        await trio.sleep(100)
+        assert executor.open_count == 2
+
+
+async def test_it_is_ready_when_all_that_it_holds_is(executor: FakeExecutor, autojump_clock: MockClock) -> None:
+    async with running(executor, preparations=[PREPARATION, PREPARATION]) as pool:
+        await trio.sleep(1)
+        (container,) = executor.containers
+        assert container.kinds() == "pp"
+        container.say(frames.Prepared())
+        await trio.sleep(1)
+        assert pool.warm == {"python": 0}
+        container.say(frames.Prepared())
+        await wait_all_tasks_blocked()
+        assert pool.warm == {"python": 1}
+
+        assert await use(pool) is container
+        assert container.kinds() == "pp"
+
+
+async def test_what_was_started_ahead_is_ended_where_it_is_of_no_use(
+    executor: FakeExecutor, autojump_clock: MockClock
+) -> None:
+    async with running(executor, preparations=[PREPARATION]) as pool:
+        await trio.sleep(1)
+        executor.containers[0].say(frames.Prepared())
+        await wait_all_tasks_blocked()
+        await use(pool, spec=replace(SPEC, preparable=False))
+
+        assert executor.containers[0].kinds() == "pk"
+
+
+async def test_one_that_cannot_be_prepared_is_given_up(executor: FakeExecutor, autojump_clock: MockClock) -> None:
+    async with running(executor, preparations=[PREPARATION]) as pool:
+        await trio.sleep(1)
+        executor.containers[0].say(frames.Failure("a prepared command ended"))
+        await trio.sleep(0.5)
+        assert (pool.warm, executor.open_count) == ({"python": 0}, 0)
+        await trio.sleep(5)
+        assert len(executor.containers) == 2
+
+
+async def test_other_limits_get_a_cold_one(executor: FakeExecutor, autojump_clock: MockClock) -> None:
+    async with running(executor) as pool:
+        await trio.sleep(5)
+        warm = list(executor.containers)
+
+        assert await use(pool, spec=replace(SPEC, limits=replace(LIMITS, pids=16))) not in warm
+
+
+async def test_a_drained_pool_is_empty_and_stays_so(executor: FakeExecutor, autojump_clock: MockClock) -> None:
+    async with running(executor) as pool, trio.open_nursery() as nursery:
+        await trio.sleep(5)
+        nursery.start_soon(use, pool, 60)
+        await trio.sleep(1)
+        pool.drain()
+        await trio.sleep(30)
+        assert (pool.warm, executor.open_count) == ({"python": 0}, 1)  # What the session has.
+        nursery.cancel_scope.cancel()
