@@ -7,7 +7,8 @@ Per language, from the request to the first line of output:
 - cold: trio-exec without a pool
 - warm: trio-exec with a pool, filled
 
-Then the echo round trip, throughput against the raw engine's cycle, many sessions at once, and a megabyte of output.
+Then a burst on a small pool, the echo round trip, throughput against the raw engine's cycle, many sessions at once,
+and a megabyte of output.
 Shared machines are noisy: look at the ratios first.
 """
 
@@ -31,7 +32,8 @@ import trio
 
 from benchmarks.chart import draw
 from benchmarks.programs import PROGRAMS, Program
-from tests.support import Client, ServerProcess
+from benchmarks.table import ms, table
+from tests.support import Client, ServerProcess, running_server
 from trio_exec.executor.engine_api import EngineAPI
 from trio_exec.executor.hardening import HARDENING, WORKSPACE
 from trio_exec.executor.images import build_missing
@@ -42,6 +44,8 @@ from trio_exec.settings import Settings
 ROOT = Path(__file__).parent.parent
 WAYS = ["local", "docker", "cold", "warm"]
 CONCURRENT = 100
+POOL = 4
+BURST = 30
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -149,31 +153,57 @@ async def first_output(client: Client, program: Program) -> float:
 
 
 def wait_full(server: ServerProcess, language: str) -> None:
-    deadline = time.monotonic() + 60
-    while server.request("GET", "/readyz").json()["warm"][language] < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    """Returns when nothing is being warmed any more: that would be measured along."""
+    server.wait_warm({language: POOL})
+    time.sleep(0.3)
 
 
-def starts(engine: Engine, cold: ServerProcess, warm: ServerProcess, rounds: int) -> dict[str, Any]:
+def starts(engine: Engine, cold: ServerProcess, rounds: int) -> dict[str, Any]:
     results: dict[str, Any] = {}
     for program in PROGRAMS:
         times: dict[str, list[float]] = {way: [] for way in WAYS}
-        for number in range(rounds + 1):
-            measured = {
-                "local": engine.local(program),
-                "docker": engine.docker(program),
-                "cold": trio.run(first_output, Client(cold), program),
-            }
-            wait_full(warm, program.language)
-            time.sleep(0.3)
-            measured["warm"] = trio.run(first_output, Client(warm), program)
-            if number:  # The first round fills caches.
-                for way, elapsed in measured.items():
-                    times[way].append(elapsed)
+        with running_server(pool=f"{program.language}={POOL}") as warm:
+            for number in range(rounds + 1):
+                measured = {
+                    "local": engine.local(program),
+                    "docker": engine.docker(program),
+                    "cold": trio.run(first_output, Client(cold), program),
+                }
+                wait_full(warm, program.language)
+                measured["warm"] = trio.run(first_output, Client(warm), program)
+                if number:  # The first round fills caches.
+                    for way, elapsed in measured.items():
+                        times[way].append(elapsed)
         results[program.language] = {way: summary(values) for way, values in times.items()}
         say(f"{program.language}: " + ", ".join(f"{way} {ms(results[program.language][way]['p50'])}" for way in WAYS))
     return results
+
+
+async def burst(client: Client) -> list[float]:
+    """As many sessions at once as a class that presses Run together; each one's time to its first output."""
+    times: list[float] = []
+
+    async def one() -> None:
+        times.append(await first_output(client, PROGRAMS[0]))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(BURST):
+            nursery.start_soon(one)
+    return times
+
+
+def bursts(cold: ServerProcess, rounds: int) -> dict[str, Any]:
+    language = PROGRAMS[0].language
+    times: dict[str, list[float]] = {"cold": [], "warm": []}
+    slowest: dict[str, list[float]] = {"cold": [], "warm": []}
+    with running_server(pool=f"{language}={POOL}") as warm:
+        for _ in range(rounds):
+            for way, server in {"cold": cold, "warm": warm}.items():
+                wait_full(warm, language)
+                measured = trio.run(burst, Client(server))
+                times[way] += measured
+                slowest[way].append(max(measured))
+    return {way: {**summary(times[way]), "slowest": statistics.median(slowest[way])} for way in times}
 
 
 ECHO = "import sys\nfor line in sys.stdin: sys.stdout.write(line)"
@@ -285,38 +315,6 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def ms(seconds: float) -> str:
-    return f"{seconds * 1000:.3g} ms"
-
-
-def table(results: dict[str, Any]) -> str:
-    lines = [
-        "| from the request to the first output, p50 (p99) | in your own shell | plain container per run | cold | warm "
-        "| warm ÷ own shell | warm ÷ container |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for language, ways in results["starts"].items():
-        cells = [f"{ms(ways[way]['p50'])} ({ms(ways[way]['p99'])})" for way in WAYS]
-        ratios = [f"{ways['warm']['p50'] / ways[way]['p50']:.2f}" for way in ("local", "docker")]
-        lines.append(f"| {language} | {' | '.join(cells)} | {' | '.join(ratios)} |")
-    echo_, crowd = results["echo"], results["many"]
-    lines += [
-        "",
-        "| | |",
-        "|---|---|",
-        f"| echo round trip, one session, p50 / p99 | {ms(echo_['p50'])} / {ms(echo_['p99'])} |",
-        f"| sessions per second, hello in Python, 8 workers | {results['throughput']['ours']:.1f}, which is "
-        f"{results['throughput']['ours'] / results['throughput']['raw']:.2f} × the raw Docker cycle's |",
-        f"| {CONCURRENT} sessions at once: echo p50 / p99 | {ms(crowd['echo']['p50'])} / {ms(crowd['echo']['p99'])} |",
-        f"| the same: server's processor share, memory per session | {crowd['server_cpu']:.2f}, "
-        f"{crowd['memory_per_session'] / 1e6:.2f} MB |",
-        f"| 1 MB of output delivered, p50 | {ms(results['megabyte']['p50'])} |",
-        "",
-        f"Machine: {results['machine']}.",
-    ]
-    return "\n".join(lines)
-
-
 def machine() -> str:
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     client = docker.from_env()
@@ -334,16 +332,19 @@ def main() -> None:
     images = build_missing(api, Languages.load().values(), started=say, progress=lambda _: None)
     api.close()
     engine = Engine(images)
-    results: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d")}
-    pool = "python=4,javascript=4,java=4,cpp=4"
-    servers = [ServerProcess(pool=0), ServerProcess(pool=pool), ServerProcess(pool=0, max_sessions=200)]
+    results: dict[str, Any] = {
+        "machine": machine(),
+        "date": time.strftime("%Y-%m-%d"),
+        "sizes": {"pool": POOL, "burst": BURST, "concurrent": CONCURRENT},
+    }
+    servers = [ServerProcess(pool=0), ServerProcess(pool=0, max_sessions=200)]
     try:
-        cold, warm, wide = (server.wait_ready() for server in servers)
-        results["starts"] = starts(engine, cold, warm, arguments.rounds)
+        cold, wide = (server.wait_ready() for server in servers)
+        results["starts"] = starts(engine, cold, arguments.rounds)
+        results["burst"] = bursts(cold, 3)
+        say(f"burst: {results['burst']}")
         results["echo"] = summary(trio.run(echo, Client(cold), 1000))
         say(f"echo: {results['echo']}")
-        warm.terminate()
-        warm.wait()
         # Interleaved, a third each time.
         rates: dict[str, list[float]] = {"ours": [], "raw": []}
         for _ in range(3):

@@ -123,7 +123,7 @@ async def recovered(client: Client) -> None:
 def left_on(dockerd: Dockerd) -> list[str]:
     engine = docker.DockerClient(dockerd.host, version="1.41")
     try:
-        return [item["Names"][0] for item in engine.api.containers(all=True)]
+        return [item["Id"] for item in engine.api.containers(all=True)]
     finally:
         engine.close()
 
@@ -158,6 +158,29 @@ async def test_sessions_end_with_a_reason_and_the_server_serves_again_by_itself(
         while left := await trio.to_thread.run_sync(left_on, dockerd):
             assert left
             await trio.sleep(0.2)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_pool_fills_again_and_leaves_nothing_behind(dockerd: Dockerd, how: signal.Signals) -> None:
+    server = ServerProcess(DOCKER_HOST=dockerd.host, languages="python", pool="python=3")
+    try:
+        client = Client(server.wait_ready())
+        server.wait_warm({"python": 3})
+        before = set(left_on(dockerd))
+        assert len(before) == 3
+        await trio.to_thread.run_sync(dockerd.end, how)
+        with trio.fail_after(30):
+            while (await client.request("GET", "/readyz")).json()["warm"]["python"]:  # noqa: ASYNC110 - there is only asking
+                await trio.sleep(0.1)
+        await trio.to_thread.run_sync(dockerd.start)
+        await trio.to_thread.run_sync(server.wait_warm, {"python": 3})
+        assert (await client.run(language="python", code="print('warm')")).stdout == "warm\n"
+        with trio.fail_after(30):
+            while before & set(await trio.to_thread.run_sync(left_on, dockerd)):  # noqa: ASYNC110 - there is only asking
+                await trio.sleep(0.2)
+    finally:
+        server.close()
+    assert left_on(dockerd) == []
 
 
 async def test_a_server_can_start_before_its_engine(dockerd: Dockerd) -> None:

@@ -65,6 +65,7 @@ async def test_the_engine_confirms_every_field(client: Client) -> None:
     assert "/proc/sys" in host["ReadonlyPaths"]
     assert config["User"] == HARDENING.user == "65534:65534"
     assert config["Entrypoint"] == ["/launcher"]
+    assert config["StopSignal"] == HARDENING.stop_signal == "SIGKILL"
     assert (config["Tty"], config["OpenStdin"], config["StdinOnce"]) == (False, True, True)
     labels = config["Labels"]
     assert labels[INSTANCE_LABEL] == client.server.instance

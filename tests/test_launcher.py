@@ -216,3 +216,82 @@ async def test_open_containers_are_removed_wherever_they_fail(executor: DockerEx
         left = [it.name for it in await trio.to_thread.run_sync(api.list, "trio-exec.instance")]
         assert not [name for name in left if executor.instance in name], step
     api.close()
+
+
+MAKER = """
+import os, subprocess, sys
+subprocess.Popen(["sleep", "1000"], start_new_session=True)
+{extra}
+with open("out/new", "w") as file: file.write('''{age}''')
+os.replace("out/new", "out/made.py")
+"""
+FIRST, SECOND = ["python3", "first.py"], ["python3", "out/made.py"]
+NOBODY_SLEEPS = "! grep -lsz '^sleep$' /proc/[0-9]*/cmdline"
+
+
+@asynccontextmanager
+async def holding_two(executor: DockerExecutor, code: str) -> AsyncGenerator[Container]:
+    """A container that holds two commands, of which the first is to run `code`."""
+    async with opened(executor) as container:
+        await container.send(frames.encode_prepare("first.py", FIRST, ENVIRONMENT, terminal=None))
+        await container.send(frames.encode_prepare("out/made.py", SECOND, ENVIRONMENT, terminal=None))
+        events: list[frames.Event] = []
+        while len(events) < 2:
+            events += await container.receive()
+        assert events == [frames.Prepared(), frames.Prepared()]
+        for frame in frames.encode_file("first.py", code.encode()):
+            await container.send(frame)
+        yield container
+
+
+AGE = """
+with open("/proc/uptime") as file: now = float(file.read().split()[0])
+with open("/proc/self/stat") as file: started = int(file.read().rsplit(")", 1)[1].split()[19]) / 100
+print("old" if now - started > 0.5 else "new", end="")
+"""
+
+
+async def test_the_second_of_two_held_commands_waits_for_what_the_first_makes(executor: DockerExecutor) -> None:
+    async with holding_two(executor, MAKER.format(extra="", age=AGE)) as container:
+        await trio.sleep(1)
+        first = await run(container, FIRST)
+        assert (first.stdout, first.stderr, first.end.exit_code) == (b"", b"", 0)
+        second = await run(container, SECOND)
+        assert (second.stdout, second.stderr, second.end.exit_code) == (b"old", b"", 0)
+        # What the first had left behind is gone all the same.
+        assert (await run(container, ["dash", "-c", NOBODY_SLEEPS])).end.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "os.kill(-1, 9)",  # All but the launcher and itself.
+        "os.unlink('out/made.py'); os.mkfifo('out/made.py'); sys.exit()",
+        "os.unlink('out/made.py'); os.symlink('/etc/passwd', 'out/made.py'); sys.exit()",
+        "sys.exit()",
+    ],
+)
+async def test_a_held_command_that_has_nothing_to_run_is_not_let_go(executor: DockerExecutor, extra: str) -> None:
+    async with holding_two(executor, MAKER.format(extra=extra, age=AGE)) as container:
+        await trio.sleep(1)
+        await run(container, FIRST)
+        await run(
+            container, ["dash", "-c", "mkdir -p out; rm -f out/made.py; cat > out/made.py <<'END'\n" + AGE + "END"]
+        )
+        assert (await run(container, SECOND)).stdout == b"new"
+
+
+async def test_a_third_command_cannot_be_held(executor: DockerExecutor) -> None:
+    async with holding_two(executor, "") as container:
+        await container.send(frames.encode_prepare("third.py", FIRST, ENVIRONMENT, terminal=None))
+        (event,) = await container.receive()
+        assert isinstance(event, frames.Failure)
+        assert (await run(container, FIRST)).end.exit_code == 0
+
+
+async def test_killing_ends_what_is_held_as_well(executor: DockerExecutor) -> None:
+    async with holding_two(executor, "") as container:
+        await container.send(frames.encode_kill())
+        result = await run(container, ["dash", "-c", "ls -A; ls -d /proc/[0-9]*"])
+        assert result.stdout.decode().split()[:3] == [".tmp", "first.py", "out"]
+        assert len(result.stdout.decode().split()) == 3 + 2  # The launcher, and ls, which the shell became.

@@ -358,6 +358,30 @@ async def test_the_virtual_machine_really_was_started_before(warm_server: Server
     assert run.stdout == "true"
 
 
+JAVA_LIMITS = JAVA_MAIN % (
+    "Main",
+    """
+    for (var name : new String[] {"memory.max", "memory/memory.limit_in_bytes"}) {
+        var path = java.nio.file.Path.of("/sys/fs/cgroup", name);
+        if (java.nio.file.Files.exists(path)) System.out.print(java.nio.file.Files.readString(path));
+    }
+    long start = System.nanoTime(), used = java.lang.management.ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
+    while (System.nanoTime() - start < 2_000_000_000L) {}
+    used = java.lang.management.ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - used;
+    System.out.println(used < 0.75 * (System.nanoTime() - start));
+    """,
+)
+
+
+async def test_the_run_limits_hold_from_the_first_instruction_of_what_was_started_before_them(
+    warm_server: ServerProcess,
+) -> None:
+    warm_server.wait_warm({"java": WARM["java"]})
+    run = await Client(warm_server).run(language="java", code=JAVA_LIMITS)
+
+    assert (run.stdout, run.stderr) == (f"{200 * 2**20}\ntrue\n", "")
+
+
 @pytest.mark.parametrize(
     "options", [{"args": ["x"]}, {"env": {"A": "1"}}, {"files": {"other.py": ""}}, {"limits": {"pids": 16}}]
 )

@@ -89,6 +89,7 @@ class EngineAPI:
                     command=command,
                     name=name,
                     hostname=HARDENING.hostname,
+                    stop_signal=HARDENING.stop_signal,
                     user=HARDENING.user,
                     working_dir=WORKSPACE,
                     labels=labels,

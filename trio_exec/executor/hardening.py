@@ -35,6 +35,7 @@ class Hardening:
     cgroup_namespace: str = "private"  # /proc/self/cgroup then tells nothing of the host
     log_driver: str = "none"  # a flood of output must not reach the host's disk
     hostname: str = "trio-exec"
+    stop_signal: str = "SIGKILL"  # PID 1 ignores others: an engine that stops would wait for it in vain
     oom_score_adj: int = 500  # short of memory, the host shall take a program before its own services
     shm_bytes: int = 8 * MIB  # POSIX semaphores (Python's multiprocessing) live there; counts as memory
     ulimits: tuple[tuple[str, int], ...] = (
