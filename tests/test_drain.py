@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -141,3 +143,18 @@ async def test_a_client_of_a_draining_server_can_still_send(start_server: Callab
 
     assert run.stdout == "5\n"
     assert await trio.to_thread.run_sync(client.server.wait) == 0
+
+
+def test_a_server_that_is_the_first_process_can_be_stopped_before_it_is_up() -> None:
+    command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-m", "trio_exec", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        children = f"/proc/{process.pid}/task/{process.pid}/children"
+        deadline = time.monotonic() + 30
+        while process.poll() is None:
+            assert time.monotonic() < deadline
+            with contextlib.suppress(OSError), open(children) as file:  # It may have ended meanwhile.
+                for child in file.read().split():
+                    os.kill(int(child), signal.SIGTERM)
+            time.sleep(0.02)
+        assert (process.returncode, process.stdout.read()) == (128 + signal.SIGTERM, b"")

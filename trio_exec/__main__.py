@@ -1,6 +1,26 @@
-"""`python -m trio_exec` is the same as `trio-exec`."""
+"""The entry point of `trio-exec` and of `python -m trio_exec`."""
 
-from trio_exec.cli import main
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    del frame
+    sys.exit(128 + number)
+
+
+def main() -> None:
+    """Runs the command line."""
+    # A container's first process ignores a signal that it has no handler for, and importing takes half a second: an
+    # early `docker stop` would wait out its grace.
+    signal.signal(signal.SIGTERM, _exit)
+    from trio_exec.cli import main as run  # noqa: PLC0415 - only now
+
+    run()
+
 
 if __name__ == "__main__":
     main()
