@@ -153,9 +153,9 @@ async def first_output(client: Client, program: Program) -> float:
 
 
 def wait_full(server: ServerProcess, language: str) -> None:
-    """Returns when nothing is being warmed any more: that would be measured along."""
+    """Returns when nothing is being warmed or removed any more: that would be measured along."""
     server.wait_warm({language: POOL})
-    time.sleep(0.3)
+    time.sleep(0.5)
 
 
 def starts(engine: Engine, cold: ServerProcess, rounds: int) -> dict[str, Any]:
@@ -345,9 +345,9 @@ def main() -> None:
         say(f"burst: {results['burst']}")
         results["echo"] = summary(trio.run(echo, Client(cold), 1000))
         say(f"echo: {results['echo']}")
-        # Interleaved, a third each time.
+        # Interleaved, a fifth each time.
         rates: dict[str, list[float]] = {"ours": [], "raw": []}
-        for _ in range(3):
+        for _ in range(5):
             rates["raw"].append(raw_throughput(engine, 60, 8))
             rates["ours"].append(trio.run(throughput, Client(cold), 60, 8))
         results["throughput"] = {name: statistics.median(values) for name, values in rates.items()}

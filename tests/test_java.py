@@ -10,8 +10,8 @@ from typing import Any
 import docker
 import pytest
 
+from tests.programs import PROGRAMS
 from tests.support import Client
-from tests.test_warm import PROGRAMS
 
 # `javac` wants a file to be called like its public class; properties tell which program started the virtual machine.
 ROWS = [row for row in PROGRAMS if row[1] == "java" and "class Main" in row[2] and row[0] != "the virtual machine"]
