@@ -102,7 +102,7 @@ class Pool:
         self._shares = Shares(sizes, trio.current_time())
         self._idle: dict[Kind, deque[_Warm]] = {kind: deque() for kind in self._shares.kinds}
         self._opening = 0
-        self._quiet_from = -math.inf
+        self._quiet_until = -math.inf
         self._draining = False
         self._changed = trio.Event()
 
@@ -141,7 +141,7 @@ class Pool:
         kind = Kind(spec.language, spec.terminal)
         now = trio.current_time()
         self._shares.ask(kind, now)
-        self._quiet_from = now + QUIET
+        self._quiet_until = now + QUIET
         async with AsyncExitStack() as stack:
             while self._idle.get(kind) and spec.limits == self._limits:
                 warm = self._idle[kind].popleft()
@@ -187,9 +187,9 @@ class Pool:
                         await self._changed.wait()
                     continue
                 behind_since = min(behind_since, trio.current_time())
-                quiet_from = min(self._quiet_from, behind_since + QUIET_PATIENCE)
-                if quiet_from > trio.current_time():
-                    await trio.sleep_until(quiet_from)
+                quiet_until = min(self._quiet_until, behind_since + QUIET_PATIENCE)
+                if quiet_until > trio.current_time():
+                    await trio.sleep_until(quiet_until)
                     continue
                 try:
                     await keepers.start(self._keep, kind)

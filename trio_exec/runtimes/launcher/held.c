@@ -70,9 +70,7 @@ const char *held_prepare(struct reader *spec) {
   return NULL;
 }
 
-bool held_any(void) {
-  return next(NULL) != NULL;
-}
+bool held_any(void) { return next(NULL) != NULL; }
 
 bool held_starting(void) {
   for (struct held *held = NULL; (held = next(held)) != NULL;)
@@ -87,9 +85,15 @@ int held_opened(void) {
     if (held->opened)
       continue;
     /* Fails for as long as nobody has the other end open. */
-    held->stage.source = open(held->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-    held->opened = held->stage.source >= 0;
-    count += held->opened;
+    int fd = open(held->path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    struct stat opened;
+    if (fd >= 0 && fstat(fd, &opened) == 0 && S_ISFIFO(opened.st_mode)) {
+      held->stage.source = fd;
+      held->opened = true;
+      count++;
+    } else {
+      close_fd(&fd); /* A stage was quicker, and the file is there already: this start is of no use. */
+    }
   }
   return count;
 }
