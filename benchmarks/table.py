@@ -31,7 +31,7 @@ def table(results: dict[str, Any]) -> str:
         f"| {sizes['burst']} sessions at once on a pool of {sizes['pool']}: p50, slowest | {ms(rush['warm']['p50'])}, "
         f"{ms(rush['warm']['slowest'])}; without a pool {ms(rush['cold']['p50'])}, {ms(rush['cold']['slowest'])} |",
         f"| echo round trip, one session, p50 / p99 | {ms(echo['p50'])} / {ms(echo['p99'])} |",
-        f"| sessions per second, hello in Python, 8 workers | {rate['ours'] / rate['raw']:.2f} × the raw Docker "
+        f"| sessions per second, hello in Python, 8 workers | {rate['ratio']:.2f} × the raw Docker "
         f"cycle's: {rate['ours']:.1f} |",
         f"| {sizes['concurrent']} sessions at once: echo p50 / p99 "
         f"| {ms(crowd['echo']['p50'])} / {ms(crowd['echo']['p99'])} |",

@@ -210,7 +210,8 @@ async def test_below_a_path(
         assert (await attached.to_end()).stdout == "1\n"
     # Without the slash, the page's relative addresses would miss the path; here past nginx, which does the same.
     direct = await Client(server).request("GET", "/run/code")
-    assert (direct.status, b"<title>" in direct.body) == (200, True)
+    assert direct.status == 308
+    assert direct.headers["Location"].endswith("/run/code/")
     unknown = await client.request("GET", "/run/code/session/unknown")
     assert (unknown.status, unknown.json()["code"]) == (404, "session_not_found")
 
