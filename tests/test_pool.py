@@ -42,7 +42,7 @@ async def running(
         lifetime=60,
     )
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pool.run)
+        nursery.start_soon(pool.run)  # noqa: ASYNC113 - it has no beginning to wait for
         yield pool
         nursery.cancel_scope.cancel()
     assert executor.open_count == 0
