@@ -137,7 +137,7 @@ bool held_failed(void) {
   return failed;
 }
 
-const char *held_instead_of(const char *path) {
+char *held_instead_of(const char *path) {
   for (struct held *held = NULL; (held = next(held)) != NULL;)
     if (strcmp(path, held->path) == 0)
       return held->content;

@@ -38,7 +38,7 @@ bool held_ended(pid_t pid);
 bool held_failed(void);
 
 /* Where a held command's file is to be written instead of its own path; NULL for any other file. */
-const char *held_instead_of(const char *path);
+char *held_instead_of(const char *path);
 
 /*
  * Makes the held command that is asked for the running stage. Where there is none, discards all,

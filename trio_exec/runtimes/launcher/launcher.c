@@ -149,12 +149,11 @@ static void handle(struct frame *frame) {
   case IN_FILE: {
     bool append = read_int(&payload, 1) != 0;
     char *path = (char *)read_string(&payload);
-    const char *instead = held_instead_of(path);
+    char *instead = held_instead_of(path);
     if (instead == NULL)
       held_discard(); /* Other files might have changed how it started. */
-    char held[32];
-    if (instead != NULL)
-      path = strcpy(held, instead);
+    else
+      path = instead;
     const char *problem = payload.ok ? file_write(path, append, payload.at, payload.left) : "malformed file frame";
     if (problem != NULL) {
       char message[512];
