@@ -118,7 +118,7 @@ def test_compose_waits_longer_than_the_drain() -> None:
     match = re.search(r"stop_grace_period: \$\{STOP_GRACE_PERIOD:-(\d+)s\}", text)
     assert match
     # Clients get 10 seconds for their last messages, hypercorn 3, the removal of containers some more.
-    assert int(match[1]) >= Settings.model_fields["drain_timeout"].default + 20
+    assert int(match[1]) >= sum(Settings.model_fields[name].default for name in ("drain_delay", "drain_timeout")) + 20
 
 
 async def test_compose_up_runs_programs_and_stop_drains(context: Path, image: str, images: dict[str, str]) -> None:

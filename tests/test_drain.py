@@ -50,6 +50,36 @@ async def test_drain_lets_sessions_finish_and_clients_join(start_server: Callabl
     client.server.assert_no_containers()
 
 
+async def test_load_balancers_are_told_before_new_sessions_are_refused(
+    start_server: Callable[..., ServerProcess],
+) -> None:
+    client = Client(start_server(drain_delay=5))
+    client.server.terminate()
+    with trio.fail_after(4):
+        while (await client.request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - there is only asking
+            await trio.sleep(0.02)
+    async with client.session(language="python", code=ASK) as session:
+        await session.until_waiting()
+        body = {"language": "python", "code": "", "stdin": ""}
+        with trio.fail_after(30):
+            while (refused := await client.request("POST", "/session", body)).status == 201:  # noqa: ASYNC110 - only asking
+                await trio.sleep(0.1)
+        assert (refused.status, refused.json()["code"]) == (503, "draining")
+        await session.input("Ada\n")
+        assert (await session.to_end()).stdout == "name? hello Ada\n"
+    assert await trio.to_thread.run_sync(client.server.wait) == 0
+
+
+async def test_a_second_signal_ends_the_delay_too(start_server: Callable[..., ServerProcess]) -> None:
+    server = start_server(drain_delay=1000)
+    server.terminate()
+    with trio.fail_after(10):
+        while (await Client(server).request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - there is only asking
+            await trio.sleep(0.02)
+    server.terminate()
+    assert await trio.to_thread.run_sync(server.wait) == 0
+
+
 @pytest.mark.parametrize("how", ["second signal", "timeout"])
 async def test_what_does_not_finish_is_ended_cleanly(start_server: Callable[..., ServerProcess], how: str) -> None:
     client = Client(start_server(drain_timeout=1 if how == "timeout" else 100))

@@ -78,7 +78,14 @@ class Settings(BaseSettings):
     queue_timeout: Seconds = Field(120, description="seconds that a session waits for a slot")
     detach_grace: Seconds = Field(60, description="seconds that a session goes on without any client")
     retention: Seconds = Field(60, description="seconds that an ended session stays readable")
-    drain_timeout: Seconds = Field(150, description="seconds that running sessions get after SIGTERM")
+    drain_delay: float = Field(
+        0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="seconds after SIGTERM in which only /readyz says so, and load balancers turn to others",
+    )
+    drain_timeout: Seconds = Field(150, description="seconds that running sessions then get")
 
     pool: Annotated[dict[str, Annotated[int, Field(ge=0, le=100)]], NoDecode] = Field(
         default_factory=default_pool,

@@ -43,6 +43,7 @@ class Engine:
         self._sessions: dict[str, Session] = {}
         self._live: set[Session] = set()
         self._all_over = trio.Event()
+        self._leaving = False
         self._draining = False
         self._suspect = True
         self._nursery: trio.Nursery | None = None
@@ -110,7 +111,7 @@ class Engine:
     async def readiness(self) -> Readiness:
         """Whether a session could start now, and if not, why."""
         reason = None
-        if self._draining:
+        if self._leaving:
             reason = "the server is going away"
         else:
             try:
@@ -124,6 +125,10 @@ class Engine:
             warm=dict(self._executor.warm),
             reason=reason,
         )
+
+    def leave(self) -> None:
+        """Says from now on that the server is going away; what is asked of it is done as before."""
+        self._leaving = True
 
     async def drain(self) -> None:
         """Takes no new sessions, and returns when all that were taken are over, those in the queue included."""

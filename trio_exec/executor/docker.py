@@ -45,8 +45,8 @@ LEAVE_TIMEOUT = 2
 """Seconds that a container gets to go by itself, once its launcher's input has ended."""
 CHECK_TIMEOUT = 3
 SWEEP_INTERVAL = 60
-RETRY_INTERVAL = 2
-"""Seconds until the janitor tries again what the engine refused."""
+RETRY_FIRST, RETRY_LAST = 2, 16
+"""Seconds until the janitor tries again what the engine refused; doubled each time."""
 UNSTARTED_MAX_AGE = 120
 """Seconds after which a container that was created but never started belongs to nobody."""
 EXPIRY_MARGIN = 60
@@ -218,28 +218,42 @@ class DockerExecutor:
 
     async def run_janitor(self) -> None:
         """Removes leftovers now, then regularly, and soon after a removal failed. Never returns."""
-        delay: float = 0
+        delay, retry = 0, RETRY_FIRST
         while True:
             with trio.move_on_after(delay):
                 await self._unclean.wait()
             if self._unclean.is_set():
                 self._unclean = trio.Event()
-                await trio.sleep(RETRY_INTERVAL)
+                await trio.sleep(RETRY_FIRST)
             try:
                 await self._sweep()
-                delay = SWEEP_INTERVAL
+                delay, retry = SWEEP_INTERVAL, RETRY_FIRST
             except EngineError as error:
                 LOGGER.warning("%s; will try again", error)
-                delay = RETRY_INTERVAL
+                delay, retry = retry, min(2 * retry, RETRY_LAST)
 
     async def _sweep(self) -> None:
-        listed = await self._call(lambda: self._api.list(INSTANCE_LABEL), abandon=True)
-        for container in listed:
-            if container.name not in self._owned and self._is_leftover(
+        """Removes every leftover that the engine lets go.
+
+        Raises:
+            EngineError: at least one is still there; the others are gone.
+        """
+        refused: EngineError | None = None
+        for container in await self._call(lambda: self._api.list(INSTANCE_LABEL), abandon=True):
+            if container.name in self._owned or not self._is_leftover(
                 container.labels, container.created, container.status
             ):
-                LOGGER.info("removing %s, which nobody owns", container.name)
-                await self._call(lambda name=container.name: self._api.remove(name), abandon=True)
+                continue
+            try:
+                # An engine that was restarted may list what is gone for good (moby's pull request 51692): no news.
+                if await self._call(lambda name=container.name: self._api.remove(name), abandon=True):
+                    LOGGER.info("removed %s, which nobody owned", container.name)
+            except EngineUnavailableError:
+                raise
+            except EngineError as error:
+                refused = error
+        if refused is not None:
+            raise refused
 
     def _is_leftover(self, labels: Mapping[str, str], created: float, status: str) -> bool:
         """Whether nobody can still want a container that this server does not own.

@@ -132,16 +132,19 @@ class EngineAPI:
         with _translated("change a container's limits"):
             self._api.update_container(name, **limits)
 
-    def remove(self, name: str) -> None:
-        """Returns when the container is gone, killing it first if need be; it may be gone already."""
-        with _translated("remove a container"):
+    def remove(self, name: str) -> bool:
+        """Returns when the container is gone, killing it first if need be; says whether it was there at all."""
+        with _translated(f"remove the container {name}"):
             try:
                 self._api.remove_container(name, v=True, force=True)
             except APIError as error:
                 if error.status_code == HTTP_CONFLICT:  # It is being removed: by auto-remove, mostly.
                     self.wait_removed(name)
-                elif error.status_code != HTTP_NOT_FOUND:
+                elif error.status_code == HTTP_NOT_FOUND:
+                    return False
+                else:
                     raise
+        return True
 
     def wait_removed(self, name: str) -> None:
         """Returns when the container is gone; it may be gone already."""

@@ -44,7 +44,7 @@ BUILD_RETRY_SECONDS = 5
 
 
 async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
-    """Serves until SIGTERM or SIGINT, then drains.
+    """Serves until SIGTERM or SIGINT and for `drain_delay` more, then drains.
 
     A second signal, or the end of `drain_timeout`, ends what still runs.
 
@@ -125,11 +125,12 @@ async def _build_images(api: EngineAPI, languages: Languages, executor: DockerEx
 
 async def _drain(engine: Engine, pool: Pool, signals: AsyncIterator[int]) -> None:
     """Waits for a signal, then for the end of all sessions; ends them when the time is up or a signal comes."""
-    seconds = engine.settings.drain_timeout
+    delay, seconds = engine.settings.drain_delay, engine.settings.drain_timeout
     async for number in signals:
-        LOGGER.info("%s: draining; running sessions get %g seconds", signal.Signals(number).name, seconds)
+        soon = f" in {delay:g} seconds" if delay else ""
+        LOGGER.info("%s: draining%s; running sessions get %g seconds", signal.Signals(number).name, soon, seconds)
         break
-    pool.drain()
+    engine.leave()
     async with trio.open_nursery() as nursery:
 
         async def hurry() -> None:
@@ -138,6 +139,8 @@ async def _drain(engine: Engine, pool: Pool, signals: AsyncIterator[int]) -> Non
                 nursery.cancel_scope.cancel(reason="a second signal")
 
         nursery.start_soon(hurry)
+        await trio.sleep(delay)
+        pool.drain()
         with trio.move_on_after(seconds):
             await engine.drain()
         nursery.cancel_scope.cancel(reason="drained, or out of time")
