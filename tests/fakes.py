@@ -10,6 +10,7 @@ import trio
 from trio_exec.errors import EngineError
 from trio_exec.executor.base import Container, ContainerSpec
 from trio_exec.executor.frames import Event
+from trio_exec.limits import Limits
 
 
 class FakeContainer:
@@ -17,7 +18,7 @@ class FakeContainer:
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
-        self.restricted = False
+        self.limits: Limits | None = None
         self.sent_something = trio.Event()
         self._send, self._receive = trio.open_memory_channel[Sequence[Event]](100)
 
@@ -33,9 +34,9 @@ class FakeContainer:
         except trio.EndOfChannel:
             raise EngineError("the container ended") from None
 
-    async def restrict(self) -> None:
+    async def restrict(self, limits: Limits) -> None:
         await trio.lowlevel.checkpoint()
-        self.restricted = True
+        self.limits = limits
 
     def say(self, *events: Event) -> None:
         self._send.send_nowait(events)

@@ -165,12 +165,29 @@ async def test_one_that_cannot_be_prepared_is_given_up(executor: FakeExecutor, a
         assert len(executor.containers) == 2
 
 
-async def test_other_limits_get_a_cold_one(executor: FakeExecutor, autojump_clock: MockClock) -> None:
-    async with running(executor) as pool:
-        await trio.sleep(5)
-        warm = list(executor.containers)
+LESS_MEMORY = replace(LIMITS, memory_bytes=2**25)
 
-        assert await use(pool, spec=replace(SPEC, limits=replace(LIMITS, pids=16))) not in warm
+
+@pytest.mark.parametrize(
+    ("spec", "is_warm"),
+    [
+        (replace(SPEC, limits=replace(LIMITS, pids=16)), False),
+        (replace(SPEC, limits=replace(LIMITS, workspace_bytes=2**20)), False),
+        (replace(SPEC, limits=replace(LIMITS, cpus=0.1, execution_timeout=1, idle_timeout=1, output_bytes=1)), True),
+        (replace(SPEC, limits=LESS_MEMORY), True),
+        (replace(SPEC, limits=LESS_MEMORY, preparable=False), False),
+    ],
+)
+async def test_limits_that_cannot_be_put_in_force_later_get_a_cold_one(
+    executor: FakeExecutor, autojump_clock: MockClock, spec: ContainerSpec, is_warm: bool
+) -> None:
+    async with running(executor, size=1, preparations=[PREPARATION]) as pool:
+        await trio.sleep(1)
+        [warm] = executor.containers
+        warm.say(frames.Prepared())
+        await wait_all_tasks_blocked()
+
+        assert (await use(pool, spec=spec) is warm) == is_warm
 
 
 async def test_a_drained_pool_is_empty_and_stays_so(executor: FakeExecutor, autojump_clock: MockClock) -> None:

@@ -175,10 +175,10 @@ async def test_a_kill_keeps_the_last_output_and_the_figures(autojump_clock: Mock
 async def test_the_run_limits_come_into_force_between_the_stages(autojump_clock: MockClock) -> None:
     async with at("compiling") as it:
         container = it.executor.containers[-1]
-        assert not container.restricted
+        assert container.limits is None
         container.say(OK)
         await wait_all_tasks_blocked()
-        assert container.restricted
+        assert container.limits == it.session.plan.limits
 
 
 async def test_a_launcher_that_does_not_answer_a_kill_is_not_waited_for(autojump_clock: MockClock) -> None:

@@ -10,6 +10,7 @@ import trio
 
 from tests.programs import JAVA_MAIN, PROGRAMS
 from tests.support import Client, Run, ServerProcess, running_server
+from trio_exec.limits import MIB
 from trio_exec.messages import ResizeMessage
 
 WARM = {"python": 2, "javascript": 2, "java": 2, "cpp": 2}
@@ -105,6 +106,50 @@ async def test_the_run_limits_hold_from_the_first_instruction_of_what_was_starte
     run = await Client(warm_server).run(language="java", code=JAVA_LIMITS)
 
     assert (run.stdout, run.stderr) == (f"{200 * 2**20}\ntrue\n", "")
+
+
+LIMITS_IN_FORCE = """
+from pathlib import Path
+cgroup = Path("/sys/fs/cgroup")
+if (cgroup / "memory.max").exists():
+    memory, (quota, period) = (cgroup / "memory.max").read_text(), (cgroup / "cpu.max").read_text().split()
+else:
+    memory = (cgroup / "memory/memory.limit_in_bytes").read_text()
+    quota, period = ((cgroup / f"cpu/cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+print("", int(memory), int(quota) / int(period))
+"""
+
+
+@pytest.mark.parametrize(
+    ("limits", "memory", "cpus"),
+    [
+        ({"executionTimeout": 20, "idleTimeout": 10, "outputBytes": 1000}, 200 * MIB, 0.5),
+        ({"memoryBytes": 16 * MIB}, 16 * MIB, 0.5),
+        ({"cpus": 0.25, "memoryBytes": 64 * MIB}, 64 * MIB, 0.25),
+    ],
+)
+async def test_lower_limits_hold_in_a_warm_container_too(
+    warm: Client, limits: dict[str, float], memory: int, cpus: float
+) -> None:
+    await trio.sleep(1)
+    run = await warm.run(language="python", code=AGE + LIMITS_IN_FORCE, limits=limits)
+
+    assert (run.stdout, run.stderr, run.final.exit_code) == (f"True {memory} {cpus}\n", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("javascript", "console.log('hello')"),
+        ("java", JAVA_MAIN % ("Main", 'System.out.println("hello");')),
+        ("cpp", '#include <cstdio>\nint main() { puts("hello"); }'),
+    ],
+)
+async def test_the_other_languages_run_with_less_memory(warm_server: ServerProcess, language: str, code: str) -> None:
+    warm_server.wait_warm({language: WARM[language]})
+    run = await Client(warm_server).run(language=language, code=code, limits={"memoryBytes": 96 * MIB})
+
+    assert (run.stdout, run.stderr, run.final.exit_code) == ("hello\n", "", 0)
 
 
 @pytest.mark.parametrize(

@@ -60,12 +60,14 @@ class Warm(_Model):
         stage: the stage whose command can be started with a FIFO in the place of a file that it reads.
         file: that file, if it is not the main one: one that the compile stage makes.
         pids: processes and threads that everything warm together takes; where the limit is lower, it is left out.
+        sized: whether it looks at the memory limit as it starts; where a session lowers that, it is started afresh.
         unless: a pattern; a main file in which it is found, anywhere, is started afresh.
     """
 
     stage: Literal["compile", "run"]
     file: Annotated[str, Field(pattern=r"^[^/]")] | None = None
     pids: Annotated[int, Field(gt=0)] = 1
+    sized: bool = False
     unless: str | None = None
 
     @field_validator("unless")

@@ -34,3 +34,15 @@ class Limits:
     compile_timeout: float
     compile_memory_bytes: int
     compile_cpus: float
+
+    def fit(self, container: Limits) -> bool:
+        """Whether a running container that was made with other limits can be given these.
+
+        The engine changes memory and CPUs of a running container; times and output are the session's affair.
+        """
+        return (
+            self.pids == container.pids
+            and self.workspace_bytes == container.workspace_bytes
+            and self.compile_memory_bytes == container.compile_memory_bytes
+            and self.compile_cpus == container.compile_cpus
+        )

@@ -21,9 +21,9 @@ class ContainerSpec:
     Attributes:
         session_id: whose it is; goes into a label.
         language: name of the language, whose image it runs.
-        limits: what everything inside it may use, together.
+        limits: what everything inside it may use, together, once `Container.restrict` has been called.
         terminal: whether the program will run on a terminal.
-        compiles: whether it begins with a compile stage, whose limits then hold until `Container.restrict`.
+        compiles: whether it begins with a compile stage, whose limits then hold until that.
         preparable: whether a command that was started ahead, before there were files, may be used.
         lifetime: seconds after which it may be taken for a leftover, and ends by itself.
     """
@@ -56,8 +56,10 @@ class Container(Protocol):
         """
         ...
 
-    async def restrict(self) -> None:
-        """Puts the run stage's limits in force, for a container that began with the compile stage's.
+    async def restrict(self, limits: Limits) -> None:
+        """Puts a session's limits in force for the run stage; does nothing where they are already.
+
+        What this container may have had until now were the compile stage's, or those of a pool.
 
         Raises:
             EngineError: the engine could not do it.

@@ -25,6 +25,7 @@ from trio_exec.executor.base import Container, ContainerSpec
 from trio_exec.executor.engine_api import EngineAPI
 from trio_exec.executor.hardening import HARDENING
 from trio_exec.executor.multiplex import STDERR, Demultiplexer
+from trio_exec.limits import Limits
 
 LOGGER = logging.getLogger("trio_exec.docker")
 
@@ -57,10 +58,17 @@ _T = TypeVar("_T")
 class DockerContainer:
     """A container's launcher, at the other end of an attached socket."""
 
-    def __init__(self, stream: trio.SocketStream, session_id: str, restrict: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        stream: trio.SocketStream,
+        session_id: str,
+        in_force: Mapping[str, int],
+        update: Callable[[Mapping[str, int]], Awaitable[None]],
+    ) -> None:
         self._stream = stream
-        self._restrict = restrict
         self._session_id = session_id
+        self._in_force = in_force
+        self._update = update
         self._demultiplexer = Demultiplexer()
         self._decoder = frames.FrameDecoder()
         self._send_lock = trio.StrictFIFOLock()
@@ -92,9 +100,12 @@ class DockerContainer:
             if events:
                 return events
 
-    async def restrict(self) -> None:
-        """Puts the run stage's limits in force; see `Container`."""
-        await self._restrict()
+    async def restrict(self, limits: Limits) -> None:
+        """Puts a session's limits in force; see `Container`."""
+        wanted = HARDENING.changeable(limits, compiles=False)
+        if wanted != self._in_force:
+            await self._update(wanted)
+            self._in_force = wanted
 
     async def wait_ready(self) -> None:
         """Returns when the launcher has said that it is up.
@@ -164,7 +175,12 @@ class DockerExecutor:
             stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket))
             await self._call(lambda: self._api.start(name))
             started = True
-            container = DockerContainer(stream, spec.session_id, lambda: self._restrict(name, spec))
+            container = DockerContainer(
+                stream,
+                spec.session_id,
+                HARDENING.changeable(spec.limits, compiles=spec.compiles),
+                lambda limits: self._call(lambda: self._api.update(name, limits)),
+            )
             await container.wait_ready()
             yield container
         finally:
@@ -173,11 +189,6 @@ class DockerExecutor:
                     await trio.aclose_forcefully(stream)
                 await self._remove(name, leaves=started)
             self._owned.discard(name)
-
-    async def _restrict(self, name: str, spec: ContainerSpec) -> None:
-        if spec.compiles:
-            limits = HARDENING.changeable(spec.limits, compiles=False)
-            await self._call(lambda: self._api.update(name, limits))
 
     def _create(self, name: str, spec: ContainerSpec) -> None:
         self._api.create(

@@ -127,7 +127,7 @@ class EngineAPI:
         with _translated("start a container"):
             self._api.start(name)
 
-    def update(self, name: str, limits: dict[str, int]) -> None:
+    def update(self, name: str, limits: Mapping[str, int]) -> None:
         """Changes a running container's limits; see `Hardening.changeable`."""
         with _translated("change a container's limits"):
             self._api.update_container(name, **limits)

@@ -80,7 +80,7 @@ class Pool:
         sizes: how many to keep by language, as a rule; see `shares`.
         preparations: what can be started ahead, by language; in the order of the stages.
         compiled: languages that begin with a compile stage.
-        limits: those of the containers; a session with others gets a cold one.
+        limits: those of the containers; a session whose limits can't be put in force later gets a cold one.
         lifetime: seconds that a session may need a container for.
     """
 
@@ -143,7 +143,7 @@ class Pool:
         self._shares.ask(kind, now)
         self._quiet_until = now + QUIET
         async with AsyncExitStack() as stack:
-            while self._idle.get(kind) and spec.limits == self._limits:
+            while self._idle.get(kind) and self._fits(spec):
                 warm = self._idle[kind].popleft()
                 self._wake()
                 await stack.enter_async_context(self._borrowed(warm))
@@ -160,6 +160,12 @@ class Pool:
                 self._opening -= 1
                 self._wake()
             yield container
+
+    def _fits(self, spec: ContainerSpec) -> bool:
+        """Whether a warm container will do, or can be made to."""
+        # What was started ahead and is of no use takes memory for a moment more, and maybe more than is asked for.
+        useless = bool(self._preparations.get(spec.language)) and not spec.preparable
+        return spec.limits.fit(self._limits) and (spec.limits.memory_bytes == self._limits.memory_bytes or not useless)
 
     @asynccontextmanager
     async def _borrowed(self, warm: _Warm) -> AsyncGenerator[None]:

@@ -75,12 +75,20 @@ def environment(language: Language, *, terminal: bool) -> dict[str, str]:
     return {**ENVIRONMENT, **(TERMINAL_ENVIRONMENT if terminal else {}), **language.env}
 
 
-def _is_preparable(language: Language, files: Mapping[str, str]) -> bool:
-    """Whether starting ahead makes no difference: other files might be looked at early, and so may the first lines."""
+def _is_preparable(language: Language, files: Mapping[str, str], *, as_sized: bool) -> bool:
+    """Whether starting ahead makes no difference.
+
+    Args:
+        language: the session's.
+        files: its files: others than the main one might be looked at early, and so may the first lines.
+        as_sized: whether the session may use as much memory as what was started ahead saw.
+    """
     if list(files) != [language.source_file]:
         return False
     (text,) = files.values()
-    return not any(warm.unless and re.search(warm.unless, text) for warm in language.warm)
+    return not any(
+        (warm.sized and not as_sized) or (warm.unless and re.search(warm.unless, text)) for warm in language.warm
+    )
 
 
 def make_plan(request: SessionRequest, language: Language, limits: Limits) -> Plan:
@@ -94,7 +102,7 @@ def make_plan(request: SessionRequest, language: Language, limits: Limits) -> Pl
     Raises:
         RequestError: a limit is above the server's, or the files don't fit the workspace.
     """
-    limits = _lower(limits, request.limits)
+    most, limits = limits, _lower(limits, request.limits)
     texts = dict(request.files)
     if request.code is not None:
         if language.source_file in texts:
@@ -121,7 +129,7 @@ def make_plan(request: SessionRequest, language: Language, limits: Limits) -> Pl
         ends_input=request.ends_input,
         terminal=(request.rows, request.cols) if request.tty else None,
         limits=limits,
-        preparable=_is_preparable(language, texts),
+        preparable=_is_preparable(language, texts, as_sized=limits.memory_bytes == most.memory_bytes),
     )
 
 

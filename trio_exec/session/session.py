@@ -273,7 +273,7 @@ class Session:
             await self._run_stage(container, "compile", self.plan.compile_command)
             if self._end_reason is not None or self._figures is None or self._figures.exit_code != 0:
                 return
-            await container.restrict()  # Before any of the program runs.
+        await container.restrict(self.plan.limits)  # Before any of the program runs.
         await self._run_stage(container, "run", self.plan.run_command)
 
     async def _run_stage(self, container: Container, stage: StageName, command: Sequence[str]) -> None:
