@@ -44,6 +44,16 @@ def test_with_fewer_places_than_kinds_the_wanted_ones_get_them() -> None:
     assert shares.targets(1) == {PYTHON: 0, PYTHON_TTY: 1}
 
 
+def test_one_place_for_each_language_goes_to_each_language() -> None:
+    shares = Shares({"java": 1, "python": 1}, now=0)
+    assert shares.targets(0) == {JAVA: 1, JAVA_TTY: 0, PYTHON: 1, PYTHON_TTY: 0}
+
+    for _ in range(9):
+        shares.ask(JAVA, now=1)
+        shares.ask(JAVA_TTY, now=2)
+    assert shares.targets(2) == {JAVA: 0, JAVA_TTY: 1, PYTHON: 1, PYTHON_TTY: 0}
+
+
 @given(
     st.dictionaries(st.sampled_from(["python", "java", "cpp"]), st.integers(0, 9)),
     st.lists(st.tuples(st.sampled_from([PYTHON, PYTHON_TTY, JAVA, JAVA_TTY]), st.integers(0, 20)), max_size=50),
@@ -58,4 +68,7 @@ def test_never_more_and_never_fewer_than_the_sum(sizes: dict[str, int], asked: l
 
     assert sum(targets.values()) == sum(sizes.values())
     assert all(target >= 0 for target in targets.values())
-    assert {kind.language for kind in targets} == {language for language, size in sizes.items() if size}
+    sized = {language for language, size in sizes.items() if size}
+    assert {kind.language for kind in targets} == sized
+    # However much one is asked for, no language that has places goes without any.
+    assert {kind.language for kind, target in targets.items() if target} == sized

@@ -1,9 +1,9 @@
 """How the pool's places are shared out among what is asked for: arithmetic, without I/O.
 
 Each language has a size. Within the sum of all sizes, places go to where sessions have lately been asked for: a
-burst of one language grows its share, and every kind keeps one place for as long as there are enough. Demand fades
-by half every `HALF_LIFE` seconds, so a pool that nobody uses goes back to where it began, and after `IDLE_AFTER`
-seconds shrinks to one place for each kind.
+burst of one language grows its share, and every kind keeps one place for as long as there are enough: each
+language's more wanted kind first. Demand fades by half every `HALF_LIFE` seconds, so a pool that nobody uses goes
+back to where it began, and after `IDLE_AFTER` seconds shrinks to one place for each kind.
 """
 
 from __future__ import annotations
@@ -54,11 +54,17 @@ class Shares:
         demand, since = self._demand.get(kind, (0.0, now))
         return demand * 0.5 ** ((now - since) / HALF_LIFE)
 
+    def _ranked(self, weights: Mapping[Kind, float]) -> list[Kind]:
+        """All kinds, the first to get a place first: one of each language, then the others."""
+        by_weight = sorted(self.kinds, key=lambda kind: (-weights[kind], kind))
+        first = {kind.language: kind for kind in reversed(by_weight)}
+        return sorted(by_weight, key=lambda kind: kind != first[kind.language])  # A stable sort.
+
     def targets(self, now: float) -> dict[Kind, int]:
         """How many warm containers of each kind there should be."""
         total = sum(self._sizes.values())
         weights = {kind: self._sizes[kind.language] / 2 + DEMAND_WEIGHT * self._faded(kind, now) for kind in self.kinds}
-        ranked = sorted(self.kinds, key=lambda kind: (-weights[kind], kind))
+        ranked = self._ranked(weights)
         targets = {kind: 1 if place < total else 0 for place, kind in enumerate(ranked)}
         if now - self._last > IDLE_AFTER:
             return targets
