@@ -58,6 +58,7 @@ class FakeExecutor:
         self.containers: list[FakeContainer] = []
         self.open_count = 0
         self.failure: Exception | None = None
+        self.adjustable = True
 
     @property
     def warm(self) -> Mapping[str, int]:

@@ -234,6 +234,15 @@ async def test_a_new_version_beside_the_old_one_takes_over_while_sessions_finish
         assert (await new.run(language="python", code="print('alone')")).stdout == "alone\n"
 
 
+@pytest.mark.parametrize(("variables", "pids"), [({}, "256"), ({"TRIO_EXEC_PIDS": "99"}, "99")])
+def test_gvisor_is_an_override(context: Path, variables: dict[str, str], pids: str) -> None:
+    project = Project(context, "trio-exec-config", "docker-compose.yml", "compose.gvisor.yml", **variables)
+    lines = project.run("config").split("\n")
+
+    assert "TRIO_EXEC_RUNTIME: runsc" in {line.strip() for line in lines}
+    assert re.findall(r"TRIO_EXEC_PIDS: '?(\d+)", "\n".join(lines)) == [pids]
+
+
 async def test_an_engine_of_its_own_leaves_the_hosts_engine_alone(
     context: Path, image: str, images: dict[str, str]
 ) -> None:

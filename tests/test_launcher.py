@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import time
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -32,10 +32,10 @@ class Result:
 
 
 @pytest.fixture
-def executor(images: dict[str, str]) -> Generator[DockerExecutor]:
+async def executor(images: dict[str, str]) -> AsyncGenerator[DockerExecutor]:
     api = EngineAPI()
     executor = DockerExecutor(api)
-    executor.use_images(images)
+    await executor.use_images(images, Settings().limits)
     yield executor
     api.close()
 

@@ -35,14 +35,16 @@ class Limits:
     compile_memory_bytes: int
     compile_cpus: float
 
-    def fit(self, container: Limits) -> bool:
-        """Whether a running container that was made with other limits can be given these.
+    def fit(self, container: Limits, *, adjustable: bool) -> bool:
+        """Whether a session with these limits can use a running container that was made with others.
 
-        The engine changes memory and CPUs of a running container; times and output are the session's affair.
+        Times and output are the session's affair, and make no difference.
+
+        Args:
+            container: what the container was made with.
+            adjustable: whether its memory and CPUs can be changed.
         """
-        return (
-            self.pids == container.pids
-            and self.workspace_bytes == container.workspace_bytes
-            and self.compile_memory_bytes == container.compile_memory_bytes
-            and self.compile_cpus == container.compile_cpus
-        )
+        names = ["pids", "workspace_bytes", "compile_memory_bytes", "compile_cpus"]
+        if not adjustable:
+            names += ["memory_bytes", "cpus"]
+        return all(getattr(self, name) == getattr(container, name) for name in names)

@@ -87,6 +87,11 @@ class Executor(Protocol):
         """How many containers are there already, unused, by language."""
         ...
 
+    @property
+    def adjustable(self) -> bool:
+        """Whether `Container.restrict` can do anything; if not, the run stage's limits hold from the start."""
+        ...
+
     async def check(self) -> None:
         """Returns when a container could be opened now.
 

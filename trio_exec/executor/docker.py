@@ -15,6 +15,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import trio
@@ -89,7 +90,9 @@ class DockerContainer:
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise EngineError("the connection to the container broke") from error
             if not data:
-                raise EngineError("the container ended unexpectedly; the engine was stopped or removed it")
+                raise EngineError(
+                    "the container ended unexpectedly: the program brought it down, or the engine was stopped"
+                )
             events: list[frames.Event] = []
             for stream, piece in self._demultiplexer.feed(data):
                 if stream == STDERR:
@@ -127,13 +130,21 @@ class DockerExecutor:
     Args:
         api: the engine.
         runtime: Docker runtime, or None for the engine's default.
+
+    Attributes:
+        adjustable: whether the limits of a running container can be changed.
+        usable: set when containers can be opened, as far as is known.
+        obstacle: what is in the way until then; for users.
+        instance: names this server in its containers' labels.
     """
 
     def __init__(self, api: EngineAPI, runtime: str | None = None) -> None:
         self._api = api
         self._images: Mapping[str, str] = {}
-        self.images_known = trio.Event()
         self._runtime = runtime
+        self.adjustable = runtime is None
+        self.usable = trio.Event()
+        self.obstacle = "the languages' images are not there yet; they are being built"
         self._limiter = trio.CapacityLimiter(THREADS)
         self.instance = secrets.token_hex(8)
         self._owned: set[str] = set()
@@ -147,15 +158,45 @@ class DockerExecutor:
         """None: every container is opened when it is asked for."""
         return {}
 
-    def use_images(self, images: Mapping[str, str]) -> None:
-        """Says which image each language runs in; until then, no container can be opened."""
+    async def use_images(self, images: Mapping[str, str], limits: Limits) -> None:
+        """Says which image each language runs in; until then, no container can be opened.
+
+        A runtime of the operator's choice is tried out first.
+
+        Args:
+            images: tags by language.
+            limits: what to try the runtime with.
+
+        Raises:
+            EngineUnavailableError: the engine can't be reached.
+            EngineError: the runtime can't be used; says why.
+        """
         self._images = images
-        self.images_known.set()
+        if self._runtime is not None:
+            self.adjustable = await self._adjusts(limits)
+            if not self.adjustable:
+                LOGGER.warning(
+                    "the runtime %s can't change the limits of a running container: the compile stage gets the run "
+                    "stage's, and sessions with lower ones start cold",
+                    self._runtime,
+                )
+        self.usable.set()
+
+    async def _adjusts(self, limits: Limits) -> bool:
+        spec = ContainerSpec(session_id="", language=next(iter(self._images)), limits=limits, lifetime=60)
+        async with self.open_container(spec) as container:
+            try:
+                await container.restrict(replace(limits, cpus=limits.cpus + 0.01))
+            except EngineUnavailableError:
+                raise
+            except EngineError:
+                return False
+        return True
 
     async def check(self) -> None:
-        """Returns when the images are known and the engine answers; see `Executor`."""
-        if not self._images:
-            raise EngineUnavailableError("the languages' images are not there yet; they are being built")
+        """Returns when there is nothing in the way and the engine answers; see `Executor`."""
+        if not self.usable.is_set():
+            raise EngineUnavailableError(self.obstacle)
         with trio.move_on_after(CHECK_TIMEOUT):
             await self._call(self._api.ping, abandon=True)
             return
@@ -165,12 +206,13 @@ class DockerExecutor:
     async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
         """A container for as long as the context lasts; see `Executor`."""
         name = f"trio-exec-{self.instance}-{secrets.token_hex(8)}"
+        compiles = spec.compiles and self.adjustable
         # Known before it exists: whatever fails from here on, there is a name to remove it by.
         self._owned.add(name)
         stream: trio.SocketStream | None = None
         started = False
         try:
-            await self._call(lambda: self._create(name, spec))
+            await self._call(lambda: self._create(name, spec, compiles=compiles))
             socket = await self._call(lambda: self._api.attach(name))
             stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket))
             await self._call(lambda: self._api.start(name))
@@ -178,7 +220,7 @@ class DockerExecutor:
             container = DockerContainer(
                 stream,
                 spec.session_id,
-                HARDENING.changeable(spec.limits, compiles=spec.compiles),
+                HARDENING.changeable(spec.limits, compiles=compiles),
                 lambda limits: self._call(lambda: self._api.update(name, limits)),
             )
             await container.wait_ready()
@@ -190,7 +232,7 @@ class DockerExecutor:
                 await self._remove(name, leaves=started)
             self._owned.discard(name)
 
-    def _create(self, name: str, spec: ContainerSpec) -> None:
+    def _create(self, name: str, spec: ContainerSpec, *, compiles: bool) -> None:
         self._api.create(
             name=name,
             image=self._images[spec.language],
@@ -201,7 +243,7 @@ class DockerExecutor:
                 LANGUAGE_LABEL: spec.language,
                 EXPIRY_LABEL: str(int(time.time()) + spec.lifetime + EXPIRY_MARGIN),
             },
-            host_config=HARDENING.host_config(spec.limits, self._runtime, compiles=spec.compiles),
+            host_config=HARDENING.host_config(spec.limits, self._runtime, compiles=compiles),
         )
 
     async def _remove(self, name: str, *, leaves: bool) -> None:

@@ -114,6 +114,11 @@ class Pool:
             counts[kind.language] += len(warm)
         return counts
 
+    @property
+    def adjustable(self) -> bool:
+        """Whether the limits of a running container can be changed; see `Executor`."""
+        return self._executor.adjustable
+
     async def check(self) -> None:
         """Returns when a container could be opened now; see `Executor`."""
         await self._executor.check()
@@ -165,7 +170,8 @@ class Pool:
         """Whether a warm container will do, or can be made to."""
         # What was started ahead and is of no use takes memory for a moment more, and maybe more than is asked for.
         useless = bool(self._preparations.get(spec.language)) and not spec.preparable
-        return spec.limits.fit(self._limits) and (spec.limits.memory_bytes == self._limits.memory_bytes or not useless)
+        fits = spec.limits.fit(self._limits, adjustable=self.adjustable)
+        return fits and (spec.limits.memory_bytes == self._limits.memory_bytes or not useless)
 
     @asynccontextmanager
     async def _borrowed(self, warm: _Warm) -> AsyncGenerator[None]:

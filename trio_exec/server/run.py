@@ -30,6 +30,7 @@ from trio_exec.executor.engine_api import EngineAPI
 from trio_exec.executor.images import build_missing
 from trio_exec.executor.pool import Pool
 from trio_exec.languages import Languages
+from trio_exec.limits import Limits
 from trio_exec.server import serving
 from trio_exec.server.app import create_app
 from trio_exec.server.proxies import BehindProxies
@@ -67,7 +68,7 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(executor.run_janitor)
-            nursery.start_soon(_build_images, api, languages, executor)
+            nursery.start_soon(_build_images, api, languages, executor, settings.limits)
             nursery.start_soon(_fill_pool, pool, executor)
             await nursery.start(engine.run)
             async with trio.open_nursery() as connections:
@@ -102,19 +103,21 @@ def _make_pool(settings: Settings, languages: Languages, executor: DockerExecuto
 
 
 async def _fill_pool(pool: Pool, executor: DockerExecutor) -> None:
-    await executor.images_known.wait()
+    await executor.usable.wait()
     await pool.run()
 
 
-async def _build_images(api: EngineAPI, languages: Languages, executor: DockerExecutor) -> None:
+async def _build_images(api: EngineAPI, languages: Languages, executor: DockerExecutor, limits: Limits) -> None:
     """Builds missing images, retrying for as long as it takes: an engine may come up after us."""
     build = partial(build_missing, api, languages.values(), progress=LOGGER.debug, started=LOGGER.info)
     while True:
         try:
-            executor.use_images(await trio.to_thread.run_sync(build, abandon_on_cancel=True))
+            images = await trio.to_thread.run_sync(build, abandon_on_cancel=True)
+            await executor.use_images(images, limits)
         except EngineUnavailableError as error:
             LOGGER.warning("%s; will try again", error)
         except EngineError as error:
+            executor.obstacle = f"{error}; it is tried again every {BUILD_RETRY_SECONDS} seconds"
             LOGGER.error("%s; will try again", error)  # noqa: TRY400 - the engine's reason says it all
         else:
             # Its containers bear this as the label trio-exec.instance.

@@ -1,0 +1,137 @@
+"""Sessions in gVisor, on an engine of the test's own whose other runtime it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Generator
+from typing import Any
+
+import docker
+import pytest
+import trio
+
+from tests.dockerd import Dockerd, private_dockerd
+from tests.programs import JAVA_MAIN
+from tests.support import Client, ServerProcess
+from trio_exec.executor.images import launcher_image
+from trio_exec.limits import MIB
+
+ASK = {
+    "python": "name = input('name? ')\nprint('hello', name)",
+    "javascript": """
+        process.stdout.write('name? ');
+        require('readline').createInterface({ input: process.stdin }).once('line', (name) => {
+          console.log('hello', name);
+          process.exit();
+        });
+        """,
+    "java": JAVA_MAIN
+    % (
+        "Main",
+        """
+        System.out.print("name? ");
+        System.out.println("hello " + new java.util.Scanner(System.in).nextLine());
+        """,
+    ),
+    "cpp": """
+        #include <iostream>
+        #include <string>
+        int main() {
+            std::string name;
+            std::cout << "name? ";
+            std::getline(std::cin, name);
+            std::cout << "hello " << name << "\\n";
+        }
+        """,
+}
+WARM = dict.fromkeys(ASK, 1)
+
+
+@pytest.fixture(scope="module")
+def dockerd(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Generator[Dockerd]:
+    runsc = shutil.which("runsc")
+    if runsc is None:
+        pytest.skip("needs gVisor's runsc")
+    config = tmp_path_factory.mktemp("gvisor") / "daemon.json"
+    # As docs/deploy.md says.
+    config.write_text(json.dumps({"runtimes": {"runsc": {"path": runsc, "runtimeArgs": ["--network=none"]}}}))
+    with private_dockerd([launcher_image().tag, *images.values()], "4g", f"--config-file={config}") as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def server(dockerd: Dockerd) -> Generator[ServerProcess]:
+    pool = ",".join(f"{language}={size}" for language, size in WARM.items())
+    # The sandbox's own threads count as well.
+    process = ServerProcess(DOCKER_HOST=dockerd.host, runtime="runsc", pids=256, pool=pool)
+    try:
+        yield process.wait_ready()
+    finally:
+        process.close()
+    assert dockerd.left() == []
+
+
+@pytest.fixture
+def client(server: ServerProcess) -> Client:
+    server.wait_warm(WARM)
+    return Client(server)
+
+
+def containers(dockerd: Dockerd, session_id: str) -> list[Any]:
+    engine = docker.DockerClient(dockerd.host, version="1.41")
+    try:
+        listed = engine.api.containers(filters={"label": f"trio-exec.session={session_id}"})
+        return [engine.api.inspect_container(item["Id"]) for item in listed]
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])
+@pytest.mark.parametrize("language", ASK)
+async def test_every_language_asks_and_is_answered(client: Client, language: str, warm: bool) -> None:
+    limits = {} if warm else {"pids": 255}
+    async with client.session(language=language, code=ASK[language], limits=limits) as session:
+        await session.until_stdout("name? ")
+        await session.input("Ada\n")
+        run = await session.to_end()
+
+    assert (run.stdout, run.stderr, run.final.exit_code) == ("name? hello Ada\n", "", 0)
+
+
+async def test_limits_hold_from_the_start_where_the_runtime_cannot_change_them(
+    client: Client, dockerd: Dockerd
+) -> None:
+    assert "can't change the limits of a running container" in client.server.log()
+    limits = {"memoryBytes": 96 * MIB, "cpus": 0.25}
+    async with client.session(language="cpp", code=ASK["cpp"], limits=limits) as session:
+        await session.until_state("compiling")
+        [container] = await trio.to_thread.run_sync(containers, dockerd, session.run.session_id)
+        await session.until_stdout("name? ")
+        await session.input("Ada\n")
+        assert (await session.to_end()).final.exit_code == 0
+
+    config = container["HostConfig"]
+    assert (config["Runtime"], config["Memory"], config["MemorySwap"]) == ("runsc", 96 * MIB, 96 * MIB)
+    assert config["CpuQuota"] / config["CpuPeriod"] == 0.25
+
+
+@pytest.mark.parametrize(
+    "code", ["x = b'x' * 10**9", "import os, signal\nos.kill(1, signal.SIGKILL)\ninput()"], ids=["memory", "kill"]
+)
+async def test_a_program_that_brings_its_sandbox_down_harms_nobody_else(client: Client, code: str) -> None:
+    async with client.session(language="python", code=ASK["python"]) as other:
+        await other.until_stdout("name? ")
+        run = await client.run(language="python", code=code)
+        assert (run.final.state, run.reason) == ("terminated", "engine_error")
+        assert run.final.message is not None
+        assert "the program brought it down" in run.final.message
+        await other.input("Ada\n")
+        assert (await other.to_end()).stdout == "name? hello Ada\n"
+
+
+async def test_time_and_output_are_limited(client: Client) -> None:
+    run = await client.run(language="python", code="while True: pass", limits={"executionTimeout": 1})
+    assert run.reason == "execution_timeout"
+    run = await client.run(language="python", code="while True: print('x' * 99)", limits={"outputBytes": 10_000})
+    assert (run.reason, len(run.stdout)) == ("output_limit", 10_000)
