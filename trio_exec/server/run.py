@@ -41,7 +41,8 @@ from trio_exec.settings import Settings
 LOGGER = logging.getLogger("trio_exec.server")
 
 STATIC = Path(__file__).parent.parent / "static"
-BUILD_RETRY_SECONDS = 5
+RETRY_FIRST, RETRY_LAST = 5, 300
+"""Seconds until what the engine refused at the start is tried again; doubled each time, since each try may cost it."""
 
 
 async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
@@ -110,20 +111,24 @@ async def _fill_pool(pool: Pool, executor: DockerExecutor) -> None:
 async def _build_images(api: EngineAPI, languages: Languages, executor: DockerExecutor, limits: Limits) -> None:
     """Builds missing images, retrying for as long as it takes: an engine may come up after us."""
     build = partial(build_missing, api, languages.values(), progress=LOGGER.debug, started=LOGGER.info)
+    delay = RETRY_FIRST
     while True:
         try:
             images = await trio.to_thread.run_sync(build, abandon_on_cancel=True)
             await executor.use_images(images, limits)
         except EngineUnavailableError as error:
+            executor.obstacle = error.message
             LOGGER.warning("%s; will try again", error)
+            delay = RETRY_FIRST
         except EngineError as error:
-            executor.obstacle = f"{error}; it is tried again every {BUILD_RETRY_SECONDS} seconds"
+            executor.obstacle = f"{error}; it is tried again in {delay} seconds"
             LOGGER.error("%s; will try again", error)  # noqa: TRY400 - the engine's reason says it all
         else:
             # Its containers bear this as the label trio-exec.instance.
             LOGGER.info("instance %s is ready to run %s", executor.instance, ", ".join(languages))
             return
-        await trio.sleep(BUILD_RETRY_SECONDS)
+        await trio.sleep(delay)
+        delay = min(2 * delay, RETRY_LAST)
 
 
 async def _drain(engine: Engine, pool: Pool, signals: AsyncIterator[int]) -> None:
