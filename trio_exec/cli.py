@@ -1,4 +1,4 @@
-"""The command line: `trio-exec serve`, `build` and `config`."""
+"""The command line: `trio-exec serve`, `build`, `prune` and `config`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import trio
 from trio_exec import __version__
 from trio_exec.errors import ConfigurationError, TrioExecError
 from trio_exec.executor.engine_api import EngineAPI
-from trio_exec.executor.images import build_missing
+from trio_exec.executor.images import build_missing, prune
 from trio_exec.languages import Languages
 from trio_exec.server.run import serve
 from trio_exec.settings import Settings
@@ -51,6 +51,17 @@ def _build(arguments: argparse.Namespace) -> None:
         _say(f"{name}: {tag}")
 
 
+def _prune(_: argparse.Namespace) -> None:
+    settings = Settings.load()
+    languages = Languages.load(settings.languages_dir, settings.languages)
+    prune(
+        EngineAPI(),
+        languages.values(),
+        removed=lambda tag: _say(f"removed {tag}"),
+        kept=lambda tag: _say(f"kept {tag}: a container needs it"),
+    )
+
+
 def _config(_: argparse.Namespace) -> None:
     _say(Settings.load().describe())
 
@@ -75,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     build_command = add("build", _build, "build the languages' images, where they are missing")
     build_command.add_argument("languages", nargs="*", help="only these; default: all")
     build_command.add_argument("--rebuild", action="store_true", help="build even those that are there")
+    add("prune", _prune, "remove the images that other versions have built for the languages")
     add("config", _config, "print all settings, with their values and what they mean, as TOML")
     return parser
 

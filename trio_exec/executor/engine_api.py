@@ -181,6 +181,24 @@ class EngineAPI:
                 raise
         return True
 
+    def image_tags(self, repository: str) -> list[str]:
+        """The tags that the engine has of a repository, each as repository:tag."""
+        with _translated("list images"):
+            found: Sequence[Mapping[str, Any]] = self._api.images(name=repository)
+        return sorted(tag for item in found for tag in item["RepoTags"] or () if tag.startswith(f"{repository}:"))
+
+    def remove_image(self, tag: str) -> bool:
+        """Removes an image; says whether it is gone, and not needed by a container."""
+        with _translated(f"remove the image {tag}"):
+            try:
+                self._api.remove_image(tag)
+            except APIError as error:
+                if error.status_code == HTTP_CONFLICT:
+                    return False
+                if error.status_code != HTTP_NOT_FOUND:
+                    raise
+        return True
+
     def build(self, *, context: Any, tag: str, arguments: dict[str, str]) -> Iterator[str]:
         """Builds an image from a tar file of its context, and yields the lines that the engine prints."""
         with _translated(f"build {tag}"):

@@ -102,3 +102,25 @@ def build_missing(
             for line in api.build(context=_tar(image.directory), tag=image.tag, arguments=dict(image.arguments)):
                 progress(line)
     return {name: image.tag for name, image in images.items()}
+
+
+def prune(
+    api: EngineAPI, languages: Iterable[Language], *, removed: Callable[[str], None], kept: Callable[[str], None]
+) -> None:
+    """Removes the images that other versions of trio-exec have built for these languages.
+
+    Args:
+        api: the engine.
+        languages: those whose present images stay; images of other languages are not looked at.
+        removed: is called with each tag that is gone.
+        kept: is called with each tag that a container needs.
+
+    Raises:
+        EngineUnavailableError: the engine can't be reached.
+        EngineError: an image could not be removed; says which, and the engine's reason.
+    """
+    present = {image.tag for image in [launcher_image(), *language_images(languages).values()]}
+    for repository in sorted(tag.partition(":")[0] for tag in present):
+        for tag in api.image_tags(repository):
+            if tag not in present:
+                (removed if api.remove_image(tag) else kept)(tag)
