@@ -169,18 +169,22 @@ LESS_MEMORY = replace(LIMITS, memory_bytes=2**25)
 
 
 @pytest.mark.parametrize(
-    ("spec", "is_warm"),
+    ("spec", "adjustable", "is_warm"),
     [
-        (replace(SPEC, limits=replace(LIMITS, pids=16)), False),
-        (replace(SPEC, limits=replace(LIMITS, workspace_bytes=2**20)), False),
-        (replace(SPEC, limits=replace(LIMITS, cpus=0.1, execution_timeout=1, idle_timeout=1, output_bytes=1)), True),
-        (replace(SPEC, limits=LESS_MEMORY), True),
-        (replace(SPEC, limits=LESS_MEMORY, preparable=False), False),
+        (replace(SPEC, limits=replace(LIMITS, pids=16)), True, False),
+        (replace(SPEC, limits=replace(LIMITS, workspace_bytes=2**20)), True, False),
+        (replace(SPEC, limits=LESS_MEMORY), True, True),
+        (replace(SPEC, limits=LESS_MEMORY), False, False),
+        (replace(SPEC, limits=LESS_MEMORY, preparable=False), True, False),
+        (replace(SPEC, limits=replace(LIMITS, cpus=0.1)), True, True),
+        (replace(SPEC, limits=replace(LIMITS, cpus=0.1)), False, False),
+        (replace(SPEC, limits=replace(LIMITS, execution_timeout=1, idle_timeout=1, output_bytes=1)), False, True),
     ],
 )
 async def test_limits_that_cannot_be_put_in_force_later_get_a_cold_one(
-    executor: FakeExecutor, autojump_clock: MockClock, spec: ContainerSpec, is_warm: bool
+    executor: FakeExecutor, autojump_clock: MockClock, spec: ContainerSpec, adjustable: bool, is_warm: bool
 ) -> None:
+    executor.adjustable = adjustable
     async with running(executor, size=1, preparations=[PREPARATION]) as pool:
         await trio.sleep(1)
         [warm] = executor.containers
