@@ -28,7 +28,7 @@ def server(images: dict[str, str]) -> Generator[ServerProcess]:
     """A server with default settings, for all tests that need no other."""
     with running_server() as process:
         yield process
-        process.assert_no_containers()
+    process.assert_no_containers()
 
 
 @pytest.fixture

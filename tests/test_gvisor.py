@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -50,7 +53,8 @@ WARM = dict.fromkeys(ASK, 1)
 
 @pytest.fixture(scope="module")
 def dockerd(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Generator[Dockerd]:
-    runsc = shutil.which("runsc")
+    beside_us = Path(sys.executable).parent  # Where script/test unpacks it.
+    runsc = shutil.which("runsc", path=f"{beside_us}:{os.environ['PATH']}")
     if runsc is None:
         pytest.skip("needs gVisor's runsc")
     config = tmp_path_factory.mktemp("gvisor") / "daemon.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -32,10 +32,10 @@ class Result:
 
 
 @pytest.fixture
-async def executor(images: dict[str, str]) -> AsyncGenerator[DockerExecutor]:
+def executor(images: dict[str, str]) -> Generator[DockerExecutor]:
     api = EngineAPI()
     executor = DockerExecutor(api)
-    await executor.use_images(images, Settings().limits)
+    executor.use_images(images)
     yield executor
     api.close()
 

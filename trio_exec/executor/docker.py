@@ -132,8 +132,8 @@ class DockerExecutor:
         runtime: Docker runtime, or None for the engine's default.
 
     Attributes:
-        adjustable: whether the limits of a running container can be changed.
-        usable: set when containers can be opened, as far as is known.
+        adjustable: whether the limits of a running container can be changed, as far as is known.
+        usable: set once a container could be opened.
         obstacle: what is in the way until then; for users.
         instance: names this server in its containers' labels.
     """
@@ -142,7 +142,7 @@ class DockerExecutor:
         self._api = api
         self._images: Mapping[str, str] = {}
         self._runtime = runtime
-        self.adjustable = runtime is None
+        self.adjustable = False
         self.usable = trio.Event()
         self.obstacle = "the languages' images are not there yet; they are being built"
         self._limiter = trio.CapacityLimiter(THREADS)
@@ -158,40 +158,30 @@ class DockerExecutor:
         """None: every container is opened when it is asked for."""
         return {}
 
-    async def use_images(self, images: Mapping[str, str], limits: Limits) -> None:
-        """Says which image each language runs in; until then, no container can be opened.
+    def use_images(self, images: Mapping[str, str]) -> None:
+        """Says which image each language runs in; before that, no container can be opened."""
+        self._images = images
 
-        A runtime of the operator's choice is tried out first.
-
-        Args:
-            images: tags by language.
-            limits: what to try the runtime with.
+    async def try_out(self, limits: Limits) -> None:
+        """Opens a container, to learn what the engine and its runtime can do before anybody relies on it.
 
         Raises:
             EngineUnavailableError: the engine can't be reached.
-            EngineError: the runtime can't be used; says why.
+            EngineError: it can't run our containers; says why.
         """
-        self._images = images
-        if self._runtime is not None:
-            self.adjustable = await self._adjusts(limits)
-            if not self.adjustable:
-                LOGGER.warning(
-                    "the runtime %s can't change the limits of a running container: the compile stage gets the run "
-                    "stage's, and sessions with lower ones start cold",
-                    self._runtime,
-                )
-        self.usable.set()
-
-    async def _adjusts(self, limits: Limits) -> bool:
         spec = ContainerSpec(session_id="", language=next(iter(self._images)), limits=limits, lifetime=60)
         async with self.open_container(spec) as container:
             try:
                 await container.restrict(replace(limits, cpus=limits.cpus + 0.01))
+                self.adjustable = True
             except EngineUnavailableError:
                 raise
             except EngineError:
-                return False
-        return True
+                LOGGER.warning(
+                    "the engine's runtime can't change the limits of a running container: the compile stage gets the "
+                    "run stage's, and sessions with lower ones start cold"
+                )
+        self.usable.set()
 
     async def check(self) -> None:
         """Returns when there is nothing in the way and the engine answers; see `Executor`."""

@@ -2,7 +2,7 @@
 
     run
     ├─ janitor              removes leftover containers
-    ├─ image builder        until every language has its image; then it is done
+    ├─ preparation          until every language has its image and a container could be opened; then it is done
     ├─ pool                 keeps warm containers
     ├─ engine               hosts the sessions
     └─ hypercorn            only attaches clients to them
@@ -69,7 +69,7 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(executor.run_janitor)
-            nursery.start_soon(_build_images, api, languages, executor, settings.limits)
+            nursery.start_soon(_make_ready, api, languages, executor, settings.limits)
             nursery.start_soon(_fill_pool, pool, executor)
             await nursery.start(engine.run)
             async with trio.open_nursery() as connections:
@@ -108,14 +108,14 @@ async def _fill_pool(pool: Pool, executor: DockerExecutor) -> None:
     await pool.run()
 
 
-async def _build_images(api: EngineAPI, languages: Languages, executor: DockerExecutor, limits: Limits) -> None:
-    """Builds missing images, retrying for as long as it takes: an engine may come up after us."""
+async def _make_ready(api: EngineAPI, languages: Languages, executor: DockerExecutor, limits: Limits) -> None:
+    """Builds missing images and tries a container, for as long as it takes: an engine may come up after us."""
     build = partial(build_missing, api, languages.values(), progress=LOGGER.debug, started=LOGGER.info)
     delay = RETRY_FIRST
     while True:
         try:
-            images = await trio.to_thread.run_sync(build, abandon_on_cancel=True)
-            await executor.use_images(images, limits)
+            executor.use_images(await trio.to_thread.run_sync(build, abandon_on_cancel=True))
+            await executor.try_out(limits)
         except EngineUnavailableError as error:
             executor.obstacle = error.message
             LOGGER.warning("%s; will try again", error)
