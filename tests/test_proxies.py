@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -106,6 +108,10 @@ async def test_host_and_origin_are_checked_by_the_forwarded_host(start_server: C
     assert (await wary.request("GET", "/languages", headers=foreign)).status == 200  # As if it were not there.
 
 
+WORKER = "nginx: worker process"
+"""The title of one that takes connections; others say that they are shutting down."""
+
+
 class Nginx:
     """An nginx of our own, with the configuration that we recommend."""
 
@@ -156,8 +162,25 @@ class Nginx:
         )
 
     def reload(self, new: int, old: int | None) -> None:
+        """Returns when the workers that were there take no connections any more."""
+        before = self._workers()
+        assert WORKER in before.values(), before
         self.configure(new, old)
-        self._process.send_signal(1)  # SIGHUP
+        self._process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + PATIENCE
+        while any(self._workers().get(worker) == WORKER for worker in before):
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.02)
+
+    def _workers(self) -> dict[int, str]:
+        """Titles by process; those that are shutting down say so."""
+        titles: dict[int, str] = {}
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # It ends just now.
+                parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+                if int(parent) == self._process.pid:
+                    titles[int(process.name)] = (process / "cmdline").read_text().partition("\0")[0].strip()
+        return titles
 
     def close(self) -> None:
         self._process.terminate()
@@ -219,7 +242,7 @@ async def test_below_a_path(
 async def test_a_restart_behind_a_proxy_loses_nothing(
     start_server: Callable[..., ServerProcess], start_nginx: Callable[..., Nginx]
 ) -> None:
-    # nginx's old workers take connections for some time beside the new ones, and turn to the old instance with them.
+    # What nginx's old workers have taken, they bring to the old instance for some time.
     old, new = start_server(pool="0", drain_delay=5), start_server(pool="0")
     nginx = start_nginx(old.port)
     client = Client(Deployed(nginx.port))
@@ -246,8 +269,9 @@ async def test_a_restart_behind_a_proxy_loses_nothing(
         for number in range(4):
             nursery.start_soon(visitors, number)
         await taken_over.wait()
-        nginx.reload(new.port, old.port)
-        await until_workers(nginx, new)
+        # Twice, so that no worker knows of one instance only while another sends new sessions to the other.
+        await trio.to_thread.run_sync(nginx.reload, old.port, new.port)
+        await trio.to_thread.run_sync(nginx.reload, new.port, old.port)
         old.terminate()
         await until_draining(Client(old))
         assert answered < 150, "too few requests are left to show anything"
@@ -262,17 +286,8 @@ async def test_a_restart_behind_a_proxy_loses_nothing(
     assert answered == 200
     assert await trio.to_thread.run_sync(old.wait) == 0
     old.assert_no_containers()
-    nginx.reload(new.port, None)
+    await trio.to_thread.run_sync(nginx.reload, new.port, None)
     assert (await client.run(language="python", code="print('new')")).stdout == "new\n"
-
-
-async def until_workers(nginx: Nginx, new: ServerProcess) -> None:
-    """Until new requests reach the new instance: it knows a session that was made directly at it."""
-    marker = await Client(new).create(language="python", code="", stdin="")
-    with trio.fail_after(PATIENCE):
-        client = Client(Deployed(nginx.port))
-        while (await client.request("GET", f"/session/{marker}")).status != 200:  # noqa: ASYNC110 - there is only asking
-            await trio.sleep(0.05)
 
 
 async def until_draining(client: Client) -> None:
