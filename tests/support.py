@@ -298,6 +298,13 @@ class Client:
                 await trio.sleep(0.05)
         return info
 
+    async def until_draining(self, within: float = PATIENCE) -> Answer:
+        """Asks until the server says that it can't take sessions, and returns what it says."""
+        with trio.fail_after(within):
+            while (answer := await self.request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - there is only asking
+                await trio.sleep(0.02)
+        return answer
+
     @asynccontextmanager
     async def attach(self, session_id: str, after: int | None = None) -> AsyncGenerator[Attached]:
         query = "" if after is None else f"?after={after}"

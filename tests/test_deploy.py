@@ -147,7 +147,7 @@ async def test_compose_up_runs_programs_and_stop_drains(context: Path, image: st
         async with client.session(language="python", code=ASK) as session, trio.open_nursery() as nursery:
             await session.until_waiting()
             nursery.start_soon(trio.to_thread.run_sync, project.run, "stop")
-            await until_draining(client)
+            await client.until_draining(within=30)
             refused = await client.request("POST", "/session", {"language": "python", "code": ""})
             assert (refused.status, refused.json()["code"]) == (503, "draining")
             await session.input("Ada\n")
@@ -166,12 +166,6 @@ def healthcheck(image: str) -> list[str]:
         return client.api.inspect_image(image)["Config"]["Healthcheck"]["Test"][1:]
     finally:
         client.close()
-
-
-async def until_draining(client: Client) -> None:
-    with trio.fail_after(30):
-        while (await client.request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - there is only asking
-            await trio.sleep(0.05)
 
 
 async def test_a_crash_is_followed_by_a_restart_and_a_drain_has_an_end(
@@ -225,7 +219,7 @@ async def test_a_new_version_beside_the_old_one_takes_over_while_sessions_finish
             await session.until_waiting()
             new = await trio.to_thread.run_sync(up, green)
             nursery.start_soon(trio.to_thread.run_sync, blue.run, "stop")
-            await until_draining(old)
+            await old.until_draining(within=30)
             for number in range(5):
                 assert (await new.run(language="python", code=f"print({number})")).stdout == f"{number}\n"
             await session.input("Ada\n")

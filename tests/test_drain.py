@@ -29,9 +29,7 @@ async def test_drain_lets_sessions_finish_and_clients_join(start_server: Callabl
         async with client.attach(queued) as in_queue:
             await in_queue.until_state("waiting")
             client.server.terminate()
-            with trio.fail_after(10):
-                while (ready := await client.request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - only asking
-                    await trio.sleep(0.02)
+            ready = await client.until_draining(within=10)
             assert ready.json()["reason"] == "the server is going away"
             refused = await client.request("POST", "/session", {"language": "python", "code": ""})
             assert (refused.status, refused.json()["code"]) == (503, "draining")
@@ -55,9 +53,7 @@ async def test_load_balancers_are_told_before_new_sessions_are_refused(
 ) -> None:
     client = Client(start_server(drain_delay=5))
     client.server.terminate()
-    with trio.fail_after(4):
-        while (await client.request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - there is only asking
-            await trio.sleep(0.02)
+    await client.until_draining(within=4)
     async with client.session(language="python", code=ASK) as session:
         await session.until_waiting()
         body = {"language": "python", "code": "", "stdin": ""}
@@ -73,9 +69,7 @@ async def test_load_balancers_are_told_before_new_sessions_are_refused(
 async def test_a_second_signal_ends_the_delay_too(start_server: Callable[..., ServerProcess]) -> None:
     server = start_server(drain_delay=1000)
     server.terminate()
-    with trio.fail_after(10):
-        while (await Client(server).request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - there is only asking
-            await trio.sleep(0.02)
+    await Client(server).until_draining(within=10)
     server.terminate()
     assert await trio.to_thread.run_sync(server.wait) == 0
 

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from tests.dockerd import Dockerd, private_dockerd
-from tests.support import Client, ServerProcess
+from tests.support import Client, ServerProcess, running_server
 from trio_exec.executor.images import launcher_image
 
 
@@ -24,11 +24,8 @@ def dockerd(images: dict[str, str]) -> Generator[Dockerd]:
 
 @pytest.fixture
 def client(dockerd: Dockerd) -> Generator[Client]:
-    server = ServerProcess(DOCKER_HOST=dockerd.host, languages="python")
-    try:
-        yield Client(server.wait_ready())
-    finally:
-        server.close()
+    with running_server(DOCKER_HOST=dockerd.host, languages="python") as server:
+        yield Client(server)
 
 
 async def recovered(client: Client) -> None:

@@ -16,7 +16,7 @@ import trio
 
 from tests.dockerd import Dockerd, private_dockerd
 from tests.programs import JAVA_MAIN
-from tests.support import Client, ServerProcess
+from tests.support import Client, ServerProcess, running_server
 from trio_exec.executor.images import launcher_image
 from trio_exec.limits import MIB
 
@@ -80,11 +80,8 @@ def skip_where_gvisor_does_not_run(dockerd: Dockerd, image: str) -> None:
 def server(dockerd: Dockerd) -> Generator[ServerProcess]:
     pool = ",".join(f"{language}={size}" for language, size in WARM.items())
     # The sandbox's own threads count as well.
-    process = ServerProcess(DOCKER_HOST=dockerd.host, runtime="runsc", pids=256, pool=pool)
-    try:
-        yield process.wait_ready()
-    finally:
-        process.close()
+    with running_server(DOCKER_HOST=dockerd.host, runtime="runsc", pids=256, pool=pool) as process:
+        yield process
     assert dockerd.left() == []
 
 

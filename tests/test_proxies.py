@@ -273,7 +273,7 @@ async def test_a_restart_behind_a_proxy_loses_nothing(
         await trio.to_thread.run_sync(nginx.reload, old.port, new.port)
         await trio.to_thread.run_sync(nginx.reload, new.port, old.port)
         old.terminate()
-        await until_draining(Client(old))
+        await Client(old).until_draining()
         assert answered < 150, "too few requests are left to show anything"
 
         # The old instance's session goes on, over the same WebSocket and over a new one.
@@ -288,9 +288,3 @@ async def test_a_restart_behind_a_proxy_loses_nothing(
     old.assert_no_containers()
     await trio.to_thread.run_sync(nginx.reload, new.port, None)
     assert (await client.run(language="python", code="print('new')")).stdout == "new\n"
-
-
-async def until_draining(client: Client) -> None:
-    with trio.fail_after(PATIENCE):
-        while (await client.request("GET", "/readyz")).status != 503:  # noqa: ASYNC110 - there is only asking
-            await trio.sleep(0.05)

@@ -21,9 +21,9 @@ class ContainerSpec:
     Attributes:
         session_id: whose it is; goes into a label.
         language: name of the language, whose image it runs.
-        limits: what everything inside it may use, together, once `Container.restrict` has been called.
+        limits: what everything inside it may use, together.
         terminal: whether the program will run on a terminal.
-        compiles: whether it begins with a compile stage, whose limits then hold until that.
+        compiles: whether it begins with a compile stage, whose limits then hold until `Container.restrict`.
         preparable: whether a command that was started ahead, before there were files, may be used.
         lifetime: seconds after which it may be taken for a leftover, and ends by itself.
     """

@@ -172,6 +172,7 @@ class DockerExecutor:
         spec = ContainerSpec(session_id="", language=next(iter(self._images)), limits=limits, lifetime=60)
         async with self.open_container(spec) as container:
             try:
+                # Any change will do; a little more is valid whatever the limit.
                 await container.restrict(replace(limits, cpus=limits.cpus + 0.01))
                 self.adjustable = True
             except EngineUnavailableError:
