@@ -51,6 +51,14 @@ class QueueFullError(TrioExecError):
     retry_after = 5
 
 
+class OverloadedError(TrioExecError):
+    """The server holds as much for its clients as it may."""
+
+    code = "overloaded"
+    status = 503
+    retry_after = 5
+
+
 class DrainingError(TrioExecError):
     """The server is going away and takes no new sessions."""
 

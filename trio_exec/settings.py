@@ -111,6 +111,11 @@ class Settings(BaseSettings):
         description="path below which a reverse proxy shows the server, such as /run; no slash at its end",
     )
     max_request_bytes: int = Field(MIB, ge=1024, le=64 * MIB, description="size of a request's body")
+    max_retained_bytes: int = Field(
+        128 * MIB,
+        ge=8 * MIB,
+        description="bytes that the server holds for all clients together: requests, input and output",
+    )
     languages: Names = Field((), description="names of the languages to offer; default: all that there are")
     languages_dir: Path | None = Field(
         None,
