@@ -19,6 +19,7 @@ class FakeContainer:
     def __init__(self) -> None:
         self.sent: list[bytes] = []
         self.limits: Limits | None = None
+        self.expedited = False
         self.sent_something = trio.Event()
         self._send, self._receive = trio.open_memory_channel[Sequence[Event]](100)
 
@@ -38,6 +39,10 @@ class FakeContainer:
         await trio.lowlevel.checkpoint()
         self.limits = limits
 
+    async def expedite(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.expedited = True
+
     def say(self, *events: Event) -> None:
         self._send.send_nowait(events)
 
@@ -52,13 +57,18 @@ class FakeContainer:
 class FakeExecutor:
     """Opens fake containers, in steps that take as long as the test says."""
 
-    def __init__(self, opening: float = 0) -> None:
+    def __init__(self, opening: float = 0, removal: float = 0.1) -> None:
         self.opening = opening
+        self.removal = removal
         self.asked_at: list[float] = []
         self.containers: list[FakeContainer] = []
         self.open_count = 0
         self.failure: Exception | None = None
+        self.refused_languages: set[str] = set()
         self.adjustable = True
+        self.obstacle: str | None = None
+        self.lingering = 0
+        self._lingering_changed = trio.Event()
 
     @property
     def warm(self) -> Mapping[str, int]:
@@ -67,19 +77,29 @@ class FakeExecutor:
     async def check(self) -> None:
         await trio.lowlevel.checkpoint()
 
+    def linger(self, count: int) -> None:
+        self.lingering = count
+        self._lingering_changed.set()
+        self._lingering_changed = trio.Event()
+
+    async def wait_lingering(self, known: int) -> None:
+        while self.lingering == known:
+            await self._lingering_changed.wait()
+
     @asynccontextmanager
     async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
-        del spec
         self.asked_at.append(trio.current_time())
         self.open_count += 1
         try:
             await trio.sleep(self.opening)
             if self.failure is not None:
                 raise self.failure
+            if spec.language in self.refused_languages:
+                raise EngineError(f"no {spec.language}")
             container = FakeContainer()
             self.containers.append(container)
             yield container
         finally:
-            with trio.move_on_after(5, shield=True):
-                await trio.sleep(0.1)  # A removal takes its time, whoever cancels.
+            with trio.CancelScope(shield=True):
+                await trio.sleep(self.removal)  # A removal takes its time, whoever cancels.
                 self.open_count -= 1

@@ -249,6 +249,17 @@ class Attached:
             pass
         return self.run
 
+    async def aclose(self) -> None:
+        await self._socket.aclose()
+
+
+async def attach_over(
+    stream: trio.SocketStream, nursery: trio.Nursery, port: int, session_id: str, query: str = ""
+) -> Attached:
+    """Attaches to a session over a connection that is there; the nursery gets the client's own tasks."""
+    socket = await wrap_client_stream(nursery, stream, f"127.0.0.1:{port}", f"/ws/session/{session_id}{query}")
+    return Attached(socket, Run(session_id))
+
 
 class Client:
     """Speaks the API of one server; to be used from Trio."""
@@ -308,15 +319,13 @@ class Client:
     @asynccontextmanager
     async def attach(self, session_id: str, after: int | None = None) -> AsyncGenerator[Attached]:
         query = "" if after is None else f"?after={after}"
-        path = f"/ws/session/{session_id}{query}"
         with trio.fail_after(PATIENCE):
             # A stream of our own: trio-websocket 0.12 leaves its own one open when the server closes first.
             stream = await trio.open_tcp_stream("127.0.0.1", self.server.port)
             async with stream, trio.open_nursery() as nursery:
-                host = f"127.0.0.1:{self.server.port}"
-                socket = await wrap_client_stream(nursery, stream, host, path)
-                yield Attached(socket, Run(session_id))
-                await socket.aclose()
+                attached = await attach_over(stream, nursery, self.server.port, session_id, query)
+                yield attached
+                await attached.aclose()
 
     @asynccontextmanager
     async def session(self, **body: Any) -> AsyncGenerator[Attached]:

@@ -13,18 +13,33 @@ from trio_exec.errors import QueueFullError
 def test_first_come_first_served_with_positions() -> None:
     admission = Admission(slots=2, queue=3)
     tickets = [admission.join() for _ in range(5)]
-    moves: dict[int, list[int]] = {number: [] for number in range(5)}
-    for number, ticket in enumerate(tickets):
-        ticket.watch(moves[number].append)
+    assert [ticket.position for ticket in tickets] == [0, 0, 1, 2, 3]
     assert (admission.running, admission.queued) == (2, 3)
 
     tickets[3].leave()  # Gives up waiting.
+    assert [ticket.position for ticket in (tickets[2], tickets[4])] == [1, 2]
     tickets[0].leave()
+    assert [ticket.position for ticket in (tickets[2], tickets[4])] == [0, 1]
     tickets[1].leave()
 
-    assert moves == {0: [], 1: [], 2: [1, 0], 3: [2], 4: [3, 2, 1, 0]}
     assert (admission.running, admission.queued) == (2, 0)
     assert (tickets[2].granted, tickets[4].granted) == (True, True)
+
+
+def test_a_slot_whose_container_is_still_there_is_nobodys() -> None:
+    lingering = 0
+    admission = Admission(slots=2, queue=1, blocked=lambda: lingering)
+    first = admission.join()
+    admission.join()
+    third = admission.join()
+
+    lingering = 1
+    first.leave()
+    assert (third.granted, admission.running, admission.queued) == (False, 1, 1)
+
+    lingering = 0
+    admission.review()
+    assert (third.granted, admission.running, admission.queued) == (True, 2, 0)
 
 
 def test_a_full_queue_refuses_and_room_lets_in_again() -> None:
@@ -56,7 +71,7 @@ async def test_waiting_ends_with_the_grant() -> None:
     served: list[str] = []
 
     async def wait() -> None:
-        await second.wait()
+        await second.wait_moved(1)
         served.append("second")
 
     async with trio.open_nursery() as nursery:

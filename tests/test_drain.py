@@ -9,13 +9,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 
 import docker
 import pytest
 import trio
 
-from tests.support import Client, ServerProcess
+from tests.support import PATIENCE, Attached, Client, ServerProcess, attach_over
+from trio_exec.limits import MIB
 from trio_exec.messages import EofMessage
 
 ASK = "name = input('name? ')\nprint('hello', name)"
@@ -117,6 +120,80 @@ async def test_a_killed_server_leaves_no_container(start_server: Callable[..., S
     client.server.assert_no_containers(within=5)
 
 
+async def test_a_server_that_is_killed_while_sessions_start_leaves_no_container(
+    start_server: Callable[..., ServerProcess],
+) -> None:
+    for tenths in range(1, 9):
+        client = Client(start_server())
+        assert client.server.instance
+        async with trio.open_nursery() as nursery:
+            for _ in range(8):
+                nursery.start_soon(partial(client.create, language="python", code="while True: pass"))
+            await trio.sleep(tenths / 10)
+            client.server.process.kill()
+            nursery.cancel_scope.cancel(reason="nobody answers any more")
+        client.server.wait()
+
+        client.server.assert_no_containers(within=5)
+
+
+@asynccontextmanager
+async def slow_reader(client: Client, session_id: str) -> AsyncGenerator[Attached]:
+    """A client whose connection takes little at once, so that the server has to wait for it."""
+    with socket.socket() as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.connect(("127.0.0.1", client.server.port))
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(raw))
+        async with trio.open_nursery() as nursery:
+            yield await attach_over(stream, nursery, client.server.port, session_id)
+            nursery.cancel_scope.cancel(reason="the client leaves")
+
+
+async def test_clients_read_to_the_end_before_the_server_goes(start_server: Callable[..., ServerProcess]) -> None:
+    client = Client(start_server(max_output_bytes=4 * MIB))
+    code = f"import sys; sys.stdout.write('x' * {4 * MIB})"
+    with trio.fail_after(PATIENCE):
+        async with slow_reader(client, await client.create(language="python", code=code, stdin="")) as reader:
+            await reader.until_state("running")
+            await client.until_info(reader.run.session_id, "finished")
+            client.server.terminate()
+            await client.until_draining()
+            while await reader.next() is not None:  # noqa: ASYNC110 - a client that is slow
+                await trio.sleep(0.02)  # The size of a piece is 64 KiB, so this takes more than a second.
+            run = reader.run
+
+    assert (len(run.stdout), run.final.state) == (4 * MIB, "finished")
+    assert run.close_reason is not None
+    assert run.close_reason.code == 1000
+    assert await trio.to_thread.run_sync(client.server.wait) == 0
+
+
+async def test_a_client_that_does_not_read_keeps_no_server(start_server: Callable[..., ServerProcess]) -> None:
+    client = Client(start_server(max_output_bytes=4 * MIB, drain_timeout=2))
+    code = f"import sys; sys.stdout.write('x' * {4 * MIB})"
+    async with slow_reader(client, await client.create(language="python", code=code, stdin="")) as reader:
+        await reader.until_state("running")
+        client.server.terminate()
+        assert await trio.to_thread.run_sync(client.server.wait, 30) == 0
+
+
+async def test_a_third_signal_ends_the_process_at_once(start_server: Callable[..., ServerProcess]) -> None:
+    client = Client(start_server(max_output_bytes=4 * MIB))
+    code = f"import sys; sys.stdout.write('x' * {4 * MIB})"
+    async with slow_reader(client, await client.create(language="python", code=code, stdin="")) as reader:
+        await reader.until_state("running")
+        client.server.terminate()
+        await client.until_draining()
+        for number in range(2):  # The second leaves the client a few seconds, the third none.
+            client.server.terminate()
+            if number == 0:
+                with trio.fail_after(PATIENCE):
+                    while "again: ending all sessions" not in client.server.log():  # noqa: ASYNC110 - there is only looking
+                        await trio.sleep(0.02)
+        assert await trio.to_thread.run_sync(client.server.wait) == 128 + signal.SIGTERM
+    client.server.assert_no_containers(within=5)
+
+
 async def test_leftovers_are_swept_and_other_servers_containers_are_not(
     start_server: Callable[..., ServerProcess], images: dict[str, str]
 ) -> None:
@@ -126,8 +203,8 @@ async def test_leftovers_are_swept_and_other_servers_containers_are_not(
             images["python"], command=["60"], stdin_open=True, name=f"trio-exec-other-{name}", labels=labels
         )["Id"]
         for name, labels in {
-            "expired": {"trio-exec.instance": "other", "trio-exec.expires": "1"},
-            "current": {"trio-exec.instance": "other", "trio-exec.expires": str(int(time.time()) + 600)},
+            "expired": {"trio-exec.instance": "other", "trio-exec.lifetime": "0"},
+            "current": {"trio-exec.instance": "other", "trio-exec.lifetime": "600"},
         }.items()
     }
     try:

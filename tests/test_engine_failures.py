@@ -133,7 +133,7 @@ async def test_an_image_that_was_removed_is_said(dockerd: Dockerd, client: Clien
 
 def test_what_cannot_be_removed_keeps_nothing_else(dockerd: Dockerd, images: dict[str, str]) -> None:
     engine = docker.DockerClient(dockerd.host, version="1.41")
-    labels = {"trio-exec.instance": "other", "trio-exec.expires": "1"}
+    labels = {"trio-exec.instance": "other", "trio-exec.lifetime": "0"}
     free, stuck = (engine.api.create_container(images["python"], ["60"], labels=labels)["Id"] for _ in range(2))
     engine.close()
     directory = dockerd.root / "data" / "containers" / stuck  # The newest is listed, and tried, first.

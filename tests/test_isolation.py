@@ -10,8 +10,8 @@ import pytest
 
 from tests.support import Client
 from trio_exec.executor import seccomp
-from trio_exec.executor.docker import EXPIRY_LABEL, INSTANCE_LABEL, LANGUAGE_LABEL, SESSION_LABEL
 from trio_exec.executor.hardening import HARDENING
+from trio_exec.executor.labels import HOST_LABEL, INSTANCE_LABEL, LANGUAGE_LABEL, LIFETIME_LABEL, SESSION_LABEL
 from trio_exec.limits import MIB
 
 
@@ -71,7 +71,8 @@ async def test_the_engine_confirms_every_field(client: Client) -> None:
     assert labels[INSTANCE_LABEL] == client.server.instance
     assert labels[LANGUAGE_LABEL] == "python"
     assert labels[SESSION_LABEL] == session.run.session_id
-    assert labels[EXPIRY_LABEL].isdecimal()
+    assert labels[LIFETIME_LABEL].isdecimal()
+    assert not labels[HOST_LABEL]  # The test's server is in no container.
 
 
 LIMITS_SEEN = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import time
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -32,11 +32,14 @@ class Result:
 
 
 @pytest.fixture
-def executor(images: dict[str, str]) -> Generator[DockerExecutor]:
+async def executor(images: dict[str, str]) -> AsyncGenerator[DockerExecutor]:
     api = EngineAPI()
     executor = DockerExecutor(api)
     executor.use_images(images)
-    yield executor
+    async with trio.open_nursery() as nursery:
+        await nursery.start(executor.run)
+        yield executor
+        nursery.cancel_scope.cancel(reason="the test is over")
     api.close()
 
 

@@ -99,12 +99,32 @@ def test_the_limit_is_kept_to_the_byte(sizes: list[int], complete: bool) -> None
     assert log.truncated is not complete
 
 
-def test_a_character_that_the_limit_cuts_is_shown_as_broken() -> None:
+def test_a_character_that_the_limit_cuts_is_left_out() -> None:
     log = OutputLog(4)
     assert not log.write(Stream.STDOUT, "aé漢".encode())
+    assert not log.write(Stream.STDOUT, b"b")
     log.end_of_output()
 
-    assert text_of(read_all(log), Stream.STDOUT) == "aé�"
+    assert text_of(read_all(log), Stream.STDOUT) == "aé"
+
+
+def test_the_limit_counts_what_is_kept() -> None:
+    log = OutputLog(1000)
+    assert not log.write(Stream.STDOUT, b"\xff" * 1000)
+    assert text_of(read_all(log), Stream.STDOUT) == "�" * 333
+    assert log.truncated
+
+
+def test_all_that_is_kept_is_told() -> None:
+    kept: list[int] = []
+    log = OutputLog(1000, kept.append)
+    for number in range(300):
+        log.write(Stream(number % 2), b"x")
+    log.add_state(StateFields(state="finished"))
+    log.close()
+
+    assert sum(kept) == 301 * (1 + 4)
+    assert len(read_all(log)) == 301
 
 
 def test_much_text_comes_in_bounded_pieces_that_split_no_character() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import trio
@@ -118,13 +119,70 @@ async def test_an_engine_that_refuses_is_asked_ever_more_seldom(
     executor.failure = EngineError("no")
     async with running(executor):
         await trio.sleep(100)
-        gaps = [later - sooner for sooner, later in zip(executor.asked_at, executor.asked_at[1:], strict=False)]
-        assert len(executor.asked_at) < 10
-        assert gaps == sorted(gaps)
+        # Two kinds, with and without a terminal, each by itself: after 1, 2, 4, … seconds.
+        assert len(executor.asked_at) == 2 * 7
+        for asked_at in (executor.asked_at[::2], executor.asked_at[1::2]):
+            gaps = [later - sooner for sooner, later in pairwise(asked_at)]
+            assert gaps == sorted(gaps)
 
         executor.failure = None
         await trio.sleep(100)
         assert executor.open_count == 2
+
+
+async def test_a_language_that_is_refused_keeps_no_other_cold(
+    executor: FakeExecutor, autojump_clock: MockClock
+) -> None:
+    executor.refused_languages = {"cpp"}
+    pool = Pool(
+        executor,
+        sizes={"cpp": 2, "python": 2},
+        preparations={},
+        compiled=(),
+        limits=LIMITS,
+        lifetime=60,
+    )
+    cold = 0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pool.run)  # noqa: ASYNC113 - it has no beginning to wait for
+        for _ in range(60):
+            await trio.sleep(4)
+            cold += pool.warm["python"] == 0
+            await use(pool)
+        nursery.cancel_scope.cancel()
+
+    assert cold == 0
+
+
+async def test_it_refills_while_cold_starts_overlap(executor: FakeExecutor, autojump_clock: MockClock) -> None:
+    executor.opening = 1
+    waits: list[float] = []
+    async with running(executor, size=4) as pool, trio.open_nursery() as nursery:
+
+        async def start_one() -> None:
+            start = trio.current_time()
+            async with pool.open_container(SPEC):
+                waits.append(trio.current_time() - start)
+
+        for _ in range(200):
+            nursery.start_soon(start_one)
+            await trio.sleep(0.5)  # A cold start takes twice as long: one is always under way.
+
+    # One at a time, it can make one for every second session.
+    assert sum(wait == 0 for wait in waits) > 200 * 0.4
+
+
+async def test_several_are_warmed_at_once_where_the_machine_allows(
+    executor: FakeExecutor, autojump_clock: MockClock
+) -> None:
+    pool = Pool(executor, sizes={"python": 8}, preparations={}, compiled=(), limits=LIMITS, lifetime=60)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pool.run, 4)  # noqa: ASYNC113 - it has no beginning to wait for
+        await trio.sleep(executor.opening / 2)
+        assert executor.open_count == 4
+        await trio.sleep(2 * executor.opening)
+        assert (executor.open_count, pool.warm) == (8, {"python": 8})
+        nursery.cancel_scope.cancel()
 
 
 async def test_it_is_ready_when_all_that_it_holds_is(executor: FakeExecutor, autojump_clock: MockClock) -> None:
@@ -156,7 +214,7 @@ async def test_what_was_started_ahead_is_ended_where_it_is_of_no_use(
 
 
 async def test_one_that_cannot_be_prepared_is_given_up(executor: FakeExecutor, autojump_clock: MockClock) -> None:
-    async with running(executor, preparations=[PREPARATION]) as pool:
+    async with running(executor, size=1, preparations=[PREPARATION]) as pool:
         await trio.sleep(1)
         executor.containers[0].say(frames.Failure("a prepared command ended"))
         await trio.sleep(0.5)

@@ -5,9 +5,12 @@ With a fake executor, since only so time can jump; the same stages with real con
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -15,13 +18,17 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes import FakeExecutor
+from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
-from trio_exec.errors import EngineError, EngineUnavailableError
+from trio_exec.errors import DrainingError, EngineError, EngineUnavailableError, InputFullError
 from trio_exec.executor.frames import Failure, StageEnd, Started, Stdout
 from trio_exec.languages import Languages
+from trio_exec.limits import MIB
 from trio_exec.messages import SessionRequest, StateFields
 from trio_exec.session.output import StateChange, Text
 from trio_exec.session.session import Session
+from trio_exec.session.stage import EXPEDITE_AFTER, KILL_GRACE
+from trio_exec.session.stdin import CONTROLS_MAX
 from trio_exec.settings import Settings
 
 OK = StageEnd(0, None, 1, 0.5, 0.1, 1_000_000, 0)
@@ -84,14 +91,14 @@ STAGES = ["queued", "creating", "starting", "compiling", "running", "ending"]
 @asynccontextmanager
 async def at(stage: str, **settings: float) -> AsyncGenerator[Stage]:
     executor = FakeExecutor(opening=3)
-    engine = Engine(Settings(max_sessions=1, **settings), Languages.load(), executor)
+    engine = Engine(Settings(max_sessions=1, **settings), Languages.load(), executor, Budget(64 * MIB))
     request = SessionRequest(language="cpp", code="")
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
         if stage == "queued":
-            blocker = await engine.create_session(request)
+            blocker = engine.create_session(request)
             await wait_all_tasks_blocked()
-        session = await engine.create_session(request)
+        session = engine.create_session(request)
         await advance(session, executor, stage)
         yield Stage(engine, executor, session)
         if stage == "queued":
@@ -126,12 +133,12 @@ async def test_cancelling_the_engine_ends_every_stage_and_nothing_is_left(
     autojump_clock: MockClock, stage: str
 ) -> None:
     executor = FakeExecutor(opening=3)
-    engine = Engine(Settings(max_sessions=1), Languages.load(), executor)
+    engine = Engine(Settings(max_sessions=1), Languages.load(), executor, Budget(64 * MIB))
     request = SessionRequest(language="cpp", code="")
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        first = await engine.create_session(request)
-        session = await engine.create_session(request) if stage == "queued" else first
+        first = engine.create_session(request)
+        session = engine.create_session(request) if stage == "queued" else first
         await advance(session, executor, stage)
         nursery.cancel_scope.cancel(reason="the whole engine")
 
@@ -181,13 +188,15 @@ async def test_the_run_limits_come_into_force_between_the_stages(autojump_clock:
         assert container.limits == it.session.plan.limits
 
 
-async def test_a_launcher_that_does_not_answer_a_kill_is_not_waited_for(autojump_clock: MockClock) -> None:
+async def test_a_launcher_that_does_not_answer_a_kill_gets_cpu_and_is_not_waited_for(autojump_clock: MockClock) -> None:
     async with at("running") as it:
         start = trio.current_time()
         it.session.end("stopped")
+        await trio.sleep(EXPEDITE_AFTER + 0.01)
+        assert it.executor.containers[-1].expedited
         await over(it.session)
 
-        assert trio.current_time() - start < 5
+        assert trio.current_time() - start == pytest.approx(KILL_GRACE)
         assert final(it.session).wall_time is None
 
 
@@ -218,6 +227,84 @@ async def test_every_deadline_in_its_stage(autojump_clock: MockClock, stage: str
         assert after - 4 <= trio.current_time() - start <= after + 4
 
 
+@pytest.mark.parametrize("stage", ["creating", "starting", "compiling"])
+async def test_an_engine_that_hangs_delays_no_final_state(autojump_clock: MockClock, stage: str) -> None:
+    async with at(stage) as it:
+        it.executor.removal = 100
+        start = trio.current_time()
+        it.session.end("stopped")
+        await over(it.session)
+
+        assert final(it.session).reason == "stopped"
+        assert trio.current_time() - start <= (0 if stage == "creating" else KILL_GRACE)
+        it.executor.removal = 0
+
+
+async def test_a_slot_is_free_when_its_container_is_gone(autojump_clock: MockClock) -> None:
+    async with at("running") as it:
+        it.executor.removal = 5
+        it.session.end("stopped")
+        await over(it.session)
+        session = it.engine.create_session(SessionRequest(language="python", code=""))
+        it.executor.linger(1)  # What the first one could not remove in time.
+        await trio.sleep(10)
+        assert session.info().position == 1
+
+        it.executor.linger(0)
+        await wait_all_tasks_blocked()
+        assert session.info().position is None
+
+
+async def test_whoever_waits_for_the_drain_is_told(autojump_clock: MockClock) -> None:
+    async with at("running") as it, trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(it.engine.drain)
+        await wait_all_tasks_blocked()
+        it.session.end("stopped")
+
+
+async def test_no_session_begins_once_the_engine_stops(autojump_clock: MockClock) -> None:
+    async with at("running") as it, trio.open_nursery() as nursery:
+        nursery.start_soon(it.engine.stop)
+        await wait_all_tasks_blocked()
+        with pytest.raises(DrainingError):
+            it.engine.create_session(SessionRequest(language="python", code=""))
+
+
+async def test_a_kill_is_sent_whatever_else_waits_to_be_sent(autojump_clock: MockClock) -> None:
+    async with at("running") as it:
+        container = it.executor.containers[-1]
+        with contextlib.suppress(InputFullError):
+            for _ in range(CONTROLS_MAX + 1):
+                it.session.send_signal(10)
+        it.session.end("stopped")
+        await trio.sleep(0.1)
+        assert "k" in container.kinds()
+
+
+async def test_compile_stages_beyond_the_bound_wait_for_their_turn(autojump_clock: MockClock) -> None:
+    executor = FakeExecutor()
+    engine = Engine(Settings(max_sessions=3, max_compiles=1), Languages.load(), executor, Budget(64 * MIB))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(engine.run)
+        first, second = (engine.create_session(SessionRequest(language="cpp", code="")) for _ in range(2))
+        script = engine.create_session(SessionRequest(language="python", code=""))
+        await trio.sleep(1)
+        started = {id(it): "s" in it.kinds() for it in executor.containers}
+        assert sorted(started.values()) == [False, True, True]
+        compiling = next(it for it in executor.containers if "s" in it.kinds() and "f" in it.kinds() and it.sent)
+        for container in executor.containers:
+            if started[id(container)]:
+                container.say(Started(), OK)
+        await trio.sleep(1)
+        assert all("s" in it.kinds() for it in executor.containers)
+        assert compiling.limits is not None
+        for session in (first, second, script):
+            session.end("stopped")
+        await engine.stop()
+        nursery.cancel_scope.cancel(reason="the test is over")
+
+
 async def test_a_bug_of_ours_ends_one_session_and_says_so(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +325,90 @@ async def test_the_final_state_is_the_last_entry_even_after_a_broken_character(a
         assert [entry for entry in entries(it.session) if isinstance(entry, str)][-1] == "out�"
         assert final(it.session).state == "finished"
         assert isinstance(it.session.log.read(0), StateChange | Text)
+
+
+LONG_RUNNING = 15
+"""Seconds after which the program of the next test has been running for long, and no deadline is near."""
+
+
+class EndAtStep(trio.abc.Instrument):
+    """Ends a session just before a certain step of any task, counted from when the session was made."""
+
+    def __init__(self, step: int) -> None:
+        self.left = step
+        self.session: Session | None = None
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:  # noqa: ARG002 - as Trio calls it
+        if self.session is not None and trio.current_time() < LONG_RUNNING:
+            self.left -= 1
+            if self.left == 0:
+                self.session.end("stopped")
+
+
+async def play_launcher(executor: FakeExecutor) -> None:
+    """A launcher that compiles in a moment and then runs until it is killed, as a real one: a kill needs a stage."""
+    while not executor.containers:  # noqa: ASYNC110 - the fake has no event for it
+        await trio.sleep(0.01)
+    container = executor.containers[-1]
+    seen, stages, running = 0, 0, False
+    while True:
+        more = container.sent_something
+        if seen == len(container.sent):
+            await more.wait()
+            continue
+        kind = chr(container.sent[seen][0])
+        seen += 1
+        if kind == "s":
+            stages += 1
+            container.say(Started())
+            await trio.sleep(0.1)
+            if stages == 1:
+                container.say(OK)
+            else:
+                running = True
+                container.say(Stdout(b"out"))
+        elif kind == "k" and running:
+            running = False
+            container.say(KILLED)
+
+
+def test_an_end_that_is_asked_for_at_any_step_is_heard() -> None:
+    """Every await of a session's life is a step or more: ended before each of them, it is over soon."""
+    ends: Counter[tuple[str, str | None]] = Counter()
+    for step in count(1):
+        told, took = end_at_step(step)
+        if told is None:
+            break  # All steps are done, and the program runs.
+        assert (told.state, told.reason) == ("terminated", "stopped"), step
+        assert took < 5, step
+        ends[told.state, told.signal] += 1
+
+    # Steps before the program, and steps at which it ran and was killed, with its figures.
+    assert ends["terminated", None] > 30
+    assert ends["terminated", "SIGKILL"] > 5
+
+
+def end_at_step(step: int) -> tuple[StateFields | None, float]:
+    instrument = EndAtStep(step)
+
+    async def main() -> tuple[StateFields | None, float]:
+        executor = FakeExecutor(opening=0.1)
+        engine = Engine(Settings(max_sessions=1), Languages.load(), executor, Budget(64 * MIB))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run)
+            nursery.start_soon(play_launcher, executor)
+            session = engine.create_session(SessionRequest(language="cpp", code=""))
+            instrument.session = session
+            start = trio.current_time()
+            with trio.move_on_after(LONG_RUNNING + 10):  # Shorter than any of its deadlines.
+                await over(session)
+            took = trio.current_time() - start
+            told = final(session) if instrument.left <= 0 else None
+            nursery.cancel_scope.cancel(reason="the test is over")
+        assert executor.open_count == 0
+        return told, took
+
+    return trio.run(main, clock=MockClock(autojump_threshold=0), instruments=[instrument])
 
 
 def test_no_task_without_an_owner() -> None:

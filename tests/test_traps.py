@@ -19,9 +19,11 @@ from trio.testing import wait_all_tasks_blocked
 
 from tests.fakes import FakeExecutor
 from tests.support import Client, ServerProcess
+from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
-from trio_exec.executor.docker import DockerExecutor
+from trio_exec.executor.janitor import Janitor
 from trio_exec.languages import Languages
+from trio_exec.limits import MIB
 from trio_exec.messages import SessionRequest
 from trio_exec.server import serving
 from trio_exec.server.app import create_app
@@ -180,10 +182,10 @@ class BrokenSocket:
 
 
 async def test_a_fault_in_serving_a_client_is_logged_and_closes_with_1011(caplog: pytest.LogCaptureFixture) -> None:
-    engine = Engine(Settings(), Languages.load(), FakeExecutor())
+    engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(64 * MIB))
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        session = await engine.create_session(SessionRequest(language="python", code=""))
+        session = engine.create_session(SessionRequest(language="python", code=""))
         socket = BrokenSocket()
         await Attachment(socket, session, 0).serve(trio.Event())
         nursery.cancel_scope.cancel(reason="the test is over")
@@ -193,20 +195,20 @@ async def test_a_fault_in_serving_a_client_is_logged_and_closes_with_1011(caplog
 
 
 async def test_a_crash_of_any_part_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def crash(_: DockerExecutor) -> None:
+    async def crash(_: Janitor) -> None:
         await trio.sleep(0.1)
         raise RuntimeError("the janitor fell down the stairs")
 
-    monkeypatch.setattr(DockerExecutor, "run_janitor", crash)
+    monkeypatch.setattr(Janitor, "run", crash)
     addresses: list[str] = []
-    with trio.fail_after(PATIENCE), pytest.RaisesGroup(RuntimeError):
+    with trio.fail_after(PATIENCE), pytest.RaisesGroup(RuntimeError, flatten_subgroups=True):
         await serve(Settings(port=0, pool={}), addresses.append)
 
     assert addresses
 
 
 def test_slow_downloads_are_not_cut_short() -> None:
-    engine = Engine(Settings(), Languages.load(), FakeExecutor())
+    engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(64 * MIB))
 
     assert create_app(engine, trio.Event(), STATIC).config["RESPONSE_TIMEOUT"] is None
 

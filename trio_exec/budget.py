@@ -29,7 +29,8 @@ class Budget:
         """Bytes that all accounts have now."""
         return self._held
 
-    def _take(self, count: int) -> None:
+    def take(self, count: int) -> None:
+        """See `Account.take`."""
         missing = self._held + count - self.limit
         if missing > 0:
             self.reclaim(missing)
@@ -40,13 +41,15 @@ class Budget:
             )
         self._held += count
 
-    def _add(self, count: int) -> None:
+    def add(self, count: int) -> None:
+        """See `Account.add`."""
         missing = self._held + count - self.limit
         if missing > 0:
             self.reclaim(missing)
         self._held += count
 
-    def _give(self, count: int) -> None:
+    def give(self, count: int) -> None:
+        """See `Account.give`."""
         self._held -= count
 
 
@@ -68,17 +71,17 @@ class Account:
         Raises:
             OverloadedError: there are not so many left; nothing was taken.
         """
-        self._budget._take(count)  # noqa: SLF001 - the two are one
+        self._budget.take(count)
         self._held += count
 
     def add(self, count: int) -> None:
         """Takes bytes that can't be refused, and whose number is bounded elsewhere; others make room for them."""
-        self._budget._add(count)  # noqa: SLF001 - the two are one
+        self._budget.add(count)
         self._held += count
 
     def give(self, count: int) -> None:
         """Gives bytes back."""
-        self._budget._give(count)  # noqa: SLF001 - the two are one
+        self._budget.give(count)
         self._held -= count
 
     def close(self) -> None:

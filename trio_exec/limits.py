@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 MIB = 1024 * 1024
 
@@ -38,13 +38,14 @@ class Limits:
     def fit(self, container: Limits, *, adjustable: bool) -> bool:
         """Whether a session with these limits can use a running container that was made with others.
 
-        Times and output are the session's affair, and make no difference.
-
         Args:
             container: what the container was made with.
             adjustable: whether its memory and CPUs can be changed.
         """
-        names = ["pids", "workspace_bytes", "compile_memory_bytes", "compile_cpus"]
-        if not adjustable:
-            names += ["memory_bytes", "cpus"]
-        return all(getattr(self, name) == getattr(container, name) for name in names)
+        free = _SESSIONS_OWN | _ADJUSTABLE if adjustable else _SESSIONS_OWN
+        return all(getattr(self, it.name) == getattr(container, it.name) for it in fields(self) if it.name not in free)
+
+
+_SESSIONS_OWN = frozenset({"output_bytes", "idle_timeout", "execution_timeout", "compile_timeout"})
+"""Limits that the session itself watches over: a container is not made with them. Any other one has to match."""
+_ADJUSTABLE = frozenset({"memory_bytes", "cpus"})

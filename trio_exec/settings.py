@@ -43,6 +43,16 @@ def default_pool() -> dict[str, int]:
     return dict.fromkeys(("python", "javascript", "java", "cpp"), places)
 
 
+COMPILE_MEMORY_SHARE = 8
+"""One compile stage at once for so many times its default limit of the machine's memory."""
+
+
+def default_compiles() -> int:
+    """As many as a part of the machine's memory allows, and at least one."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(10, memory // (COMPILE_MEMORY_SHARE * 512 * MIB)))
+
+
 class Settings(BaseSettings):
     """The settings. `trio-exec config` lists them with the descriptions below."""
 
@@ -74,6 +84,12 @@ class Settings(BaseSettings):
     workspace_bytes: int = Field(32 * MIB, ge=65536, description="size of a session's writable directory")
 
     max_sessions: int = Field(10, ge=1, le=10000, description="sessions that run at once")
+    max_compiles: int = Field(
+        default_factory=default_compiles,
+        ge=1,
+        le=10000,
+        description="sessions that compile at once; each takes what its compile stage may use beyond its own limits",
+    )
     max_queue: int = Field(100, ge=0, le=100000, description="sessions that may wait for a slot")
     queue_timeout: Seconds = Field(120, description="seconds that a session waits for a slot")
     detach_grace: Seconds = Field(60, description="seconds that a session goes on without any client")

@@ -1,4 +1,7 @@
-"""How many sessions run at once, and who is next: first come, first served, no I/O."""
+"""How many sessions run at once, and who is next: first come, first served, no I/O.
+
+No ticket's holder runs in another's cleanup: whoever waits is woken, and looks for itself.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,25 @@ class Ticket:
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._granted = trio.Event()
-        self._moved: Callable[[int], None] | None = None
-        self._told: int | None = None
+        self._position: int | None = None
+        self._moved = trio.Event()
         self._left = False
 
-    def watch(self, moved: Callable[[int], None]) -> None:
-        """Calls `moved` with the position in the queue, now if there is one, and whenever it changes; 0 is a slot."""
-        self._moved = moved
-        if not self._granted.is_set():
-            self.move(self._admission.position(self))
+    @property
+    def granted(self) -> bool:
+        """Whether the ticket holds a slot."""
+        return self._position == 0
 
-    async def wait(self) -> None:
-        """Returns when the slot is this ticket's."""
-        await self._granted.wait()
+    @property
+    def position(self) -> int:
+        """The place in the queue, from 1; 0 is a slot."""
+        assert self._position is not None  # noqa: S101 - `Admission.join` gives it one before anybody sees it
+        return self._position
+
+    async def wait_moved(self, known: int) -> None:
+        """Returns when the position is another one than `known`."""
+        while self.position == known:
+            await self._moved.wait()
 
     def leave(self) -> None:
         """Gives the place to whoever is next; once is enough."""
@@ -36,21 +44,12 @@ class Ticket:
             self._left = True
             self._admission.release(self)
 
-    def grant(self) -> None:
-        """The admission's word that the slot is free."""
-        self._granted.set()
-        self.move(0)
-
     def move(self, position: int) -> None:
-        """The admission's word that the queue moved, perhaps only behind this ticket."""
-        if self._moved is not None and position != self._told:
-            self._told = position
-            self._moved(position)
-
-    @property
-    def granted(self) -> bool:
-        """Whether the ticket holds a slot."""
-        return self._granted.is_set()
+        """The admission's word where the ticket is now."""
+        if position != self._position:
+            self._position = position
+            self._moved.set()
+            self._moved = trio.Event()
 
 
 class Admission:
@@ -59,17 +58,20 @@ class Admission:
     Args:
         slots: sessions that may run at once.
         queue: sessions that may wait.
+        blocked: how many slots nobody can have just now, since what belongs to them is still taken; `review` is to be
+            called when it falls.
     """
 
-    def __init__(self, slots: int, queue: int) -> None:
+    def __init__(self, slots: int, queue: int, blocked: Callable[[], int] = lambda: 0) -> None:
         self._slots = slots
         self._queue_limit = queue
+        self._blocked = blocked
         self._running = 0
         self._queue: deque[Ticket] = deque()
 
     @property
     def running(self) -> int:
-        """Slots that are taken."""
+        """Slots that sessions hold."""
         return self._running
 
     @property
@@ -84,11 +86,12 @@ class Admission:
             QueueFullError: too many wait already.
         """
         ticket = Ticket(self)
-        if self._running < self._slots:
+        if self._free():
             self._running += 1
-            ticket.grant()
+            ticket.move(0)
         elif len(self._queue) < self._queue_limit:
             self._queue.append(ticket)
+            ticket.move(len(self._queue))
         else:
             raise QueueFullError(
                 f"{self._running} sessions run and {len(self._queue)} wait, which is as many as this server takes; "
@@ -96,18 +99,21 @@ class Admission:
             )
         return ticket
 
-    def position(self, ticket: Ticket) -> int:
-        """A waiting ticket's place in the queue, from 1."""
-        return self._queue.index(ticket) + 1
-
     def release(self, ticket: Ticket) -> None:
         """Takes a ticket back."""
-        if not ticket.granted:
-            self._queue.remove(ticket)
-        elif self._queue:
-            self._queue.popleft().grant()
-        else:
+        if ticket.granted:
             self._running -= 1
-            return
+        else:
+            self._queue.remove(ticket)
+        self.review()
+
+    def _free(self) -> bool:
+        return self._running + self._blocked() < self._slots
+
+    def review(self) -> None:
+        """Gives free slots to those who wait."""
+        while self._queue and self._free():
+            self._running += 1
+            self._queue.popleft().move(0)
         for position, waiting in enumerate(self._queue, 1):
             waiting.move(position)

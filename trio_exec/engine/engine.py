@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 
 import trio
 
+from trio_exec.budget import Account, Budget
 from trio_exec.engine.admission import Admission
 from trio_exec.errors import DrainingError, EngineUnavailableError, SessionNotFoundError
 from trio_exec.executor.base import Executor
@@ -24,6 +27,8 @@ LOGGER = logging.getLogger("trio_exec.engine")
 STOP_TIMEOUT = 20
 """Seconds that sessions get to clean up once they have been ended; more than a container's removal takes."""
 _ID_BYTES = 18
+_SESSION_SIZE = 4096
+"""Bytes that a session takes beside what its client sent and its program wrote; measured, and rounded up."""
 
 
 class Engine:
@@ -33,48 +38,68 @@ class Engine:
         settings: the server's settings.
         languages: what can be run.
         executor: where containers come from.
+        budget: of what sessions hold; those that are over make room in it, the oldest first.
     """
 
-    def __init__(self, settings: Settings, languages: Languages, executor: Executor) -> None:
+    def __init__(self, settings: Settings, languages: Languages, executor: Executor, budget: Budget) -> None:
         self.settings = settings
         self.languages = languages
         self._executor = executor
-        self._admission = Admission(settings.max_sessions, settings.max_queue)
+        self._admission = Admission(settings.max_sessions, settings.max_queue, lambda: executor.lingering)
+        self._compiles = trio.CapacityLimiter(settings.max_compiles)
+        self._budget = budget
+        budget.reclaim = self._reclaim
         self._sessions: dict[str, Session] = {}
         self._live: set[Session] = set()
-        self._all_over = trio.Event()
+        self._over: dict[str, trio.CancelScope] = {}
+        self._clients = 0
+        self._fewer = trio.Event()
         self._leaving = False
         self._draining = False
-        self._suspect = True
         self._nursery: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hosts sessions until cancelled, which ends them all."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            nursery.start_soon(self._follow_lingering)
             task_status.started()
             await trio.sleep_forever()
 
-    async def create_session(self, request: SessionRequest) -> Session:
+    async def _follow_lingering(self) -> None:
+        while True:
+            known = self._executor.lingering
+            self._admission.review()
+            await self._executor.wait_lingering(known)
+
+    def create_session(self, request: SessionRequest) -> Session:
         """Starts a session.
 
         Raises:
             RequestError: the request asks for what there is not.
             QueueFullError: too many sessions wait.
+            OverloadedError: the server holds as much for its clients as it may.
             DrainingError: the server is going away.
             EngineUnavailableError: the Docker engine can't be reached.
         """
         if self._draining or self._nursery is None:
             raise DrainingError("this server is going away and takes no new sessions; try again in a few seconds")
         plan = make_plan(request, self.languages.find(request.language), self.settings.limits)
-        if self._suspect:
-            await self._executor.check()
-            self._suspect = False
+        if self._executor.obstacle is not None:
+            raise EngineUnavailableError(self._executor.obstacle)
+        account = Account(self._budget)
+        with ExitStack() as undo:
+            undo.callback(account.close)
+            account.take(_SESSION_SIZE + plan.files_size + len(plan.stdin))
+            slot = self._admission.join()
+            undo.pop_all()
         session = Session(
             secrets.token_urlsafe(_ID_BYTES),
             plan,
             self._executor,
-            self._admission.join(),
+            slot,
+            compiles=self._compiles,
+            account=account,
             queue_timeout=self.settings.queue_timeout,
             detach_grace=self.settings.detach_grace,
         )
@@ -85,15 +110,31 @@ class Engine:
 
     async def _host(self, session: Session) -> None:
         try:
-            await session.run()
+            try:
+                await session.run()
+            finally:
+                self._live.discard(session)
+                self._woken()
+            with trio.move_on_after(self.settings.retention) as retained:
+                self._over[session.id] = retained
+                await trio.sleep_forever()
         finally:
-            self._live.discard(session)
-            if isinstance(session.engine_failure, EngineUnavailableError):
-                self._suspect = True  # The next one asks the engine first, and gets a clear answer at once.
-            if not self._live:
-                self._all_over.set()
-        await trio.sleep(self.settings.retention)
-        del self._sessions[session.id]
+            self._over.pop(session.id, None)
+            self._sessions.pop(session.id, None)
+            session.account.close()
+
+    def _reclaim(self, missing: int) -> None:
+        """Forgets sessions that are over and that nobody watches, the oldest first, until so many bytes are free."""
+        for session_id in list(self._over):
+            if missing <= 0:
+                return
+            session = self._sessions[session_id]
+            if session.watched:
+                continue
+            missing -= session.account.held
+            session.account.close()
+            self._over.pop(session_id).cancel(reason="its memory is needed")
+            del self._sessions[session_id]
 
     def session(self, session_id: str) -> Session:
         """The session with an id.
@@ -105,19 +146,24 @@ class Engine:
             return self._sessions[session_id]
         except KeyError:
             raise SessionNotFoundError(
-                f"there is no such session; it may have ended more than {self.settings.retention:g} seconds ago"
+                f"there is no such session; it may have ended more than {self.settings.retention:g} seconds ago, "
+                "or less when the server needed its memory"
             ) from None
+
+    @contextmanager
+    def client(self) -> Generator[None]:
+        """For as long as a client reads from a session, which may be over."""
+        self._clients += 1
+        try:
+            yield
+        finally:
+            self._clients -= 1
+            self._woken()
 
     async def readiness(self) -> Readiness:
         """Whether a session could start now, and if not, why."""
-        reason = None
-        if self._leaving:
-            reason = "the server is going away"
-        else:
-            try:
-                await self._executor.check()
-            except EngineUnavailableError as error:
-                reason = error.message
+        await self._executor.check()
+        reason = "the server is going away" if self._leaving else self._executor.obstacle
         return Readiness(
             ready=reason is None,
             running=self._admission.running,
@@ -134,8 +180,12 @@ class Engine:
         """Takes no new sessions, and returns when all that were taken are over, those in the queue included."""
         self._draining = True
         while self._live:
-            self._all_over = trio.Event()
-            await self._all_over.wait()
+            await self._fewer.wait()
+
+    async def serve_clients(self) -> None:
+        """Returns when nobody reads from a session any more; of those that are over, until the last byte."""
+        while self._clients:
+            await self._fewer.wait()
 
     async def stop(self) -> None:
         """Ends all sessions and returns when they are over, or after `STOP_TIMEOUT`."""
@@ -146,3 +196,7 @@ class Engine:
             await self.drain()
         if scope.cancelled_caught:
             LOGGER.warning("%d sessions did not end in time", len(self._live))
+
+    def _woken(self) -> None:
+        self._fewer.set()
+        self._fewer = trio.Event()

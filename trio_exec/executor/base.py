@@ -66,6 +66,10 @@ class Container(Protocol):
         """
         ...
 
+    async def expedite(self) -> None:
+        """Gives what is in it all the CPU that it needs to end; best effort, raises nothing of the engine's."""
+        ...
+
 
 class Executor(Protocol):
     """Makes containers."""
@@ -74,7 +78,7 @@ class Executor(Protocol):
         """A container for as long as the context lasts.
 
         However the context is left, and wherever entering it fails or is cancelled, the container is gone
-        afterwards, or is known to a janitor that removes it as soon as the engine lets it.
+        afterwards, or counts as `lingering` until the engine lets it be removed.
 
         Raises:
             EngineUnavailableError: the engine can't be reached.
@@ -92,10 +96,20 @@ class Executor(Protocol):
         """Whether `Container.restrict` can do anything; if not, the run stage's limits hold from the start."""
         ...
 
-    async def check(self) -> None:
-        """Returns when a container could be opened now.
+    @property
+    def obstacle(self) -> str | None:
+        """What keeps containers from being opened, as far as is known, for users; None when nothing does."""
+        ...
 
-        Raises:
-            EngineUnavailableError: the engine can't be reached.
-        """
+    async def check(self) -> None:
+        """Returns when `obstacle` is up to date: at once, unless something has just given reason to doubt it."""
+        ...
+
+    @property
+    def lingering(self) -> int:
+        """How many containers are there although their contexts were left: what cleanup could not remove in time."""
+        ...
+
+    async def wait_lingering(self, known: int) -> None:
+        """Returns when `lingering` is another number than `known`."""
         ...

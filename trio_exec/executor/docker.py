@@ -1,21 +1,27 @@
-"""The executor on Docker: single-use containers, and a janitor for what could not be removed in time.
+"""The executor on Docker: single-use containers, each owned by a task of its own until it is gone.
 
-Three things see to it that no container stays behind. The context that opened it removes it. The launcher inside
-ends when its input does, which happens by itself when this process dies, and the engine then removes the container
-(`auto_remove`). And the janitor looks through the engine's list, for what an engine that was down kept from us
-and for what a killed server had created but not started.
+    run
+    ├─ owners            one for each container: makes it, lends it to whoever asked, removes it until it is gone
+    ├─ janitor           removes what other servers have left behind
+    └─ health            keeps the answer to whether the engine can be used
 
-Blocking docker-py calls run in threads under a limiter of their own. The attached socket is Trio's.
+Who opens a container waits for its owner, and can stop waiting at any moment: a call to an engine that hangs holds up
+nobody but the owner. Several things see to it that no container stays behind: its owner removes it; the launcher
+inside ends when its input does, which happens by itself when this process dies, and the engine then removes the
+container (`auto_remove`); the guard, a process beside this one, removes what a killed server was just about to make;
+and any server's janitor removes what is past the lifetime that its label tells.
+
+Blocking docker-py calls run in threads, under limiters by kind: removals that take long keep no session from
+starting, and neither keeps the engine's health from being known. The attached socket is Trio's.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import trio
@@ -25,39 +31,46 @@ from trio_exec.executor import frames
 from trio_exec.executor.base import Container, ContainerSpec
 from trio_exec.executor.engine_api import EngineAPI
 from trio_exec.executor.hardening import HARDENING
+from trio_exec.executor.health import Health
+from trio_exec.executor.janitor import Janitor, host_name
+from trio_exec.executor.labels import HOST_LABEL, INSTANCE_LABEL, LANGUAGE_LABEL, LIFETIME_LABEL, SESSION_LABEL
 from trio_exec.executor.multiplex import STDERR, Demultiplexer
+from trio_exec.ids import short_id
 from trio_exec.limits import Limits
 
 LOGGER = logging.getLogger("trio_exec.docker")
 
-INSTANCE_LABEL = "trio-exec.instance"
-SESSION_LABEL = "trio-exec.session"
-LANGUAGE_LABEL = "trio-exec.language"
-EXPIRY_LABEL = "trio-exec.expires"
-"""Unix time after which any server may remove the container: no launcher lives that long."""
-
 THREADS = 16
-"""Engine calls at once. The engine itself works on few starts at a time; more would only wait there."""
+"""Calls of a kind at once. The engine itself works on few starts at a time; more would only wait there."""
 READ_SIZE = 65536
 START_TIMEOUT = 30
 """Seconds from a container's start to its launcher's first frame."""
 CLEANUP_TIMEOUT = 10
-"""Seconds that a session's end waits for its container's removal; then it is the janitor's."""
+"""Seconds that whoever opened a container waits for its removal; then it lingers, and only its owner waits on."""
+EXPEDITE_AFTER = 0.5
+"""Seconds that a container gets to go by itself, once its launcher's input has ended, before it gets more CPU."""
 LEAVE_TIMEOUT = 2
-"""Seconds that a container gets to go by itself, once its launcher's input has ended."""
-CHECK_TIMEOUT = 3
-SWEEP_INTERVAL = 60
-RETRY_FIRST, RETRY_LAST = 2, 16
-"""Seconds until the janitor tries again what the engine refused; doubled each time."""
-UNSTARTED_MAX_AGE = 120
-"""Seconds after which a container that was created but never started belongs to nobody."""
+"""Seconds that it then gets before it is killed."""
 EXPIRY_MARGIN = 60
+"""Seconds beyond a launcher's lifetime after which any server may remove its container."""
+ENDING_CPUS = 1
+"""CPUs for a container that has to end: its own limit may be too low for many processes to die by."""
+RETRY_FIRST, RETRY_LAST = 2, 16
+"""Seconds until an owner tries again to remove what the engine did not let go; doubled each time."""
 
 _T = TypeVar("_T")
 
 
 class DockerContainer:
-    """A container's launcher, at the other end of an attached socket."""
+    """A container's launcher, at the other end of an attached socket.
+
+    Args:
+        stream: the attached socket.
+        session_id: for the log.
+        in_force: the limits that it has, as for `update`.
+        update: changes them.
+        doubt: is called when the container ends unexpectedly.
+    """
 
     def __init__(
         self,
@@ -65,11 +78,13 @@ class DockerContainer:
         session_id: str,
         in_force: Mapping[str, int],
         update: Callable[[Mapping[str, int]], Awaitable[None]],
+        doubt: Callable[[], None],
     ) -> None:
         self._stream = stream
         self._session_id = session_id
         self._in_force = in_force
         self._update = update
+        self._doubt = doubt
         self._demultiplexer = Demultiplexer()
         self._decoder = frames.FrameDecoder()
         self._send_lock = trio.StrictFIFOLock()
@@ -88,8 +103,10 @@ class DockerContainer:
             try:
                 data = await self._stream.receive_some(READ_SIZE)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                self._doubt()
                 raise EngineError("the connection to the container broke") from error
             if not data:
+                self._doubt()
                 raise EngineError(
                     "the container ended unexpectedly: the program brought it down, or the engine was stopped"
                 )
@@ -97,7 +114,7 @@ class DockerContainer:
             for stream, piece in self._demultiplexer.feed(data):
                 if stream == STDERR:
                     text = piece.decode("utf-8", "replace").strip()
-                    LOGGER.warning("session %s: %s", self._session_id, text)
+                    LOGGER.warning("session %s: %s", short_id(self._session_id), text)
                 else:
                     events += self._decoder.feed(piece)
             if events:
@@ -109,6 +126,16 @@ class DockerContainer:
         if wanted != self._in_force:
             await self._update(wanted)
             self._in_force = wanted
+
+    async def expedite(self) -> None:
+        """Gives it CPU to end with; see `Container`."""
+        quota = HARDENING.cpu_period * ENDING_CPUS
+        if self._in_force["cpu_quota"] >= quota:
+            return
+        try:
+            await self._update({"cpu_period": HARDENING.cpu_period, "cpu_quota": quota})
+        except EngineError as error:
+            LOGGER.debug("a container that ends gets no CPU: %s", error)
 
     async def wait_ready(self) -> None:
         """Returns when the launcher has said that it is up.
@@ -123,9 +150,36 @@ class DockerContainer:
         if scope.cancelled_caught:
             raise EngineError(f"the container did not come up within {START_TIMEOUT} seconds")
 
+    async def aclose(self) -> None:
+        """Ends the launcher's input, at which it exits."""
+        await trio.aclose_forcefully(self._stream)
+
+
+@dataclass(eq=False, slots=True)
+class _Lease:
+    """A container between its owner and whoever asked for it.
+
+    Attributes:
+        name: known before the container exists: whatever fails from here on, there is a name to remove it by.
+        settled: it was started, or that failed.
+        container: once it was started.
+        failure: why it could not be.
+        returned: nobody wants it any more.
+        tried: the engine was asked to remove it, with or without success.
+        gone: it does not exist.
+    """
+
+    name: str
+    settled: trio.Event = field(default_factory=trio.Event)
+    container: DockerContainer | None = None
+    failure: EngineError | None = None
+    returned: trio.Event = field(default_factory=trio.Event)
+    tried: trio.Event = field(default_factory=trio.Event)
+    gone: trio.Event = field(default_factory=trio.Event)
+
 
 class DockerExecutor:
-    """Opens containers on the engine that the environment names.
+    """Opens containers on the engine that the environment names. `run` must be running.
 
     Args:
         api: the engine.
@@ -133,8 +187,9 @@ class DockerExecutor:
 
     Attributes:
         adjustable: whether the limits of a running container can be changed, as far as is known.
+        cpus: processors of the engine's machine.
         usable: set once a container could be opened.
-        obstacle: what is in the way until then; for users.
+        health: whether the engine can be used.
         instance: names this server in its containers' labels.
     """
 
@@ -143,20 +198,82 @@ class DockerExecutor:
         self._images: Mapping[str, str] = {}
         self._runtime = runtime
         self.adjustable = False
+        self.cpus = 1
         self.usable = trio.Event()
-        self.obstacle = "the languages' images are not there yet; they are being built"
-        self._limiter = trio.CapacityLimiter(THREADS)
+        self.health = Health(api)
         self.instance = secrets.token_hex(8)
-        self._owned: set[str] = set()
-        self._unclean = trio.Event()
+        self._host = host_name()
+        self._starts = trio.CapacityLimiter(THREADS)
+        self._updates = trio.CapacityLimiter(THREADS)
+        self._removals = trio.CapacityLimiter(THREADS)
+        self._leases: dict[str, _Lease] = {}
+        self._lingering: set[_Lease] = set()
+        self._lingering_changed = trio.Event()
+        self._owners: trio.Nursery | None = None
 
-    async def _call(self, function: Callable[[], _T], *, abandon: bool = False) -> _T:
-        return await trio.to_thread.run_sync(function, abandon_on_cancel=abandon, limiter=self._limiter)
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Owns containers until cancelled, and then for as long as their removal takes, `CLEANUP_TIMEOUT` at most."""
+        ending = trio.Event()
+        janitor = Janitor(self._api, self.instance, self._leases)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._host_owners, ending)
+            nursery.start_soon(janitor.run)
+            nursery.start_soon(self.health.run)
+            task_status.started()
+            try:
+                await trio.sleep_forever()
+            finally:
+                ending.set()
+
+    async def _host_owners(
+        self, ending: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as owners:
+                self._owners = owners
+                task_status.started()
+                await ending.wait()
+                self._owners = None
+                for lease in self._leases.values():
+                    lease.returned.set()
+                owners.cancel_scope.deadline = trio.current_time() + CLEANUP_TIMEOUT
+
+    async def _call(self, function: Callable[[], _T], limiter: trio.CapacityLimiter) -> _T:
+        """Runs a call to the engine in a thread; cancelled, it goes on there, and only its answer is lost."""
+        try:
+            return await trio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=limiter)
+        except EngineUnavailableError as error:
+            self.health.fail(error.message)
+            raise
 
     @property
     def warm(self) -> Mapping[str, int]:
         """None: every container is opened when it is asked for."""
         return {}
+
+    @property
+    def obstacle(self) -> str | None:
+        """What keeps containers from being opened; see `Executor`."""
+        return self.health.obstacle
+
+    async def check(self) -> None:
+        """Returns when `obstacle` is up to date; see `Executor`."""
+        await self.health.settle()
+
+    @property
+    def lingering(self) -> int:
+        """How many containers are there that should not be; see `Executor`."""
+        return len(self._lingering)
+
+    async def wait_lingering(self, known: int) -> None:
+        """Returns when `lingering` is another number; see `Executor`."""
+        while self.lingering == known:
+            await self._lingering_changed.wait()
+
+    @property
+    def clean(self) -> bool:
+        """Whether no container of this server is left."""
+        return not self._leases
 
     def use_images(self, images: Mapping[str, str]) -> None:
         """Says which image each language runs in; before that, no container can be opened."""
@@ -169,6 +286,7 @@ class DockerExecutor:
             EngineUnavailableError: the engine can't be reached.
             EngineError: it can't run our containers; says why.
         """
+        self.cpus = await self._call(self._api.cpus, self._starts)
         spec = ContainerSpec(session_id="", language=next(iter(self._images)), limits=limits, lifetime=60)
         async with self.open_container(spec) as container:
             try:
@@ -182,46 +300,73 @@ class DockerExecutor:
                     "the engine's runtime can't change the limits of a running container: the compile stage gets the "
                     "run stage's, and sessions with lower ones start cold"
                 )
+        self.health.usable()
         self.usable.set()
-
-    async def check(self) -> None:
-        """Returns when there is nothing in the way and the engine answers; see `Executor`."""
-        if not self.usable.is_set():
-            raise EngineUnavailableError(self.obstacle)
-        with trio.move_on_after(CHECK_TIMEOUT):
-            await self._call(self._api.ping, abandon=True)
-            return
-        raise EngineUnavailableError(f"the Docker engine does not answer within {CHECK_TIMEOUT} seconds")
 
     @asynccontextmanager
     async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
         """A container for as long as the context lasts; see `Executor`."""
-        name = f"trio-exec-{self.instance}-{secrets.token_hex(8)}"
-        compiles = spec.compiles and self.adjustable
-        # Known before it exists: whatever fails from here on, there is a name to remove it by.
-        self._owned.add(name)
-        stream: trio.SocketStream | None = None
+        if self._owners is None:
+            raise EngineUnavailableError("this server does not run containers now")
+        lease = _Lease(f"trio-exec-{self.instance}-{secrets.token_hex(8)}")
+        self._leases[lease.name] = lease
+        self._owners.start_soon(self._own, lease, spec)
+        try:
+            await lease.settled.wait()
+            if lease.container is None:
+                raise lease.failure or EngineError("the container could not be opened")
+            await lease.container.wait_ready()
+            yield lease.container
+        finally:
+            lease.returned.set()
+            with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
+                await lease.tried.wait()
+            if not lease.gone.is_set():
+                LOGGER.warning("the container %s is still there; its slot stays taken until it is gone", lease.name)
+                self._lingering.add(lease)
+                self._lingering_moved()
+
+    def _lingering_moved(self) -> None:
+        self._lingering_changed.set()
+        self._lingering_changed = trio.Event()
+
+    async def _own(self, lease: _Lease, spec: ContainerSpec) -> None:
+        """Makes a container, waits until nobody wants it, and removes it."""
         started = False
         try:
-            await self._call(lambda: self._create(name, spec, compiles=compiles))
-            socket = await self._call(lambda: self._api.attach(name))
-            stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket))
-            await self._call(lambda: self._api.start(name))
-            started = True
-            container = DockerContainer(
-                stream,
-                spec.session_id,
-                HARDENING.changeable(spec.limits, compiles=compiles),
-                lambda limits: self._call(lambda: self._api.update(name, limits)),
-            )
-            await container.wait_ready()
-            yield container
-        finally:
-            with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
-                if stream is not None:
-                    await trio.aclose_forcefully(stream)
-                await self._remove(name, leaves=started)
-            self._owned.discard(name)
+            started = await self._start(lease, spec)
+        except EngineError as error:
+            lease.failure = error
+        lease.settled.set()
+        if started:
+            await lease.returned.wait()
+        await self._remove(lease)
+        del self._leases[lease.name]
+        if lease in self._lingering:
+            self._lingering.discard(lease)
+            self._lingering_moved()
+
+    async def _start(self, lease: _Lease, spec: ContainerSpec) -> bool:
+        name = lease.name
+        compiles = spec.compiles and self.adjustable
+        await self._call(lambda: self._create(name, spec, compiles=compiles), self._starts)
+        if lease.returned.is_set():
+            return False
+        socket = await self._call(lambda: self._api.attach(name), self._starts)
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket))
+        try:
+            await self._call(lambda: self._api.start(name), self._starts)
+        except EngineError:
+            await trio.aclose_forcefully(stream)
+            raise
+        lease.container = DockerContainer(
+            stream,
+            spec.session_id,
+            HARDENING.changeable(spec.limits, compiles=compiles),
+            lambda limits: self._call(lambda: self._api.update(name, limits), self._updates),
+            self.health.doubt,
+        )
+        return True
 
     def _create(self, name: str, spec: ContainerSpec, *, compiles: bool) -> None:
         self._api.create(
@@ -230,85 +375,34 @@ class DockerExecutor:
             command=[str(spec.lifetime)],
             labels={
                 INSTANCE_LABEL: self.instance,
+                HOST_LABEL: self._host,
                 SESSION_LABEL: spec.session_id,
                 LANGUAGE_LABEL: spec.language,
-                EXPIRY_LABEL: str(int(time.time()) + spec.lifetime + EXPIRY_MARGIN),
+                LIFETIME_LABEL: str(spec.lifetime + EXPIRY_MARGIN),
             },
             host_config=HARDENING.host_config(spec.limits, self._runtime, compiles=compiles),
         )
 
-    async def _remove(self, name: str, *, leaves: bool) -> None:
-        """Returns when the container is gone.
-
-        Args:
-            name: the container's.
-            leaves: whether its launcher ran and has lost its input: it then ends, and the engine removes the
-                container by itself, which takes less of the machine than to kill it.
-        """
-        removed = False
-        try:
-            if leaves:
-                with trio.move_on_after(LEAVE_TIMEOUT):
-                    await self._call(lambda: self._api.wait_removed(name), abandon=True)
-                    removed = True
-            if not removed:
-                await self._call(lambda: self._api.remove(name), abandon=True)
-                removed = True
-        except EngineError as error:
-            LOGGER.warning("%s; will try again", error)
-        finally:
-            if not removed:
-                self._unclean.set()
-
-    async def run_janitor(self) -> None:
-        """Removes leftovers now, then regularly, and soon after a removal failed. Never returns."""
-        delay, retry = 0, RETRY_FIRST
-        while True:
-            with trio.move_on_after(delay):
-                await self._unclean.wait()
-            if self._unclean.is_set():
-                self._unclean = trio.Event()
-                await trio.sleep(RETRY_FIRST)
+    async def _remove(self, lease: _Lease) -> None:
+        """Returns when the container is gone, however often the engine has to be asked."""
+        if lease.container is not None:
+            await lease.container.aclose()
+        retry = RETRY_FIRST
+        while not lease.gone.is_set():
             try:
-                await self._sweep()
-                delay, retry = SWEEP_INTERVAL, RETRY_FIRST
+                if lease.container is None or not await self._leaves(lease.name, lease.container):
+                    await self._call(lambda: self._api.remove(lease.name), self._removals)
+                lease.gone.set()
+                lease.tried.set()
             except EngineError as error:
-                LOGGER.warning("%s; will try again", error)
-                delay, retry = retry, min(2 * retry, RETRY_LAST)
+                LOGGER.log(logging.DEBUG if lease.tried.is_set() else logging.WARNING, "%s; will try again", error)
+                lease.tried.set()
+                await trio.sleep(retry)
+                retry = min(2 * retry, RETRY_LAST)
 
-    async def _sweep(self) -> None:
-        """Removes every leftover that the engine lets go.
-
-        Raises:
-            EngineError: at least one is still there; the others are gone.
-        """
-        refused: EngineError | None = None
-        for container in await self._call(lambda: self._api.list(INSTANCE_LABEL), abandon=True):
-            if container.name in self._owned or not self._is_leftover(
-                container.labels, container.created, container.status
-            ):
-                continue
-            try:
-                # An engine that was restarted may list what is gone for good (moby's pull request 51692): no news.
-                if await self._call(lambda name=container.name: self._api.remove(name), abandon=True):
-                    LOGGER.info("removed %s, which nobody owned", container.name)
-            except EngineUnavailableError:
-                raise
-            except EngineError as error:
-                refused = error
-        if refused is not None:
-            raise refused
-
-    def _is_leftover(self, labels: Mapping[str, str], created: float, status: str) -> bool:
-        """Whether nobody can still want a container that this server does not own.
-
-        Other servers may use the same engine. What they still want is started soon after it was created, and
-        younger than its expiry; nothing need be known of them.
-        """
-        if labels.get(INSTANCE_LABEL) == self.instance:
+    async def _leaves(self, name: str, container: DockerContainer) -> bool:
+        """Whether the container goes by itself, as its launcher's input has ended: cheaper than to kill it."""
+        if await self._call(lambda: self._api.wait_removed(name, EXPEDITE_AFTER), self._removals):
             return True
-        now = time.time()
-        expiry = labels.get(EXPIRY_LABEL, "")
-        if expiry.isdecimal() and now > int(expiry):
-            return True
-        return status == "created" and now > created + UNSTARTED_MAX_AGE
+        await container.expedite()
+        return await self._call(lambda: self._api.wait_removed(name, LEAVE_TIMEOUT), self._removals)

@@ -7,13 +7,17 @@ inspects each container once more, at some milliseconds a session.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import socket
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import docker
 import requests
+import urllib3.exceptions
+from docker.credentials.errors import StoreError
 from docker.errors import APIError, DockerException
 
 from trio_exec.errors import EngineError, EngineUnavailableError
@@ -37,17 +41,35 @@ class Listed:
     status: str
 
 
+_UNREACHABLE = (
+    DockerException,
+    StoreError,  # Of a credential helper; docker-py lets it pass.
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,  # While an answer's body is read, requests lets these pass.
+    http.client.HTTPException,
+    OSError,
+)
+_ODD = (ValueError, LookupError, TypeError, AttributeError)
+"""What docker-py or we run into when an answer is none of a Docker engine: something else listens at that address."""
+
+
 @contextlib.contextmanager
 def _translated(what: str) -> Generator[None]:
+    """The one place where foreign errors become ours."""
     try:
         yield
     except APIError as error:
         explanation = str(error.explanation or error).strip()
         hint = "; free some disk space on the engine's machine" if "no space left" in explanation else ""
         raise EngineError(f"the Docker engine could not {what}: {explanation}{hint}") from error
-    except (DockerException, requests.exceptions.RequestException, OSError) as error:
+    except _UNREACHABLE as error:
         raise EngineUnavailableError(
             f"the Docker engine can't be reached ({what}): {error}; check that it runs and that DOCKER_HOST is right"
+        ) from error
+    except _ODD as error:
+        raise EngineUnavailableError(
+            f"what answers is no Docker engine ({what}): {type(error).__name__}: {error}; "
+            "check that DOCKER_HOST is right"
         ) from error
 
 
@@ -139,36 +161,56 @@ class EngineAPI:
                 self._api.remove_container(name, v=True, force=True)
             except APIError as error:
                 if error.status_code == HTTP_CONFLICT:  # It is being removed: by auto-remove, mostly.
-                    self.wait_removed(name)
+                    if not self.wait_removed(name, REQUEST_TIMEOUT):
+                        raise EngineError(f"the Docker engine does not end removing the container {name}") from error
                 elif error.status_code == HTTP_NOT_FOUND:
                     return False
                 else:
                     raise
         return True
 
-    def wait_removed(self, name: str) -> None:
-        """Returns when the container is gone; it may be gone already."""
+    def wait_removed(self, name: str, timeout: float) -> bool:
+        """Whether the container is gone within so many seconds; it may be gone already."""
         with _translated("wait for a container's removal"):
             try:
-                self._api.wait(name, timeout=REQUEST_TIMEOUT, condition="removed")
+                self._api.wait(name, timeout=timeout, condition="removed")
             except APIError as error:
                 if error.status_code != HTTP_NOT_FOUND:
                     raise
+            except requests.exceptions.ReadTimeout:
+                return False
+            except requests.exceptions.ConnectionError as error:
+                # So a timeout shows once the engine has begun its answer.
+                if not any(isinstance(it, urllib3.exceptions.ReadTimeoutError) for it in error.args):
+                    raise
+                return False
+        return True
+
+    def now(self) -> float:
+        """Unix time by the engine's clock; to be compared with `Listed.created`."""
+        with _translated("tell its time"):
+            info: Mapping[str, Any] = self._api.info()
+            return datetime.fromisoformat(info["SystemTime"]).timestamp()
+
+    def cpus(self) -> int:
+        """Processors of the engine's machine."""
+        with _translated("describe its machine"):
+            return int(self._api.info()["NCPU"])
 
     def list(self, label: str) -> list[Listed]:
         """All containers with a label, whatever their state."""
         with _translated("list containers"):
             found: Sequence[Mapping[str, Any]] = self._api.containers(all=True, filters={"label": label})
-        return [
-            Listed(
-                name=item["Names"][0].lstrip("/"),
-                labels=item["Labels"],
-                created=float(item["Created"]),
-                status=item["State"],
-            )
-            for item in found
-            if item["Names"]
-        ]
+            return [
+                Listed(
+                    name=item["Names"][0].lstrip("/"),
+                    labels=item["Labels"],
+                    created=float(item["Created"]),
+                    status=item["State"],
+                )
+                for item in found
+                if item["Names"]
+            ]
 
     def image_exists(self, tag: str) -> bool:
         """Whether the engine has an image."""
@@ -185,7 +227,7 @@ class EngineAPI:
         """The tags that the engine has of a repository, each as repository:tag."""
         with _translated("list images"):
             found: Sequence[Mapping[str, Any]] = self._api.images(name=repository)
-        return sorted(tag for item in found for tag in item["RepoTags"] or () if tag.startswith(f"{repository}:"))
+            return sorted(tag for item in found for tag in item["RepoTags"] or () if tag.startswith(f"{repository}:"))
 
     def remove_image(self, tag: str) -> bool:
         """Removes an image; says whether it is gone, and not needed by a container."""

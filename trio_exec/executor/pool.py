@@ -1,7 +1,7 @@
 """A pool of warm containers: each is hardened and single-use like any other, but already there.
 
     run
-    ├─ refiller         opens what is missing, one at a time, and lets sessions that begin go first
+    ├─ (itself)         finds what is missing, a few at a time, and lets sessions that begin go first
     └─ keeper           one for each warm container: owns it until it is used up, dies or grows old
 
 A session borrows a container from its keeper, which stays its owner and removes it afterwards. Where a language
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ MAX_AGE = 1800
 PREPARE_TIMEOUT = 60
 """Seconds for a command to start up ahead; a JVM with half a processor, on a busy machine, takes some."""
 RETRY_FIRST, RETRY_LAST = 1, 60
-"""Seconds until a refill is tried again after the engine refused one; doubled each time."""
+"""Seconds until a kind that could not be warmed is tried again; doubled each time. Other kinds don't wait for it."""
 REVIEW_INTERVAL = 30
 """Seconds after which the shares are looked at again, though nothing happened."""
 CLEANUP_TIMEOUT = 15
@@ -41,7 +41,8 @@ CLEANUP_TIMEOUT = 15
 QUIET = 0.5
 """Seconds after a session's start in which nothing is warmed: that takes a processor, and the user waits just then."""
 QUIET_PATIENCE = 2
-"""Seconds after which a pool that is not full refills although sessions keep starting."""
+"""Seconds after which a pool that is not full refills although sessions keep starting: under a steady load there is
+no better moment, and what a session finds warm it need not do itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,12 @@ class _Warm:
     free: trio.Event = field(default_factory=trio.Event)
     returned: trio.Event = field(default_factory=trio.Event)
     removed: trio.Event = field(default_factory=trio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Retry:
+    at: float
+    delay: float
 
 
 class Pool:
@@ -101,6 +108,8 @@ class Pool:
         self._lifetime = lifetime
         self._shares = Shares(sizes, trio.current_time())
         self._idle: dict[Kind, deque[_Warm]] = {kind: deque() for kind in self._shares.kinds}
+        self._warming: Counter[Kind] = Counter()
+        self._retries: dict[Kind, _Retry] = {}
         self._opening = 0
         self._quiet_until = -math.inf
         self._draining = False
@@ -119,9 +128,23 @@ class Pool:
         """Whether the limits of a running container can be changed; see `Executor`."""
         return self._executor.adjustable
 
+    @property
+    def obstacle(self) -> str | None:
+        """What keeps containers from being opened; see `Executor`."""
+        return self._executor.obstacle
+
     async def check(self) -> None:
-        """Returns when a container could be opened now; see `Executor`."""
+        """Returns when `obstacle` is up to date; see `Executor`."""
         await self._executor.check()
+
+    @property
+    def lingering(self) -> int:
+        """How many containers are there that should not be; see `Executor`."""
+        return self._executor.lingering
+
+    async def wait_lingering(self, known: int) -> None:
+        """Returns when `lingering` is another number; see `Executor`."""
+        await self._executor.wait_lingering(known)
 
     def drain(self) -> None:
         """Lets go of all that nobody uses, and warms no more."""
@@ -185,47 +208,76 @@ class Pool:
             with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
                 await warm.removed.wait()
 
-    async def run(self) -> None:
-        """Keeps the pool filled until cancelled, which removes what is in it."""
-        delay = RETRY_FIRST
+    async def run(self, parallel: int = 1) -> None:
+        """Keeps the pool filled until cancelled, which removes what is in it.
+
+        Args:
+            parallel: how many containers to warm at once.
+        """
         behind_since = math.inf
         async with trio.open_nursery() as keepers:
             while True:
-                kind = self._missing()
-                if kind is None:
+                now = trio.current_time()
+                kind = self._missing(now)
+                if kind is None and not self._warming:
                     behind_since = math.inf
-                if kind is None or self._opening:
-                    with trio.move_on_after(REVIEW_INTERVAL):
-                        await self._changed.wait()
+                if kind is None or self._warming.total() >= parallel:
+                    await self._wait_changed(min([now + REVIEW_INTERVAL, *self._retry_times(now)]))
                     continue
-                behind_since = min(behind_since, trio.current_time())
-                quiet_until = min(self._quiet_until, behind_since + QUIET_PATIENCE)
-                if quiet_until > trio.current_time():
+                behind_since = min(behind_since, now)
+                patient_until = behind_since + QUIET_PATIENCE
+                if now < patient_until and self._opening:
+                    await self._wait_changed(patient_until)
+                elif now < (quiet_until := min(self._quiet_until, patient_until)):
                     await trio.sleep_until(quiet_until)
-                    continue
-                try:
-                    await keepers.start(self._keep, kind)
-                    delay = RETRY_FIRST
-                except* EngineError as group:
-                    LOGGER.warning("no warm container for %s: %s", kind.language, group.exceptions[0])
-                    await trio.sleep(delay)
-                    delay = min(2 * delay, RETRY_LAST)
+                else:
+                    self._warming[kind] += 1
+                    keepers.start_soon(self._keep, kind)
 
-    def _missing(self) -> Kind | None:
+    async def _wait_changed(self, until: float) -> None:
+        with trio.move_on_at(until):
+            await self._changed.wait()
+
+    def _retry_times(self, now: float) -> list[float]:
+        return [retry.at for retry in self._retries.values() if retry.at > now]
+
+    def _missing(self, now: float) -> Kind | None:
         """What to warm next, if anything; lets go of what is too much."""
         if self._draining:
             return None
-        targets = self._shares.targets(trio.current_time())
+        targets = self._shares.targets(now)
         for kind, idle in self._idle.items():
             while len(idle) > targets[kind]:
                 self._let_go(idle.popleft())
-        lack = {kind: targets[kind] - len(idle) for kind, idle in self._idle.items()}
+        lack = {
+            kind: targets[kind] - len(idle) - self._warming[kind]
+            for kind, idle in self._idle.items()
+            if kind not in self._retries or self._retries[kind].at <= now
+        }
         kind = max(lack, key=lambda it: (lack[it], -len(self._idle[it])), default=None)
         return kind if kind is not None and lack[kind] > 0 else None
 
-    async def _keep(self, kind: Kind, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def _keep(self, kind: Kind) -> None:
         """Owns one container: warms it, has it ready, and removes it once it was used."""
-        spec = ContainerSpec(
+        warm: _Warm | None = None
+        try:
+            async with self._executor.open_container(self._spec(kind)) as container:
+                warm = _Warm(container, prepared=await self._prepare(container, kind))
+                self._warmed(kind, warm)
+                if await self._wait_wanted(warm, kind):
+                    warm.free.set()
+                    await warm.returned.wait()
+        except EngineError as error:
+            LOGGER.warning("no warm container for %s: %s", kind.language, error)
+            self._refused(kind)
+        finally:
+            if warm is None:
+                self._no_longer_warming(kind)
+            else:
+                warm.removed.set()
+
+    def _spec(self, kind: Kind) -> ContainerSpec:
+        return ContainerSpec(
             session_id="",
             language=kind.language,
             limits=self._limits,
@@ -233,21 +285,24 @@ class Pool:
             terminal=kind.terminal,
             compiles=kind.language in self._compiled,
         )
-        warm: _Warm | None = None
-        try:
-            async with self._executor.open_container(spec) as container:
-                warm = _Warm(container, prepared=await self._prepare(container, kind))
-                if self._draining:
-                    task_status.started()
-                    return
-                self._idle[kind].append(warm)
-                task_status.started()
-                if await self._wait_wanted(warm, kind):
-                    warm.free.set()
-                    await warm.returned.wait()
-        finally:
-            if warm is not None:
-                warm.removed.set()
+
+    def _warmed(self, kind: Kind, warm: _Warm) -> None:
+        self._retries.pop(kind, None)
+        if self._draining:
+            self._let_go(warm)
+        else:
+            self._idle[kind].append(warm)
+        self._no_longer_warming(kind)
+
+    def _refused(self, kind: Kind) -> None:
+        last = self._retries.get(kind)
+        delay = RETRY_FIRST if last is None else min(2 * last.delay, RETRY_LAST)
+        self._retries[kind] = _Retry(trio.current_time() + delay, delay)
+
+    def _no_longer_warming(self, kind: Kind) -> None:
+        self._warming[kind] -= 1
+        self._warming += Counter()  # Which drops what is zero.
+        self._wake()
 
     async def _prepare(self, container: Container, kind: Kind) -> bool:
         wanted = self._preparations.get(kind.language, ())

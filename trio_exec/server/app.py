@@ -149,7 +149,7 @@ class _Routes:
                 f"send the request as JSON, with the header `content-type: {_JSON}`", field="content-type"
             )
         body = await request.get_data()
-        session = await self._engine.create_session(parse_session_request(body))
+        session = self._engine.create_session(parse_session_request(body))
         path = f"{request.root_path}/ws/session/{session.id}"
         return _json(SessionCreated(session_id=session.id, websocket=path).to_json(), 201)
 
@@ -189,7 +189,8 @@ class _Routes:
             await websocket.accept()  # pyright: ignore[reportUnknownMemberType] - its dict has no parameters
         except h11.LocalProtocolError:
             return  # The client sent a frame with its upgrade request; hypercorn has answered with an error.
-        await Attachment(websocket, session, position).serve(self._going_away)
+        with self._engine.client():
+            await Attachment(websocket, session, position).serve(self._going_away)
 
 
 def _position(after: str | None, end: int) -> int:

@@ -6,8 +6,9 @@ gets in larger pieces.
 
 Positions (`seq` on the wire) count the UTF-8 bytes of the text, plus one for each state. So any position that a
 client has seen can be resumed from, however the text was cut into messages. In memory the text is one byte array,
-states are single placeholder bytes in it, and runs of the same kind are two flat arrays: a program that writes a
-million single bytes costs a few megabytes, not a million objects.
+states are single placeholder bytes in it, and runs of the same kind are one flat array: a program that writes a
+million single bytes in turns costs five megabytes, not a million objects. The limit counts the text as it is kept and
+delivered, in which a byte that is no character is three.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import codecs
 from array import array
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -34,6 +36,9 @@ class Stream(IntEnum):
 
 
 _STATE = 2
+_KIND_BITS = 2
+"""Of an item of the array of runs; above them is the run's end. Logs are shorter than a gigabyte by the settings."""
+_KINDS = (1 << _KIND_BITS) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +59,21 @@ class StateChange:
 
 
 class OutputLog:
-    """Append-only. `limit` bytes of the program's output are taken, to the byte."""
+    """Append-only.
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._taken = 0
+    Args:
+        limit: bytes of the program's output that are taken, as UTF-8.
+        kept: is called with the number of bytes by which the log has grown.
+    """
+
+    def __init__(self, limit: int, kept: Callable[[int], None] = lambda _: None) -> None:
+        self._room = limit
+        self._kept = kept
         self._truncated = False
         self._closed = False
         self._waiting = False
         self._text = bytearray()
-        self._run_ends = array("Q")
-        self._run_kinds = bytearray()
+        self._runs = array("I")
         self._states: dict[int, StateFields] = {}
         self._decoders = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in Stream}
         self._grown = trio.Event()
@@ -104,18 +113,21 @@ class OutputLog:
         Returns:
             False when some of it was beyond the limit and is dropped.
         """
-        taken = data[: self._limit - self._taken]
-        self._taken += len(taken)
-        if len(taken) < len(data):
+        return self._take(stream, self._decoders[stream].decode(data).encode())
+
+    def _take(self, stream: Stream, text: bytes) -> bool:
+        taken = text
+        if len(text) > self._room:
             self._truncated = True
-        text = self._decoders[stream].decode(taken)
-        self._append(stream, text.encode())
-        return len(taken) == len(data)
+            taken = text[: self._room].decode(errors="ignore").encode()  # No character in part.
+        self._room = 0 if self._truncated else self._room - len(taken)
+        self._append(stream, taken)
+        return taken is text
 
     def end_of_output(self) -> None:
         """Says that no more comes from the program: what is left of a broken character is shown as such."""
         for stream, decoder in self._decoders.items():
-            self._append(stream, decoder.decode(b"", final=True).encode())
+            self._take(stream, decoder.decode(b"", final=True).encode())
 
     def add_state(self, fields: StateFields) -> None:
         """Appends a state."""
@@ -125,18 +137,24 @@ class OutputLog:
     def close(self) -> None:
         """Says that nothing follows."""
         self._closed = True
+        self._text, self._runs = self._text[:], self._runs[:]  # Growing took more room than is needed.
         self._wake()
 
     def _append(self, kind: int, text: bytes) -> None:
         if not text:
             return
         self._text += text
-        if self._run_kinds and self._run_kinds[-1] == kind != _STATE:
-            self._run_ends[-1] = self.end
+        run = self.end << _KIND_BITS | kind
+        if self._runs and self._kind(-1) == kind != _STATE:
+            self._runs[-1] = run
+            self._kept(len(text))
         else:
-            self._run_ends.append(self.end)
-            self._run_kinds.append(kind)
+            self._runs.append(run)
+            self._kept(len(text) + self._runs.itemsize)
         self._wake()
+
+    def _kind(self, index: int) -> int:
+        return self._runs[index] & _KINDS
 
     def _wake(self) -> None:
         self._grown.set()
@@ -150,12 +168,12 @@ class OutputLog:
         """
         if position >= self.end:
             return None
-        run = bisect_right(self._run_ends, position)
-        kind = self._run_kinds[run]
+        run = bisect_right(self._runs, position << _KIND_BITS | _KINDS)
+        kind = self._kind(run)
         if kind == _STATE:
             return StateChange(self._states[position], position + 1)
         start = self._character_start(position)
-        stop = self._run_ends[run]
+        stop = self._runs[run] >> _KIND_BITS
         if stop - start > PIECE_MAX:
             stop = self._character_start(start + PIECE_MAX)
         return Text(Stream(kind), self._text[start:stop].decode(), stop)

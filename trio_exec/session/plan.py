@@ -51,6 +51,19 @@ class Plan:
     limits: Limits
     preparable: bool
 
+    @property
+    def files_size(self) -> int:
+        """Bytes that the files' names and contents take."""
+        return sum(len(name.encode()) + len(content) for name, content in self.files.items())
+
+    def without_files(self) -> Plan:
+        """The same without the files, once they are where they belong."""
+        return dataclasses.replace(self, files={})
+
+    def without_content(self) -> Plan:
+        """What is worth knowing of a session that is over."""
+        return dataclasses.replace(self, files={}, compile_command=None, run_command=(), environment={}, stdin=b"")
+
 
 def preparations(language: Language, limits: Limits) -> list[Preparation]:
     """What of a language can be started before its program is there, within these limits."""

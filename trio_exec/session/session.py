@@ -2,7 +2,6 @@
 
     run                     the session's nursery
     ├─ watchdog             deadlines: queue, detach, idle, execution; the first to pass ends the session
-    ├─ enforcer             once somebody wants the end: kill the stage, then, if need be, cancel everything
     └─ (itself)             waits for a slot, opens the container, runs the stages
        ├─ stdin             input and control frames, to the launcher
        └─ (itself)          stdout, stderr and the stages' news, from the launcher, into the output log
@@ -11,6 +10,10 @@ Standard output and error are read by one task since they arrive in one stream, 
 saw them; two tasks would lose that order. Nothing outlives the nursery, and the container is a context manager
 inside of it: wherever the session is cancelled, the container is removed. A program's failure is a value and ends
 up in the final state; only our own and the engine's failures are exceptions.
+
+Who wants the session's end sets one event, and at any moment exactly one scope listens to it: a stage's killer while
+a stage runs (see `stage`), and otherwise `_until_end`, which concludes the session there and then, since nothing more
+can come of it. Both act on an event that is set already, so an end that is asked for between two of them is not lost.
 """
 
 from __future__ import annotations
@@ -18,28 +21,29 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Protocol
 
 import trio
 
+from trio_exec.budget import Account
 from trio_exec.errors import EngineError, ProtocolError, SessionStateError
 from trio_exec.executor import frames
 from trio_exec.executor.base import Container, ContainerSpec, Executor
+from trio_exec.ids import short_id
 from trio_exec.limits import Limits
 from trio_exec.messages import Reason, SessionInfo, StageName, StateFields, signal_name
 from trio_exec.session.ending import explain, ran_out_of_memory
 from trio_exec.session.lifecycle import Lifecycle, State
 from trio_exec.session.output import OutputLog, Stream
 from trio_exec.session.plan import Plan
+from trio_exec.session.stage import follow_stage
 from trio_exec.session.stdin import Stdin
 from trio_exec.session.watchdog import Watchdog
 
 LOGGER = logging.getLogger("trio_exec.session")
 
-KILL_GRACE = 3
-"""Seconds that a killed stage gets to deliver its last output and its figures."""
 LAUNCHER_GRACE = 15
 """Seconds by which the launcher's own deadline is later than ours: it must never come first."""
 START_ALLOWANCE = 60
@@ -54,12 +58,13 @@ def container_lifetime(limits: Limits) -> int:
 class Slot(Protocol):
     """A place among the sessions that run at once, or in the queue for one."""
 
-    def watch(self, moved: Callable[[int], None]) -> None:
-        """Calls `moved` with the position in the queue, now if there is one, and whenever it changes; 0 is a slot."""
+    @property
+    def position(self) -> int:
+        """The place in the queue, from 1; 0 is a slot."""
         ...
 
-    async def wait(self) -> None:
-        """Returns when the slot is free for this session."""
+    async def wait_moved(self, known: int) -> None:
+        """Returns when the position is another one than `known`."""
         ...
 
     def leave(self) -> None:
@@ -75,6 +80,9 @@ class Session:
         plan: what to do.
         executor: where from to take the container.
         slot: the session's place among those that run.
+        compiles: is held while the compile stage has its limits.
+        account: of what the session keeps for its clients; what `plan` holds was taken from it already. Whoever forgets
+            the session closes it.
         queue_timeout: seconds to wait for the slot.
         detach_grace: seconds without any client, until the session is ended.
     """
@@ -86,27 +94,30 @@ class Session:
         executor: Executor,
         slot: Slot,
         *,
+        compiles: trio.CapacityLimiter,
+        account: Account,
         queue_timeout: float,
         detach_grace: float,
     ) -> None:
         self.id = session_id
         self.plan = plan
-        self.log = OutputLog(plan.limits.output_bytes)
+        self.log = OutputLog(plan.limits.output_bytes, kept=account.add)
         self.created_at = time.time()
         self.engine_failure: EngineError | None = None
         self._executor = executor
         self._slot = slot
+        self._compiles = compiles
+        self.account = account
         self._queue_timeout = queue_timeout
         self._detach_grace = detach_grace
         self._lifecycle = Lifecycle()
         self._fields = StateFields(state="waiting")
-        self._stdin = Stdin(plan.stdin, ends=plan.ends_input, terminal=plan.terminal is not None)
+        self._stdin = Stdin(plan.stdin, account, ends=plan.ends_input, terminal=plan.terminal is not None)
         self._terminal = plan.terminal
         self._watchdog = Watchdog()
         self._clients = 0
         self._stage: StageName | None = None
         self._figures: frames.StageEnd | None = None
-        self._stage_over: trio.Event | None = None
         self._end_reason: Reason | None = None
         self._end_message: str | None = None
         self._end_wanted = trio.Event()
@@ -117,6 +128,11 @@ class Session:
     def ended(self) -> bool:
         """Whether the final state is in the log."""
         return self._lifecycle.state.final
+
+    @property
+    def watched(self) -> bool:
+        """Whether a client is attached."""
+        return self._clients > 0
 
     def info(self) -> SessionInfo:
         """The present state, for those who ask over REST."""
@@ -148,6 +164,7 @@ class Session:
         Raises:
             SessionStateError: the session, or the program's input, has ended.
             InputFullError: the program does not read.
+            OverloadedError: the server holds as much as it may.
         """
         self._check_not_ended()
         self._stdin.write(text.encode())
@@ -158,6 +175,7 @@ class Session:
 
         Raises:
             SessionStateError: the session has ended.
+            InputFullError: the program does not read, and on a terminal, end of input is input.
         """
         self._check_not_ended()
         self._stdin.end()
@@ -209,23 +227,18 @@ class Session:
         now = trio.current_time()
         self._watchdog.set("detached", now + self._detach_grace)
         self._watchdog.set("queue_timeout", now + self._queue_timeout)
-        self._slot.watch(self._moved_in_queue)
-        if self.log.end == 0:  # It need not queue.
-            self.log.add_state(self._fields)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch)
-                nursery.start_soon(self._enforce_end, nursery.cancel_scope)
                 await self._live()
                 nursery.cancel_scope.cancel(reason="the session is over")
         except* EngineError as group:
             error = _first(group)
-            LOGGER.warning("session %s: %s", self.id, error)
-            self.engine_failure = error
+            LOGGER.warning("session %s: %s", short_id(self.id), error)
             self.end("engine_error", error.message)
         except* Exception:
             # A bug of ours must end this session only, and say so.
-            LOGGER.exception("session %s failed", self.id)
+            LOGGER.exception("session %s failed", short_id(self.id))
             self.end("engine_error", "a fault of the server's own; it is in the server's log")
         finally:
             self._slot.leave()
@@ -236,64 +249,95 @@ class Session:
     async def _watch(self) -> None:
         self.end(await self._watchdog.wait())
 
-    async def _enforce_end(self, scope: trio.CancelScope) -> None:
+    @asynccontextmanager
+    async def _until_end(self) -> AsyncGenerator[None]:
+        """For all that is done outside of stages: an end that is wanted concludes the session, and cancels this.
+
+        The session may be over afterwards; whoever goes on has to look.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._conclude_at_end, nursery.cancel_scope)
+            yield
+            nursery.cancel_scope.cancel(reason="it is done")
+
+    async def _conclude_at_end(self, scope: trio.CancelScope) -> None:
         await self._end_wanted.wait()
-        if self._stage_over is not None:
-            self._stdin.control(frames.encode_kill())
-            with trio.move_on_after(KILL_GRACE):
-                await self._stage_over.wait()
-                # What is left to do is only the final state and the container's removal: not to be hurried.
-                return
+        self._conclude()  # Not after the cleanup: an engine that hangs may delay that.
         scope.cancel(reason=f"the session is to end: {self._end_reason}")
 
     async def _live(self) -> None:
-        await self._slot.wait()
+        async with AsyncExitStack() as stack:
+            async with self._until_end():
+                await self._wait_for_slot()
+                container = await stack.enter_async_context(self._executor.open_container(self._spec()))
+                await self._send_files(container)
+            if self.ended:
+                return
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._stdin.pump, container)
+                await self._run_stages(container)
+                nursery.cancel_scope.cancel(reason="the program is over")
+
+    async def _wait_for_slot(self) -> None:
+        position = self._slot.position
+        self._move(State.WAITING, position=position or None)
+        while position:
+            await self._slot.wait_moved(position)
+            position = self._slot.position
+            self._move(State.WAITING, position=position or None)
         self._watchdog.clear("queue_timeout")
-        limits = self.plan.limits
-        spec = ContainerSpec(
+
+    def _spec(self) -> ContainerSpec:
+        return ContainerSpec(
             session_id=self.id,
             language=self.plan.language.name,
-            limits=limits,
+            limits=self.plan.limits,
             terminal=self._terminal is not None,
             compiles=self.plan.compile_command is not None,
             preparable=self.plan.preparable,
-            lifetime=container_lifetime(limits),
+            lifetime=container_lifetime(self.plan.limits),
         )
-        async with self._executor.open_container(spec) as container, trio.open_nursery() as nursery:
-            nursery.start_soon(self._stdin.pump, container)
-            for path, content in self.plan.files.items():
-                for frame in frames.encode_file(path, content):
-                    await container.send(frame)
-            await self._run_stages(container)
-            self._conclude()
-            nursery.cancel_scope.cancel(reason="the program is over")
+
+    async def _send_files(self, container: Container) -> None:
+        for path, content in self.plan.files.items():
+            for frame in frames.encode_file(path, content):
+                await container.send(frame)
+        self.account.give(self.plan.files_size)
+        self.plan = self.plan.without_files()
 
     async def _run_stages(self, container: Container) -> None:
-        if self.plan.compile_command is not None:
-            await self._run_stage(container, "compile", self.plan.compile_command)
-            if self._end_reason is not None or self._figures is None or self._figures.exit_code != 0:
-                return
-        await container.restrict(self.plan.limits)  # Before any of the program runs.
-        await self._run_stage(container, "run", self.plan.run_command)
+        plan = self.plan
+        async with AsyncExitStack() as compiling:
+            if plan.compile_command is not None:
+                async with self._until_end():
+                    await compiling.enter_async_context(self._compiles)
+                if not self.ended:
+                    await self._run_stage(container, "compile", plan.compile_command)
+            if not self.ended:
+                async with self._until_end():
+                    await container.restrict(plan.limits)  # Before any of the program runs.
+        if not self.ended:
+            await self._run_stage(container, "run", plan.run_command)
 
     async def _run_stage(self, container: Container, stage: StageName, command: Sequence[str]) -> None:
+        """Runs one stage; the session is over afterwards, unless it was to be compiled and that went well."""
         limits = self.plan.limits
         timeout = limits.compile_timeout if stage == "compile" else limits.execution_timeout
         terminal = self._terminal if stage == "run" else None
         self._stage = stage
         self._figures = None
-        await container.send(
-            frames.encode_stage(command, self.plan.environment, terminal=terminal, deadline=_backstop(timeout))
-        )
-        self._stage_over = trio.Event()
-        while self._figures is None:
-            for event in await container.receive():
-                self._handle(event, timeout)
-        self._stage_over.set()
-        self._watchdog.clear("execution_timeout", "idle_timeout")
-        self.log.set_waiting(False)
+        async with self._until_end():
+            await container.send(
+                frames.encode_stage(command, self.plan.environment, terminal=terminal, deadline=_backstop(timeout))
+            )
+        if self.ended:
+            return
+        await follow_stage(container, self._handle, self._end_wanted)
+        if self._figures is None:
+            self._conclude()
 
-    def _handle(self, event: frames.Event, timeout: float) -> None:
+    def _handle(self, event: frames.Event) -> bool:
+        """Takes an event of the stage that runs; says whether it was its last."""
         match event:
             case frames.Stdout(data):
                 self._take_output(Stream.STDOUT, data)
@@ -304,15 +348,27 @@ class Session:
             case frames.Waiting(waiting):
                 self.log.set_waiting(waiting)
             case frames.Started():
-                self._started(timeout)
+                self._started()
             case frames.StageEnd():
-                self._figures = event
+                self._stage_ended(event)
+                return True
             case frames.Failure(message):
                 raise EngineError(f"the program could not be run: {message}")
             case frames.Ready() | frames.Prepared():
                 raise ProtocolError("the container's launcher is out of step")
+        return False
 
-    def _started(self, timeout: float) -> None:
+    def _stage_ended(self, figures: frames.StageEnd) -> None:
+        self._figures = figures
+        self._watchdog.clear("execution_timeout", "idle_timeout")
+        self.log.set_waiting(False)
+        # At once: whatever is asked for from now on can't change how the program ended.
+        if self._stage == "run" or self._end_reason is not None or figures.exit_code != 0:
+            self._conclude()
+
+    def _started(self) -> None:
+        limits = self.plan.limits
+        timeout = limits.compile_timeout if self._stage == "compile" else limits.execution_timeout
         self._watchdog.set("execution_timeout", trio.current_time() + timeout)
         if self._stage == "compile":
             self._move(State.COMPILING, stage="compile")
@@ -332,17 +388,13 @@ class Session:
         if self._lifecycle.state is State.RUNNING:
             self._watchdog.set("idle_timeout", trio.current_time() + self.plan.limits.idle_timeout)
 
-    def _moved_in_queue(self, position: int) -> None:
-        if not self.ended:
-            self._move(State.WAITING, position=position or None)
-
     def _move(self, state: State, **fields: Any) -> None:
         self._lifecycle.move(state)
         self._fields = StateFields(state=state.value, **fields)
         self.log.add_state(self._fields)
 
     def _conclude(self) -> None:
-        """Writes the final state, behind all output, and closes the log."""
+        """Writes the final state, behind all output, closes the log, and keeps nothing else."""
         self.log.end_of_output()
         figures = self._figures
         reason = self._end_reason
@@ -369,6 +421,9 @@ class Session:
             **fields,
         )
         self.log.close()
+        self._stdin.close()
+        self.account.give(self.plan.files_size)
+        self.plan = self.plan.without_content()
 
 
 def _backstop(timeout: float) -> int:

@@ -6,6 +6,7 @@ from collections import deque
 
 import trio
 
+from trio_exec.budget import Account
 from trio_exec.errors import EngineError, InputFullError, SessionStateError
 from trio_exec.executor import frames
 from trio_exec.executor.base import Container
@@ -19,18 +20,28 @@ _CTRL_D = b"\x04"
 
 
 class Stdin:
-    """The queue towards one program. Everything but `pump` returns at once, so no client can hang on a program."""
+    """The queue towards one program. Everything but `pump` returns at once, so no client can hang on a program.
 
-    def __init__(self, initial: bytes, *, ends: bool, terminal: bool) -> None:
+    Args:
+        initial: input that is there from the start, and taken from the account already.
+        account: of what is kept here.
+        ends: whether end of input follows it.
+        terminal: whether the program reads from a terminal.
+    """
+
+    def __init__(self, initial: bytes, account: Account, *, ends: bool, terminal: bool) -> None:
         self._pending = bytearray(initial)
+        self._account = account
         self._ended = False
         self._terminal = terminal
         self._controls: deque[bytes] = deque()
         self._window = frames.STDIN_WINDOW
         self._open = False
         self._changed = trio.Event()
-        if ends:
-            self.end()
+        if ends and terminal:
+            self._account.add(len(_CTRL_D))
+            self._pending += _CTRL_D
+        self._ended = ends and not terminal
 
     def write(self, data: bytes) -> None:
         """Queues input.
@@ -38,15 +49,20 @@ class Stdin:
         Raises:
             SessionStateError: end of input was said already.
             InputFullError: too much is waiting; nothing of `data` was taken.
+            OverloadedError: the server holds as much as it may; likewise.
         """
         if self._ended:
             raise SessionStateError("the program's input has ended: no more can follow")
+        self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
         if len(self._pending) + len(data) > PENDING_MAX:
             raise InputFullError(
                 f"data: the program does not read its input, and {PENDING_MAX} bytes at most are kept for it; "
                 "send it again later",
                 field="data",
             )
+        self._account.take(len(data))
         self._pending += data
         self._wake()
 
@@ -54,13 +70,23 @@ class Stdin:
         """Queues the end of input; once is enough.
 
         On a terminal that is Ctrl-D, behind what was typed before: it ends one read and not the terminal, so more
-        can follow.
+        can follow, and like anything that is typed it may find the queue full.
+
+        Raises:
+            InputFullError: too much is waiting.
+            OverloadedError: the server holds as much as it may.
         """
         if self._terminal:
-            self._pending += _CTRL_D
+            self._keep(_CTRL_D)
         else:
             self._ended = True
-        self._wake()
+            self._wake()
+
+    def close(self) -> None:
+        """Drops what is queued: nobody will read it."""
+        self._account.give(len(self._pending))
+        self._pending.clear()
+        self._controls.clear()
 
     def control(self, frame: bytes) -> None:
         """Queues a frame that goes before all input.
@@ -95,6 +121,7 @@ class Stdin:
             return None
         data = bytes(self._pending[:count])
         del self._pending[:count]
+        self._account.give(count)
         self._window -= count
         return frames.encode_stdin(data)
 

@@ -1,0 +1,169 @@
+"""The executor's promises when the engine lets it down, against a real engine whose calls are held up or refused."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+import trio
+
+from trio_exec.errors import EngineError, EngineUnavailableError
+from trio_exec.executor.base import ContainerSpec
+from trio_exec.executor.docker import THREADS, DockerExecutor
+from trio_exec.executor.engine_api import EngineAPI, _translated
+from trio_exec.settings import Settings
+
+SPEC = ContainerSpec(session_id="test", language="python", limits=Settings().limits, lifetime=300)
+
+
+@pytest.fixture
+async def executor(images: dict[str, str]) -> AsyncGenerator[DockerExecutor]:
+    api = EngineAPI()
+    executor = DockerExecutor(api)
+    executor.use_images(images)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(executor.run)
+        executor.health.usable()
+        with trio.fail_after(60):
+            yield executor
+        nursery.cancel_scope.cancel(reason="the test is over")
+    assert executor.clean
+    api.close()
+
+
+async def test_a_container_that_stays_lingers_until_it_is_gone(
+    executor: DockerExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> bool:
+        raise EngineError("not now")
+
+    with monkeypatch.context() as patched:
+        async with executor.open_container(SPEC):
+            patched.setattr(executor._api, "remove", refuse)
+            patched.setattr(executor._api, "wait_removed", refuse)
+        assert (executor.lingering, executor.clean) == (1, False)
+
+    await executor.wait_lingering(1)
+    assert (executor.lingering, executor.clean) == (0, True)
+
+
+async def test_removals_that_hang_keep_nothing_from_starting(
+    executor: DockerExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = threading.Event()
+    original = executor._api.wait_removed
+
+    def hang(name: str, timeout: float) -> bool:
+        on.wait(60)
+        return original(name, timeout)
+
+    monkeypatch.setattr(executor._api, "wait_removed", hang)
+    try:
+        async with trio.open_nursery() as nursery:
+
+            async def use() -> None:
+                async with executor.open_container(SPEC):
+                    pass
+
+            for _ in range(THREADS + 2):
+                nursery.start_soon(use)
+            with trio.fail_after(30):
+                while executor._removals.available_tokens:  # noqa: ASYNC110 - a limiter has no event for it
+                    await trio.sleep(0.05)
+                async with executor.open_container(SPEC):
+                    await executor.check()
+                    assert executor.obstacle is None
+                    on.set()
+    finally:
+        on.set()
+
+
+async def test_who_stops_waiting_for_an_engine_that_hangs_need_not_wait(
+    executor: DockerExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = threading.Event()
+    original = executor._api.create
+
+    def hang(**options: Any) -> None:
+        on.wait(60)
+        original(**options)
+
+    monkeypatch.setattr(executor._api, "create", hang)
+    with trio.move_on_after(0.2) as scope:
+        monkeypatch.setattr("trio_exec.executor.docker.CLEANUP_TIMEOUT", 0.1)
+        async with executor.open_container(SPEC):
+            raise AssertionError("it opened")
+    assert scope.cancelled_caught
+    assert executor.lingering == 1
+
+    on.set()  # The container comes into being after all, and goes again.
+    await executor.wait_lingering(1)
+    assert executor.clean
+
+
+async def test_an_engine_that_is_paused_is_told_and_asked_seldom(
+    executor: DockerExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = threading.Event()
+    pings = 0
+    original = executor._api.ping
+
+    def hang() -> None:
+        nonlocal pings
+        pings += 1
+        on.wait(60)
+        original()
+
+    await executor.check()
+    assert executor.obstacle is None
+    monkeypatch.setattr(executor._api, "ping", hang)
+    executor.health.doubt()
+    await executor.check()
+    assert executor.obstacle is not None
+    assert "does not answer within 3 seconds" in executor.obstacle
+    async with trio.open_nursery() as nursery:
+        for _ in range(1000):
+            nursery.start_soon(executor.check)
+    assert pings <= 2
+    on.set()
+    with trio.fail_after(10):
+        while executor.obstacle is not None:  # noqa: ASYNC110 - there is only asking
+            await trio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        __import__("urllib3").exceptions.ProtocolError("Connection broken", ConnectionResetError()),
+        __import__("http").client.IncompleteRead(b""),
+        __import__("requests").exceptions.ChunkedEncodingError(),
+        __import__("docker").credentials.errors.StoreError("no helper"),
+        ConnectionResetError(),
+        __import__("json").JSONDecodeError("not JSON", "", 0),
+        KeyError("Names"),
+    ],
+)
+def test_every_foreign_error_is_ours_afterwards(error: Exception) -> None:
+    with pytest.raises(EngineUnavailableError, match="DOCKER_HOST"), _translated("do it"):
+        raise error
+
+
+async def test_a_server_that_is_no_engine_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with trio.open_nursery() as nursery:
+
+        async def answer(stream: trio.SocketStream) -> None:
+            async with stream:
+                await stream.receive_some(65536)
+                await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\n[null]")
+
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, answer, [listener])  # noqa: ASYNC113 - it listens already
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{listener.socket.getsockname()[1]}")
+        api = EngineAPI()
+        for call in (lambda: api.list("label"), api.now, api.cpus, lambda: api.image_tags("some")):
+            with pytest.raises(EngineUnavailableError, match="no Docker engine"):
+                await trio.to_thread.run_sync(call)
+        api.close()
+        nursery.cancel_scope.cancel(reason="the test is over")

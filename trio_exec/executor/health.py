@@ -1,0 +1,89 @@
+"""Whether the engine can be used: one task asks it, now and then and whenever there is doubt, and keeps the answer.
+
+So however often `/readyz` is asked for, and however long the engine takes to answer, nobody else waits for it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import trio
+
+from trio_exec.errors import EngineError
+from trio_exec.executor.engine_api import EngineAPI
+
+CHECK_INTERVAL = 5
+"""Seconds between two pings of an engine that answers; one that fails is found out by whoever needs it, too."""
+RETRY_INTERVAL = 0.5
+"""Seconds between two pings of one that does not."""
+CHECK_TIMEOUT = 3
+FRESH = 0.5
+"""Seconds for which an answer is good enough for whoever asks: so often at most is the engine asked, not each time."""
+
+
+class Health:
+    """What is known of an engine. `run` must be running.
+
+    Args:
+        api: the engine.
+    """
+
+    def __init__(self, api: EngineAPI) -> None:
+        self._api = api
+        self._unusable: str | None = "the languages' images are not there yet; they are being built"
+        self._failure: str | None = None
+        self._doubted = trio.Event()
+        self._settled = trio.Event()
+        self._asked_at = -math.inf
+        self._limiter = trio.CapacityLimiter(1)
+
+    @property
+    def obstacle(self) -> str | None:
+        """What keeps the engine from running containers, in a sentence for users; None when nothing does."""
+        return self._unusable or self._failure
+
+    def unusable(self, reason: str) -> None:
+        """Says that no container could be opened yet, and why."""
+        self._unusable = reason
+
+    def usable(self) -> None:
+        """Says that a container could be opened."""
+        self._unusable = None
+
+    def fail(self, reason: str) -> None:
+        """Says that the engine could not be reached just now; whether that is still so is looked at next."""
+        self._failure = reason
+        self.doubt()
+
+    def doubt(self) -> None:
+        """Has the engine asked without delay."""
+        self._doubted.set()
+        if self._settled.is_set():
+            self._settled = trio.Event()
+
+    async def settle(self) -> None:
+        """Returns when nothing is in doubt and the answer fresh, within `CHECK_TIMEOUT` seconds or little more."""
+        if trio.current_time() > self._asked_at + FRESH:
+            self.doubt()
+        await self._settled.wait()
+
+    async def run(self) -> None:
+        """Asks the engine until cancelled."""
+        while True:
+            self._doubted = trio.Event()
+            asked_at = trio.current_time()
+            self._failure = await self._ask()
+            self._asked_at = asked_at
+            if not self._doubted.is_set():
+                self._settled.set()
+            with trio.move_on_after(CHECK_INTERVAL if self._failure is None else RETRY_INTERVAL):
+                await self._doubted.wait()
+
+    async def _ask(self) -> str | None:
+        with trio.move_on_after(CHECK_TIMEOUT):
+            try:
+                await trio.to_thread.run_sync(self._api.ping, abandon_on_cancel=True, limiter=self._limiter)
+            except EngineError as error:
+                return error.message
+            return None
+        return f"the Docker engine does not answer within {CHECK_TIMEOUT} seconds"

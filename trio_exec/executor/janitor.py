@@ -1,0 +1,119 @@
+"""The janitor: goes through the engine's list for containers that nobody can want any more.
+
+Other servers may use the same engine, and nothing need be known of them: what they still want is started soon after
+it was created, and younger than the lifetime in its label. All ages are by the engine's own clock; servers' clocks
+may differ.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+from collections.abc import Container as Collection
+from collections.abc import Mapping
+
+import trio
+
+from trio_exec.errors import EngineError, EngineUnavailableError
+from trio_exec.executor.engine_api import EngineAPI, Listed
+from trio_exec.executor.labels import HOST_LABEL, INSTANCE_LABEL, LIFETIME_LABEL
+
+LOGGER = logging.getLogger("trio_exec.janitor")
+
+SWEEP_INTERVAL = 60
+RETRY_FIRST, RETRY_LAST = 2, 16
+"""Seconds until what the engine refused is tried again; doubled each time."""
+UNSTARTED_MAX_AGE = 120
+"""Seconds after which a container that was created but never started belongs to nobody."""
+
+_FIRST_PROCESS = 1
+_CONTAINER_NAME = re.compile(r"[0-9a-f]{12}")
+
+
+def host_name() -> str:
+    """Names the container that this server runs in as its first process; empty where it does not.
+
+    Docker gives a container its short id as host name. Of two servers that name the same one, the other is dead: it
+    was this one's predecessor, before the container was restarted.
+    """
+    name = socket.gethostname()
+    return name if os.getpid() == _FIRST_PROCESS and _CONTAINER_NAME.fullmatch(name) else ""
+
+
+class Janitor:
+    """Removes leftovers.
+
+    Args:
+        api: the engine.
+        instance: names this server in its containers' labels.
+        owned: names of containers that this server takes care of itself.
+    """
+
+    def __init__(self, api: EngineAPI, instance: str, owned: Collection[str]) -> None:
+        self._api = api
+        self._instance = instance
+        self._owned = owned
+        self._host = host_name()
+        self._limiter = trio.CapacityLimiter(1)
+
+    async def run(self) -> None:
+        """Removes leftovers now and then regularly, until cancelled."""
+        retry = RETRY_FIRST
+        while True:
+            try:
+                await self._sweep()
+            except EngineError as error:
+                LOGGER.warning("%s; will try again", error)
+                await trio.sleep(retry)
+                retry = min(2 * retry, RETRY_LAST)
+            else:
+                retry = RETRY_FIRST
+                await trio.sleep(SWEEP_INTERVAL)
+
+    async def _sweep(self) -> None:
+        """Removes every leftover that the engine lets go.
+
+        Raises:
+            EngineError: at least one is still there; the others are gone.
+        """
+        refused: EngineError | None = None
+        foreign = [
+            container
+            for container in await trio.to_thread.run_sync(
+                self._api.list, INSTANCE_LABEL, abandon_on_cancel=True, limiter=self._limiter
+            )
+            if container.name not in self._owned
+        ]
+        if not foreign:
+            return
+        now = await trio.to_thread.run_sync(self._api.now, abandon_on_cancel=True, limiter=self._limiter)
+        for container in foreign:
+            if container.name in self._owned or not self._is_leftover(container, now):
+                continue
+            try:
+                # An engine that was restarted may list what is gone for good (moby's pull request 51692): no news.
+                if await trio.to_thread.run_sync(
+                    self._api.remove, container.name, abandon_on_cancel=True, limiter=self._limiter
+                ):
+                    LOGGER.info("removed %s, which nobody owned", container.name)
+            except EngineUnavailableError:
+                raise
+            except EngineError as error:
+                refused = error
+        if refused is not None:
+            raise refused
+
+    def _is_leftover(self, container: Listed, now: float) -> bool:
+        """Whether nobody can still want a container that this server does not own."""
+        labels: Mapping[str, str] = container.labels
+        if labels.get(INSTANCE_LABEL) == self._instance:
+            return True
+        if self._host and labels.get(HOST_LABEL) == self._host:
+            return True
+        age = now - container.created
+        lifetime = labels.get(LIFETIME_LABEL, "")
+        if lifetime.isdecimal() and age > int(lifetime):
+            return True
+        return container.status == "created" and age > UNSTARTED_MAX_AGE

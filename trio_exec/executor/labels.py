@@ -1,0 +1,13 @@
+"""The labels on our containers, by which servers, guards and operators know them."""
+
+from __future__ import annotations
+
+INSTANCE_LABEL = "trio-exec.instance"
+"""The server that made it."""
+HOST_LABEL = "trio-exec.host"
+"""The container that the server runs in, if it does; see `janitor`."""
+SESSION_LABEL = "trio-exec.session"
+"""The session that it was made for; empty where it was made ahead."""
+LANGUAGE_LABEL = "trio-exec.language"
+LIFETIME_LABEL = "trio-exec.lifetime"
+"""Seconds after its creation from which on any server may remove it: no launcher lives that long."""
