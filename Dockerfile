@@ -57,7 +57,7 @@ ENV PATH=/opt/trio-exec/bin:$PATH \
     TRIO_EXEC_PORT=8080
 USER trio-exec
 EXPOSE 8080
-# No init, such as tini, is needed: the server handles SIGTERM itself, and starts no processes that it would have to reap.
+# No init, such as tini, is needed: the server handles SIGTERM itself, and the guard that it starts outlives it.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=15s --retries=3 \
   CMD ["python3", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ['TRIO_EXEC_PORT']}/healthz\", timeout=4)"]

@@ -7,8 +7,8 @@ Per language, from the request to the first line of output:
 - cold: trio-exec without a pool
 - warm: trio-exec with a pool, filled
 
-Then a burst on a small pool, the echo round trip, throughput against the raw engine's cycle, many sessions at once,
-and a megabyte of output.
+Then a burst on a small pool, the echo round trip, throughput against the raw engine's cycle, how many of a steady
+stream of sessions find a warm container, many sessions at once, and a megabyte of output.
 Shared machines are noisy: look at the ratios first.
 """
 
@@ -19,6 +19,7 @@ import io
 import json
 import os
 import platform
+import random
 import statistics
 import sys
 import tarfile
@@ -37,6 +38,7 @@ from tests.support import Client, ServerProcess, running_server
 from trio_exec.executor.engine_api import EngineAPI
 from trio_exec.executor.hardening import HARDENING, WORKSPACE
 from trio_exec.executor.images import build_missing
+from trio_exec.executor.labels import INSTANCE_LABEL, SESSION_LABEL
 from trio_exec.languages import Languages
 from trio_exec.messages import StdoutMessage
 from trio_exec.settings import Settings
@@ -46,6 +48,7 @@ WAYS = ["local", "docker", "cold", "warm"]
 CONCURRENT = 100
 POOL = 4
 BURST = 30
+LOADS = [0.25, 0.5, 0.75]
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -246,6 +249,45 @@ def raw_throughput(engine: Engine, count: int, workers: int) -> float:
     return count / (time.perf_counter() - start)
 
 
+async def stream(client: Client, rate: float, seconds: float) -> list[float]:
+    """Sessions that come at random, so many a second as a rule; each one's time to its first output."""
+    times: list[float] = []
+    chance = random.Random(1)
+
+    async def one() -> None:
+        times.append(await first_output(client, PROGRAMS[0]))
+
+    async with trio.open_nursery() as nursery:
+        end = trio.current_time() + seconds
+        while trio.current_time() < end:
+            nursery.start_soon(one)
+            await trio.sleep(chance.expovariate(rate))
+    return times
+
+
+def cold_starts(server: ServerProcess, since: float) -> int:
+    """How many containers the server has made for a session, and not ahead, by the engine's own record."""
+    client = docker.from_env()
+    filters = {"event": "create", "label": f"{INSTANCE_LABEL}={server.instance}"}
+    events = client.api.events(since=since, until=time.time(), filters=filters, decode=True)
+    cold = sum(1 for event in events if event["Actor"]["Attributes"].get(SESSION_LABEL))
+    client.close()
+    return cold
+
+
+def steady(capacity: float, seconds: float) -> dict[str, Any]:
+    """The share of warm starts under a steady load, by the share of the capacity that the load is."""
+    results: dict[str, Any] = {}
+    for share in LOADS:
+        with running_server(pool=f"{PROGRAMS[0].language}={POOL}", max_sessions=50) as server:
+            wait_full(server, PROGRAMS[0].language)
+            since = time.time()
+            times = trio.run(stream, Client(server), share * capacity, seconds)
+            warm = 1 - cold_starts(server, since) / len(times)
+        results[f"{share:.2f}"] = {"warm": warm, **summary(times)}
+    return results
+
+
 def memory(process: int) -> int:
     status = Path(f"/proc/{process}/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) * 1024
@@ -328,6 +370,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="starts of each kind")
     parser.add_argument("--output", type=Path, default=ROOT / "docs", help="where benchmark.json and .svg go")
     arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)  # Now, and not after some minutes of measuring.
     api = EngineAPI()
     images = build_missing(api, Languages.load().values(), started=say, progress=lambda _: None)
     api.close()
@@ -355,6 +398,8 @@ def main() -> None:
             "ratio": statistics.median(ours / raw for raw, ours in rates),
         }
         say(f"throughput: {results['throughput']}")
+        results["steady"] = steady(results["throughput"]["ours"], 20)
+        say(f"steady: {results['steady']}")
         results["many"] = trio.run(many, wide, 10.0)
         say(f"many: {results['many']}")
         results["megabyte"] = summary([trio.run(megabyte, Client(cold)) for _ in range(10)])

@@ -33,6 +33,11 @@ def table(results: dict[str, Any]) -> str:
         f"| echo round trip, one session, p50 / p99 | {ms(echo['p50'])} / {ms(echo['p99'])} |",
         f"| sessions per second, hello in Python, 8 workers | {rate['ratio']:.2f} × the raw Docker "
         f"cycle's: {rate['ours']:.1f} |",
+        *[
+            f"| sessions in Python at {float(share):.0%} of that rate, pool of {sizes['pool']}: warm, p50 (p99) "
+            f"| {load['warm']:.0%}, {ms(load['p50'])} ({ms(load['p99'])}) |"
+            for share, load in results["steady"].items()
+        ],
         f"| {sizes['concurrent']} sessions at once: echo p50 / p99 "
         f"| {ms(crowd['echo']['p50'])} / {ms(crowd['echo']['p99'])} |",
         f"| the same: server's processor share, memory per session | {crowd['server_cpu']:.2f}, "

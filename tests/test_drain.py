@@ -12,12 +12,14 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import docker
 import pytest
 import trio
 
 from tests.support import PATIENCE, Attached, Client, ServerProcess, attach_over
+from trio_exec.executor.labels import INSTANCE_LABEL
 from trio_exec.limits import MIB
 from trio_exec.messages import EofMessage
 
@@ -135,6 +137,62 @@ async def test_a_server_that_is_killed_while_sessions_start_leaves_no_container(
         client.server.wait()
 
         client.server.assert_no_containers(within=5)
+
+
+def guards(server: ServerProcess) -> list[int]:
+    """The processes that guard a server's containers."""
+    found: list[int] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if b"trio_exec.executor.guard" in words and server.instance.encode() in words:
+                found.append(int(path.parent.name))
+    return found
+
+
+async def until_guards(server: ServerProcess, condition: Callable[[list[int]], bool]) -> list[int]:
+    with trio.fail_after(30):
+        while not condition(found := guards(server)):  # noqa: ASYNC110 - there is only looking
+            await trio.sleep(0.05)
+    return found
+
+
+async def test_the_guard_ends_with_its_server_and_is_replaced_when_it_dies(
+    start_server: Callable[..., ServerProcess],
+) -> None:
+    server = start_server()
+    (first,) = await until_guards(server, bool)
+    os.kill(first, signal.SIGTERM)
+    os.kill(first, signal.SIGINT)
+    await trio.sleep(0.2)
+    assert guards(server) == [first]  # Who ends a whole group of processes does not end it too early.
+    os.kill(first, signal.SIGKILL)
+    (second,) = await until_guards(server, lambda found: bool(found) and first not in found)
+    assert "the guard has ended with -9" in server.log()
+
+    server.terminate()
+    assert await trio.to_thread.run_sync(server.wait) == 0
+    assert not await until_guards(server, lambda found: second not in found)
+
+
+async def test_the_guard_of_a_killed_server_removes_its_containers_and_ends(
+    start_server: Callable[..., ServerProcess], images: dict[str, str]
+) -> None:
+    client = Client(start_server())
+    engine = docker.from_env()
+    made = engine.api.create_container(
+        images["python"],
+        command=["60"],
+        name=f"trio-exec-{client.server.instance}-unstarted",  # As if the server had just asked for it.
+        labels={INSTANCE_LABEL: client.server.instance},
+    )["Id"]
+    await until_guards(client.server, bool)
+    client.server.process.kill()
+    client.server.wait()
+    client.server.assert_no_containers(within=5)
+    assert made not in {it["Id"] for it in engine.api.containers(all=True)}
+    engine.close()
+    assert not await until_guards(client.server, lambda found: not found)
 
 
 @asynccontextmanager
