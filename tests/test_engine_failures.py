@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -28,10 +29,20 @@ def client(dockerd: Dockerd) -> Generator[Client]:
         yield Client(server)
 
 
-async def recovered(client: Client) -> None:
-    with trio.fail_after(30):
+async def until_ready(client: Client) -> None:
+    with trio.fail_after(60):
         while (await client.request("GET", "/readyz")).status != 200:  # noqa: ASYNC110 - there is only asking
             await trio.sleep(0.1)
+
+
+async def until_log(server: ServerProcess, text: str) -> None:
+    with trio.fail_after(60):
+        while text not in server.log():  # noqa: ASYNC110 - there is only looking
+            await trio.sleep(0.05)
+
+
+async def recovered(client: Client) -> None:
+    await until_ready(client)
     assert (await client.run(language="python", code="print('again')")).stdout == "again\n"
 
 
@@ -96,6 +107,34 @@ async def test_a_server_can_start_before_its_engine(dockerd: Dockerd) -> None:
         assert (answer.status, answer.json()["code"]) == (503, "engine_unavailable")
         await trio.to_thread.run_sync(dockerd.start)
         await recovered(client)
+    finally:
+        server.close()
+
+
+async def test_an_engine_that_dies_in_the_midst_of_a_build_takes_no_server_along(
+    dockerd: Dockerd, images: dict[str, str], tmp_path: Path
+) -> None:
+    directory = tmp_path / "slow"
+    directory.mkdir()
+    (directory / "language.toml").write_text(
+        'name = "slow"\ntitle = "Slow"\nversion = "1"\nsource_file = "main.py"\n'
+        '[run]\ncommand = ["python3", "{source}"]\n'
+    )
+    marker = time.monotonic_ns()  # So that no layer is there already.
+    (directory / "Dockerfile").write_text(f"FROM {images['python']}\nRUN echo {marker}; sleep 5\n")
+    server = ServerProcess(DOCKER_HOST=dockerd.host, languages_dir=tmp_path, languages="slow")
+    try:
+        client = Client(server)
+        await until_log(server, "building trio-exec/slow")
+        await trio.sleep(2)  # The build sleeps for longer.
+        await trio.to_thread.run_sync(dockerd.end, signal.SIGKILL)
+        await until_log(server, "will try again")
+        assert (await client.request("GET", "/healthz")).status == 200
+        ready = await client.request("GET", "/readyz")
+        assert (ready.status, ready.json()["ready"]) == (503, False)
+        await trio.to_thread.run_sync(dockerd.start)
+        await until_ready(client)
+        assert (await client.run(language="slow", code="print(1)")).stdout == "1\n"
     finally:
         server.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
 
 import pytest
@@ -261,3 +261,11 @@ async def test_a_drained_pool_is_empty_and_stays_so(executor: FakeExecutor, auto
         await trio.sleep(30)
         assert (pool.warm, executor.open_count) == ({"python": 0}, 1)  # What the session has.
         nursery.cancel_scope.cancel()
+
+
+def test_a_limit_that_is_not_known_to_make_no_difference_has_to_match() -> None:
+    own = {"output_bytes", "idle_timeout", "execution_timeout", "compile_timeout"}
+    for it in fields(LIMITS):
+        other = replace(LIMITS, **{it.name: getattr(LIMITS, it.name) / 2})
+        assert other.fit(LIMITS, adjustable=False) == (it.name in own)
+        assert other.fit(LIMITS, adjustable=True) == (it.name in own | {"memory_bytes", "cpus"})

@@ -1,0 +1,77 @@
+"""What the janitor takes for a leftover, by the engine's clock and the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass, field
+
+import pytest
+
+from trio_exec.executor import janitor
+from trio_exec.executor.engine_api import EngineAPI, Listed
+from trio_exec.executor.janitor import UNSTARTED_MAX_AGE, Janitor
+from trio_exec.executor.labels import HOST_LABEL, INSTANCE_LABEL, LIFETIME_LABEL
+
+ENGINE_NOW = 5_000_000.0
+"""Years away from this machine's clock: a server's own time must make no difference."""
+
+
+@dataclass
+class Engine(EngineAPI):
+    """An engine with a clock of its own; real ones can't be given one."""
+
+    listed: list[Listed]
+    removed: list[str] = field(default_factory=list)
+
+    def list(self, label: str) -> list[Listed]:
+        del label
+        return [it for it in self.listed if it.name not in self.removed]
+
+    def now(self) -> float:
+        return ENGINE_NOW
+
+    def remove(self, name: str) -> bool:
+        self.removed.append(name)
+        return True
+
+
+async def swept(*listed: Listed, owned: Set[str] = frozenset()) -> list[str]:
+    engine = Engine(list(listed))
+    await Janitor(engine, "mine", owned)._sweep()
+    return engine.removed
+
+
+def container(*, age: float, status: str = "running", **labels: str) -> Listed:
+    names = {"instance": INSTANCE_LABEL, "host": HOST_LABEL, "lifetime": LIFETIME_LABEL}
+    return Listed("it", {names[name]: value for name, value in labels.items()}, ENGINE_NOW - age, status)
+
+
+@pytest.mark.parametrize(
+    ("listed", "is_leftover"),
+    [
+        (container(age=0, instance="mine"), True),
+        (container(age=599, instance="other", lifetime="600"), False),
+        (container(age=601, instance="other", lifetime="600"), True),
+        (container(age=10**6, instance="other"), False),
+        (container(age=UNSTARTED_MAX_AGE - 1, status="created", instance="other", lifetime="600"), False),
+        (container(age=UNSTARTED_MAX_AGE + 1, status="created", instance="other", lifetime="600"), True),
+        (container(age=-3600, instance="other", lifetime="600"), False),
+        (container(age=0, status="created", instance="other", host="0123456789ab", lifetime="600"), False),
+    ],
+)
+async def test_what_nobody_can_want(listed: Listed, is_leftover: bool) -> None:
+    assert await swept(listed) == (["it"] if is_leftover else [])
+    assert await swept(listed, owned={"it"}) == []
+
+
+async def test_a_server_knows_what_its_predecessor_in_the_same_container_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(janitor.os, "getpid", lambda: 1)
+    monkeypatch.setattr(janitor.socket, "gethostname", lambda: "0123456789ab")
+    predecessors = container(age=1, status="created", instance="other", host="0123456789ab", lifetime="600")
+    neighbours = container(age=1, status="created", instance="other", host="ba9876543210", lifetime="600")
+    assert await swept(predecessors) == ["it"]
+    assert await swept(neighbours) == []
+
+    monkeypatch.setattr(janitor.socket, "gethostname", lambda: "chosen-by-somebody")  # Others may have it, too.
+    named = container(age=1, instance="other", host="chosen-by-somebody", lifetime="600")
+    assert await swept(named) == []
