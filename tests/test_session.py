@@ -255,6 +255,23 @@ async def test_a_slot_is_free_when_its_container_is_gone(autojump_clock: MockClo
         assert session.info().position is None
 
 
+@pytest.mark.parametrize("first", ["end", "move"])
+async def test_an_end_in_the_moment_in_which_the_queue_moves(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, first: str
+) -> None:
+    async with at("queued") as it:
+        await wait_all_tasks_blocked()
+        (ticket,) = it.engine._admission._queue
+        if first == "move":
+            ticket.move(7)
+        it.session.end("stopped")
+        ticket.move(8)
+        await over(it.session)
+
+        assert final(it.session).reason == "stopped"
+        assert not caplog.records
+
+
 async def test_whoever_waits_for_the_drain_is_told(autojump_clock: MockClock) -> None:
     async with at("running") as it, trio.open_nursery() as nursery:
         for _ in range(2):

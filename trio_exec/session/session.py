@@ -279,12 +279,12 @@ class Session:
                 nursery.cancel_scope.cancel(reason="the program is over")
 
     async def _wait_for_slot(self) -> None:
-        position = self._slot.position
-        self._move(State.WAITING, position=position or None)
-        while position:
-            await self._slot.wait_moved(position)
+        while not self.ended:  # It may be over in the very moment in which the queue moves.
             position = self._slot.position
             self._move(State.WAITING, position=position or None)
+            if position == 0:
+                break
+            await self._slot.wait_moved(position)
         self._watchdog.clear("queue_timeout")
 
     def _spec(self) -> ContainerSpec:
