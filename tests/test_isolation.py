@@ -10,9 +10,11 @@ import pytest
 
 from tests.support import Client
 from trio_exec.executor import seccomp
-from trio_exec.executor.docker import EXPIRY_LABEL, INSTANCE_LABEL, LANGUAGE_LABEL, SESSION_LABEL
-from trio_exec.executor.hardening import HARDENING
+from trio_exec.executor.docker import EXPIRY_LABEL, INSTANCE_LABEL, LANGUAGE_LABEL, SESSION_LABEL, USER_LABEL
+from trio_exec.executor.hardening import HARDENING, Hardening
+from trio_exec.executor.machine import EXTRA_CAPABILITIES, Machine
 from trio_exec.limits import MIB
+from trio_exec.settings import Settings
 
 
 async def test_the_engine_confirms_every_field(client: Client) -> None:
@@ -22,6 +24,7 @@ async def test_the_engine_confirms_every_field(client: Client) -> None:
         filters = {"label": f"{SESSION_LABEL}={session.run.session_id}"}
         (listed,) = docker_client.api.containers(filters=filters)
         inspected: Any = docker_client.api.inspect_container(listed["Id"])
+        machine = Machine.of(docker_client.api.info())
         docker_client.close()
     config, host = inspected["Config"], inspected["HostConfig"]
 
@@ -30,15 +33,23 @@ async def test_the_engine_confirms_every_field(client: Client) -> None:
     assert host["PidsLimit"] == 32
     assert host["ReadonlyRootfs"] is True
     assert host["CapDrop"] == ["ALL"]
-    assert not host["CapAdd"]
+    added = {name.removeprefix("CAP_") for name in host["CapAdd"]}
+    assert added - set(EXTRA_CAPABILITIES) == {"KILL", "SETGID", "SETPCAP", "SETUID"}, "the launcher's, see identity.c"
     assert host["Privileged"] is False
     assert host["SecurityOpt"][0] == "no-new-privileges"
-    assert json.loads(host["SecurityOpt"][1].removeprefix("seccomp=")) == seccomp.profile()
+    assert json.loads(host["SecurityOpt"][1].removeprefix("seccomp=")) == seccomp.profile(machine)
     assert len(host["SecurityOpt"]) == 2
     assert host["NetworkMode"] == "none"
     assert config["NetworkDisabled"] is True
+    uid = int(config["Labels"][USER_LABEL])
+    assert uid in Settings().uid_range
     assert host["Tmpfs"] == {
-        "/workspace": "rw,exec,nosuid,nodev,size=33554432,nr_inodes=4096,mode=0755,uid=65534,gid=65534"
+        "/workspace": f"rw,exec,nosuid,nodev,size=33554432,nr_inodes=4096,mode=0755,uid={uid},gid={uid}"
+    }
+    assert host["Sysctls"] == {
+        "net.core.somaxconn": "16",
+        "net.ipv4.tcp_rmem": "4096 16384 32768",
+        "net.ipv4.tcp_wmem": "4096 16384 32768",
     }
     assert host["ShmSize"] == 8 * MIB
     assert host["IpcMode"] == "private"
@@ -55,15 +66,24 @@ async def test_the_engine_confirms_every_field(client: Client) -> None:
     assert host["OomKillDisable"] in {None, False}
     assert not host["Init"]
     assert {(limit["Name"], limit["Soft"], limit["Hard"]) for limit in host["Ulimits"]} == {
-        ("core", 0, 0),
+        ("core", 1, 1),
         ("fsize", 32 * MIB, 32 * MIB),
         ("memlock", 65536, 65536),
         ("msgqueue", 0, 0),
-        ("nofile", 1024, 1024),
+        ("nofile", 1024, 1024) if machine.charges_sockets else ("nofile", 256, 256),
     }
-    assert "/proc/kcore" in host["MaskedPaths"]
-    assert "/proc/sys" in host["ReadonlyPaths"]
-    assert config["User"] == HARDENING.user == "65534:65534"
+    assert set(host["MaskedPaths"]) == {
+        *("/proc/acpi", "/proc/asound", "/proc/diskstats", "/proc/interrupts", "/proc/kcore", "/proc/keys"),
+        *("/proc/latency_stats", "/proc/pressure", "/proc/sched_debug", "/proc/schedstat", "/proc/scsi"),
+        *("/proc/softirqs", "/proc/sys/kernel/pty", "/proc/timer_list", "/proc/timer_stats", "/proc/vmstat"),
+        *("/sys/devices/virtual/powercap", "/sys/firmware"),
+        *(f"/sys/devices/system/cpu/cpu{number}/thermal_throttle" for number in range(machine.processors)),
+    }
+    assert set(host["ReadonlyPaths"]) == {
+        *("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"),
+    }
+    assert config["User"] == HARDENING.user == "0:0"
+    assert config["Cmd"][1:] == [str(uid)]
     assert config["Entrypoint"] == ["/launcher"]
     assert config["StopSignal"] == HARDENING.stop_signal == "SIGKILL"
     assert (config["Tty"], config["OpenStdin"], config["StdinOnce"]) == (False, True, True)
@@ -123,8 +143,9 @@ async def test_no_privileges(client: Client) -> None:
     out = await python(client, "print(open('/proc/self/status').read())")
 
     fields = dict(line.split(":\t", 1) for line in out.splitlines() if ":\t" in line)
-    assert fields["Uid"] == fields["Gid"] == "65534\t65534\t65534\t65534"
-    assert fields["Groups"].strip() in {"", "65534"}
+    (uid,) = set(fields["Uid"].split("\t")) | set(fields["Gid"].split("\t"))
+    assert int(uid) in Settings().uid_range
+    assert fields["Groups"].strip() == ""
     for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(fields[name], 16) == 0, name
     assert fields["NoNewPrivs"] == "1"
@@ -136,12 +157,13 @@ async def test_nothing_but_the_workspace_can_be_written_to(client: Client) -> No
 import os
 writable = []
 for root in ["/", "/etc", "/usr/lib", "/var/tmp", "/run", "/dev", "/dev/mqueue", "/home", "/root", "/proc", "/sys",
-             "/opt", "/launcher", "/dev/pts", "/sys/fs/cgroup", "/var/lib"]:
+             "/opt", "/launcher", "/dev/pts", "/sys/fs/cgroup", "/var/lib", "/proc/1"]:
     try:
         open(os.path.join(root, "x"), "w").write("x")
         writable.append(root)
     except OSError: pass
-for path in ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/passwd", "/launcher",
+for path in ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/passwd", "/etc/group", "/dev/passwd",
+             "/dev/group", "/launcher",
              "/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/1/oom_score_adj"]:
     try:
         open(path, "a").write("x")
@@ -238,6 +260,7 @@ print("alive")
         "-1 Operation not permitted",
         "-1 Operation not permitted",
         "['0', '1', '2'] True",
+        "Operation not permitted",
         "alive",
     ]
 

@@ -34,7 +34,7 @@ class Result:
 @pytest.fixture
 def executor(images: dict[str, str]) -> Generator[DockerExecutor]:
     api = EngineAPI()
-    executor = DockerExecutor(api)
+    executor = DockerExecutor(api, Settings().uid_range)
     executor.use_images(images)
     yield executor
     api.close()

@@ -25,7 +25,9 @@ from trio_exec.executor import frames
 from trio_exec.executor.base import Container, ContainerSpec
 from trio_exec.executor.engine_api import EngineAPI
 from trio_exec.executor.hardening import HARDENING
+from trio_exec.executor.machine import EXTRA_CAPABILITIES
 from trio_exec.executor.multiplex import STDERR, Demultiplexer
+from trio_exec.executor.uids import UserIds
 from trio_exec.limits import Limits
 
 LOGGER = logging.getLogger("trio_exec.docker")
@@ -33,6 +35,7 @@ LOGGER = logging.getLogger("trio_exec.docker")
 INSTANCE_LABEL = "trio-exec.instance"
 SESSION_LABEL = "trio-exec.session"
 LANGUAGE_LABEL = "trio-exec.language"
+USER_LABEL = "trio-exec.uid"
 EXPIRY_LABEL = "trio-exec.expires"
 """Unix time after which any server may remove the container: no launcher lives that long."""
 
@@ -129,6 +132,7 @@ class DockerExecutor:
 
     Args:
         api: the engine.
+        uids: the programs' user ids.
         runtime: Docker runtime, or None for the engine's default.
 
     Attributes:
@@ -138,8 +142,10 @@ class DockerExecutor:
         instance: names this server in its containers' labels.
     """
 
-    def __init__(self, api: EngineAPI, runtime: str | None = None) -> None:
+    def __init__(self, api: EngineAPI, uids: range, runtime: str | None = None) -> None:
         self._api = api
+        self._uids = UserIds(uids)
+        self._hardening = HARDENING
         self._images: Mapping[str, str] = {}
         self._runtime = runtime
         self.adjustable = False
@@ -169,8 +175,8 @@ class DockerExecutor:
             EngineUnavailableError: the engine can't be reached.
             EngineError: it can't run our containers; says why.
         """
-        spec = ContainerSpec(session_id="", language=next(iter(self._images)), limits=limits, lifetime=60)
-        async with self.open_container(spec) as container:
+        await self._meet_machine(limits)
+        async with self.open_container(self._trial(limits)) as container:
             try:
                 # Any change will do; a little more is valid whatever the limit.
                 await container.restrict(replace(limits, cpus=limits.cpus + 0.01))
@@ -183,6 +189,31 @@ class DockerExecutor:
                     "run stage's, and sessions with lower ones start cold"
                 )
         self.usable.set()
+
+    def _trial(self, limits: Limits) -> ContainerSpec:
+        return ContainerSpec(session_id="", language=next(iter(self._images)), limits=limits, lifetime=60)
+
+    async def _meet_machine(self, limits: Limits) -> None:
+        """Learns what the containers' hardening depends on."""
+        machine = await self._call(self._api.machine, abandon=True)
+        if not machine.charges_sockets:
+            LOGGER.warning(
+                "the engine's machine has cgroup v1, where memory in TCP sockets is outside of the memory limit: "
+                "programs get fewer descriptors and no UDP; cgroup v2 is better"
+            )
+        self._hardening = replace(HARDENING, machine=machine)
+        for capability in EXTRA_CAPABILITIES:
+            extra = (*self._hardening.machine.extra_capabilities, capability)
+            without = self._hardening
+            self._hardening = replace(HARDENING, machine=replace(machine, extra_capabilities=extra))
+            try:
+                async with self.open_container(self._trial(limits)):
+                    pass
+            except EngineUnavailableError:
+                raise
+            except EngineError as error:
+                self._hardening = without
+                LOGGER.warning("launchers do without CAP_%s, which the engine does not give: %s", capability, error)
 
     async def check(self) -> None:
         """Returns when there is nothing in the way and the engine answers; see `Executor`."""
@@ -203,7 +234,8 @@ class DockerExecutor:
         stream: trio.SocketStream | None = None
         started = False
         try:
-            await self._call(lambda: self._create(name, spec, compiles=compiles))
+            uid = self._uids.take(name)
+            await self._call(lambda: self._create(name, spec, uid, compiles=compiles))
             socket = await self._call(lambda: self._api.attach(name))
             stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket))
             await self._call(lambda: self._api.start(name))
@@ -223,18 +255,20 @@ class DockerExecutor:
                 await self._remove(name, leaves=started)
             self._owned.discard(name)
 
-    def _create(self, name: str, spec: ContainerSpec, *, compiles: bool) -> None:
+    def _create(self, name: str, spec: ContainerSpec, uid: int, *, compiles: bool) -> None:
         self._api.create(
             name=name,
             image=self._images[spec.language],
-            command=[str(spec.lifetime)],
+            command=[str(spec.lifetime), str(uid)],
             labels={
                 INSTANCE_LABEL: self.instance,
                 SESSION_LABEL: spec.session_id,
                 LANGUAGE_LABEL: spec.language,
+                USER_LABEL: str(uid),
                 EXPIRY_LABEL: str(int(time.time()) + spec.lifetime + EXPIRY_MARGIN),
             },
-            host_config=HARDENING.host_config(spec.limits, self._runtime, compiles=compiles),
+            host_config=self._hardening.host_config(spec.limits, self._runtime, uid, compiles=compiles),
+            paths=self._hardening.paths(),
         )
 
     async def _remove(self, name: str, *, leaves: bool) -> None:
@@ -257,7 +291,9 @@ class DockerExecutor:
         except EngineError as error:
             LOGGER.warning("%s; will try again", error)
         finally:
-            if not removed:
+            if removed:
+                self._uids.release(name)
+            else:
                 self._unclean.set()
 
     async def run_janitor(self) -> None:
@@ -292,6 +328,7 @@ class DockerExecutor:
                 # An engine that was restarted may list what is gone for good (moby's pull request 51692): no news.
                 if await self._call(lambda name=container.name: self._api.remove(name), abandon=True):
                     LOGGER.info("removed %s, which nobody owned", container.name)
+                self._uids.release(container.name)
             except EngineUnavailableError:
                 raise
             except EngineError as error:

@@ -59,7 +59,7 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
     """
     languages = Languages.load(settings.languages_dir, settings.languages)
     api = EngineAPI()
-    executor = DockerExecutor(api, settings.runtime)
+    executor = DockerExecutor(api, settings.uid_range, settings.runtime)
     pool = _make_pool(settings, languages, executor)
     engine = Engine(settings, languages, pool)
     going_away = trio.Event()
