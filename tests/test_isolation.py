@@ -11,13 +11,13 @@ import pytest
 from tests.support import Client
 from trio_exec.executor import seccomp
 from trio_exec.executor.docker import EXPIRY_LABEL, INSTANCE_LABEL, LANGUAGE_LABEL, SESSION_LABEL, USER_LABEL
-from trio_exec.executor.hardening import HARDENING, Hardening
+from trio_exec.executor.hardening import HARDENING
 from trio_exec.executor.machine import EXTRA_CAPABILITIES, Machine
 from trio_exec.limits import MIB
 from trio_exec.settings import Settings
 
 
-async def test_the_engine_confirms_every_field(client: Client) -> None:
+async def test_the_engine_confirms_every_field(client: Client) -> None:  # noqa: PLR0915 - a list of fields
     async with client.session(language="python", code="input()") as session:
         await session.until_waiting()
         docker_client = docker.from_env()

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 import trio
 
-from trio_exec.errors import EngineError, ProtocolError, SessionStateError
+from trio_exec.errors import EngineError, MemoryInUseError, ProtocolError, SessionStateError
 from trio_exec.executor import frames
 from trio_exec.executor.base import Container, ContainerSpec, Executor
 from trio_exec.limits import Limits
@@ -273,18 +273,23 @@ class Session:
             await self._run_stage(container, "compile", self.plan.compile_command)
             if self._end_reason is not None or self._figures is None or self._figures.exit_code != 0:
                 return
-        await container.restrict(self.plan.limits)  # Before any of the program runs.
+        try:
+            await container.restrict(self.plan.limits)  # Before any of the program runs.
+        except MemoryInUseError:
+            self.end(
+                "memory_limit", "what the compiler left in the workspace takes more memory than the program may use"
+            )
+            return
         await self._run_stage(container, "run", self.plan.run_command)
 
     async def _run_stage(self, container: Container, stage: StageName, command: Sequence[str]) -> None:
         limits = self.plan.limits
         timeout = limits.compile_timeout if stage == "compile" else limits.execution_timeout
         terminal = self._terminal if stage == "run" else None
+        environment = self.plan.compile_environment if stage == "compile" else self.plan.environment
         self._stage = stage
         self._figures = None
-        await container.send(
-            frames.encode_stage(command, self.plan.environment, terminal=terminal, deadline=_backstop(timeout))
-        )
+        await container.send(frames.encode_stage(command, environment, terminal=terminal, deadline=_backstop(timeout)))
         self._stage_over = trio.Event()
         while self._figures is None:
             for event in await container.receive():
