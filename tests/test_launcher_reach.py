@@ -9,6 +9,7 @@ import trio
 
 from tests.programs import JAVA_MAIN
 from tests.support import Client, Run
+from trio_exec.limits import MIB
 
 LIMIT = 15
 """Seconds in which a session must end that tries all of this: a launcher that was slowed down would take longer."""
@@ -236,6 +237,66 @@ async def test_nor_does_any_language_have_words_for_it(client: Client, language:
     assert run.final.exit_code == 7
 
 
+TINY = r"""
+#include <cstdlib>
+#include <fcntl.h>
+#include <fstream>
+#include <string>
+#include <unistd.h>
+// Some pages of its own and no more: to the kernel it looks smaller than the launcher.
+const char* tiny = R"(
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/socket.h>
+static long call(long n, auto a, auto b, auto c, void* d = nullptr) {
+    register void* r10 asm("r10") = d;
+    asm volatile("syscall" : "+a"(n) : "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+    return n;
+}
+extern "C" void _start() {
+    if (LOWER) {
+        int fd = call(SYS_open, "/proc/self/oom_score_adj", O_WRONLY, 0);
+        for (auto value : (const char[][4]){"999", "500", "100", "000", "-99"}) call(SYS_write, fd, value, 3);
+    }
+    static char bytes[4096];
+    for (;;) {
+        if (SOCKETS) {
+            int pair[2];
+            if (call(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0)
+                for (int end : pair)
+                    while (call(SYS_write, end, bytes, sizeof bytes) > 0) {}
+        } else {
+            static int fd = call(SYS_open, "held", O_WRONLY | O_CREAT, 0644);
+            call(SYS_write, fd, bytes, sizeof bytes);
+        }
+    }
+}
+)";
+int main(int count, char** arguments) {
+    std::ofstream("tiny.cc") << tiny;
+    std::string options = std::string(" -DLOWER=") + arguments[1] + " -DSOCKETS=" + arguments[2];
+    if (system(("g++ -std=c++20 -nostdlib -static -O2 -fno-stack-protector -fno-threadsafe-statics" + options +
+                " -o tiny tiny.cc").c_str()) != 0)
+        return 1;
+    unlink("tiny.cc");
+    execl("./tiny", "./tiny", (char*)nullptr);
+}
+"""
+
+
+@pytest.mark.parametrize("lower", ["0", "1"], ids=["as told", "lowered"])
+@pytest.mark.parametrize("sockets", ["0", "1"], ids=["files", "sockets"])
+async def test_memory_outside_of_any_process_is_the_programs_all_the_same(
+    client: Client, sockets: str, lower: str
+) -> None:
+    if lower == "1" and "do without CAP_SYS_RESOURCE" in client.server.log():
+        pytest.skip("this engine has no CAP_SYS_RESOURCE to give, which alone keeps a program from lowering itself")
+    limits = {"memoryBytes": 32 * MIB}
+    run = await client.run(language="cpp", code=TINY, args=[lower, sockets], limits=limits)
+
+    assert (run.reason, run.final.signal, run.stderr) == ("memory_limit", "SIGKILL", "")
+
+
 SPINNERS = """
 import os
 for target in (os.PRIO_PROCESS, os.PRIO_PGRP):
@@ -261,3 +322,83 @@ async def test_a_program_that_takes_all_processor_time_ends_as_soon_as_it_is_tol
     assert run.reason == "stopped"
     assert run.final.cpu_time is not None, "the figures arrived"
     assert elapsed < 3
+
+
+HOGS = {
+    # Each takes one of the limits that the kernel keeps for a user or for all, as far as it goes.
+    "pipes": """
+import fcntl, os, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+count = 0
+for _ in range(28):
+    ready = os.pipe()
+    if os.fork() == 0:
+        os.close(ready[0])
+        try:
+            while True:
+                for end in os.pipe(): last = end
+                fcntl.fcntl(last, 1031, 2**20)
+        except OSError: pass
+        os.write(ready[1], b"x"); os.close(ready[1])
+        import time; time.sleep(60)
+    os.close(ready[1]); os.read(ready[0], 1); os.close(ready[0])
+""",
+    "inotify": """
+import ctypes
+libc = ctypes.CDLL(None)
+while libc.inotify_init1(0) >= 0: pass
+""",
+    "signals": """
+import ctypes, os, resource, signal
+libc = ctypes.CDLL(None)
+signal.pthread_sigmask(signal.SIG_BLOCK, [40])
+while libc.sigqueue(os.getpid(), 40, 0) == 0: pass
+""",
+    "descriptors": """
+import array, os, socket
+pairs = []
+try:
+    while True:
+        pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        pairs.append(pair)
+        pair[0].setblocking(False)
+        while True:
+            pair[0].sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * 253))])
+except OSError as error: pass
+""",
+    "terminals": """
+import os
+try:
+    while True: os.open("/dev/ptmx", os.O_RDWR)
+except OSError: pass
+""",
+}
+
+USE = """
+import array, ctypes, errno, fcntl, os, socket, sys
+libc = ctypes.CDLL(None, use_errno=True)
+print("pipe", [fcntl.fcntl(fd, 1032) for fd in (*os.pipe(), *([] if os.isatty(0) else [0, 1, 2]))])
+print("inotify", libc.inotify_init1(0) >= 0)
+timer = ctypes.c_void_p()
+print("timer", libc.timer_create(0, None, ctypes.byref(timer)))
+pair = socket.socketpair()
+print("descriptor", pair[0].sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0]))]))
+print("terminal", os.isatty(0))
+try: os.open("/dev/ptmx", os.O_RDWR); print("opened a terminal of its own")
+except PermissionError: pass
+"""
+
+
+@pytest.mark.parametrize("kind", HOGS)
+async def test_what_one_session_uses_up_another_still_has(client: Client, kind: str) -> None:
+    hog = HOGS[kind] + "\nprint('taken', flush=True)\ninput()"
+    async with client.session(language="python", code=hog) as session:
+        await session.until_stdout("taken")
+        piped = await client.run(language="python", code=USE)
+        terminal = await client.run(language="python", code=USE, tty=True)
+        await session.input("\n")
+        assert (await session.to_end()).reason is None
+
+    expected = "pipe {}\ninotify True\ntimer 0\ndescriptor 1\nterminal {}\n"
+    assert (piped.stdout, piped.stderr) == (expected.format([65536] * 5, "False"), "")
+    assert terminal.stdout.replace("\r", "") == expected.format([65536] * 2, "True")
