@@ -60,23 +60,20 @@ class Hardening:
     )
     cpu_period: int = 100_000  # microseconds; the kernel's default
     workspace_files: int = 4096  # inodes are kernel memory, outside of the size limit
-    # Loopback works with small buffers as well, and each takes memory of which cgroup v1 knows nothing.
-    sysctls: tuple[tuple[str, str], ...] = (
-        ("net.core.somaxconn", "16"),  # connections that nobody has accepted take no descriptor
-        ("net.ipv4.tcp_rmem", "4096 16384 32768"),
-        ("net.ipv4.tcp_wmem", "4096 16384 32768"),
+    # Where the memory limit does not count what sockets hold, they are few and small. Loopback works all the same.
+    uncharged_sysctls: tuple[tuple[str, str], ...] = (
+        ("net.core.somaxconn", "4"),  # connections that nobody has accepted take no descriptor
+        ("net.ipv4.tcp_rmem", "4096 4096 4096"),
+        ("net.ipv4.tcp_wmem", "4096 4096 4096"),
     )
+    uncharged_open_files: int = 128
+    open_files: int = 1024  # for each process; what a login shell has
     readonly_paths: tuple[str, ...] = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
     @property
     def security_opt(self) -> tuple[str, ...]:
         """No way back to privileges, and the system calls that there are."""
         return ("no-new-privileges", f"seccomp={profile_json(self.machine)}")
-
-    @property
-    def open_files(self) -> int:
-        """Descriptors for each process; they bound kernel memory. 1024 is what a login shell has."""
-        return 1024 if self.machine.charges_sockets else 256
 
     @property
     def masked_paths(self) -> list[str]:
@@ -107,7 +104,9 @@ class Hardening:
             uid: the program's user.
             compiles: whether the compile stage's limits hold at first.
         """
-        ulimits = [*self.ulimits, ("fsize", limits.workspace_bytes), ("nofile", self.open_files)]
+        charged = self.machine.charges_sockets
+        open_files = self.open_files if charged else self.uncharged_open_files
+        ulimits = [*self.ulimits, ("fsize", limits.workspace_bytes), ("nofile", open_files)]
         arguments: dict[str, Any] = {
             "auto_remove": True,
             "cap_add": [*self.cap_add, *self.machine.extra_capabilities],
@@ -124,7 +123,7 @@ class Hardening:
             "read_only": self.read_only,
             "security_opt": list(self.security_opt),
             "shm_size": self.shm_bytes,
-            "sysctls": dict(self.sysctls),
+            "sysctls": {} if charged else dict(self.uncharged_sysctls),
             "tmpfs": {WORKSPACE: self.workspace_options(limits, uid)},
             "ulimits": [Ulimit(name=name, soft=value, hard=value) for name, value in ulimits],
         }

@@ -140,8 +140,8 @@ def _masked(index: int, mask: int, value: int) -> dict[str, Any]:
     return {"index": index, "value": mask, "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ"}
 
 
-def _is_null(index: int, *, null: bool) -> dict[str, Any]:
-    return {"index": index, "value": 0, "op": "SCMP_CMP_EQ" if null else "SCMP_CMP_NE"}
+def _is_null(index: int) -> dict[str, Any]:
+    return {"index": index, "value": 0, "op": "SCMP_CMP_EQ"}
 
 
 def _answer(name: str, error: int, *arguments: dict[str, Any]) -> dict[str, Any]:
@@ -181,11 +181,10 @@ def _sockets(*, datagrams: bool) -> list[dict[str, Any]]:
 
 def _limits() -> list[dict[str, Any]]:
     """Every limit but that of core dumps may be lowered: 1 byte keeps the machine's handler out, 0 does not."""
-    core = _equals(1, _RLIMIT_CORE)
     return [
-        _allow("prlimit64", _is_null(2, null=True)),
+        _allow("prlimit64", _is_null(2)),  # Only asks.
         *[_allow("prlimit64", other) for other in _differs(1, _RLIMIT_CORE)],
-        _answer("prlimit64", 0, core, _is_null(2, null=False), _is_null(3, null=True)),
+        _answer("prlimit64", 0, _equals(1, _RLIMIT_CORE), _is_null(3)),
         *[_allow("setrlimit", other) for other in _differs(0, _RLIMIT_CORE)],
         _answer("setrlimit", 0, _equals(0, _RLIMIT_CORE)),
     ]
