@@ -51,7 +51,7 @@ async def test_the_engine_confirms_every_field(client: Client) -> None:  # noqa:
         assert not host["Sysctls"]
     else:
         assert host["Sysctls"] == {
-            "net.core.somaxconn": "4",
+            "net.core.somaxconn": "3",
             "net.ipv4.tcp_rmem": "4096 4096 4096",
             "net.ipv4.tcp_wmem": "4096 4096 4096",
         }

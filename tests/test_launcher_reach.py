@@ -9,7 +9,6 @@ import trio
 
 from tests.programs import JAVA_MAIN
 from tests.support import Client, Run
-from trio_exec.limits import MIB
 
 LIMIT = 15
 """Seconds in which a session must end that tries all of this: a launcher that was slowed down would take longer."""
@@ -235,66 +234,6 @@ async def test_nor_does_any_language_have_words_for_it(client: Client, language:
 
     assert run.stdout == "0\n", "and the program itself has the usual priority"
     assert run.final.exit_code == 7
-
-
-TINY = r"""
-#include <cstdlib>
-#include <fcntl.h>
-#include <fstream>
-#include <string>
-#include <unistd.h>
-// Some pages of its own and no more: to the kernel it looks smaller than the launcher.
-const char* tiny = R"(
-#include <fcntl.h>
-#include <sys/syscall.h>
-#include <sys/socket.h>
-static long call(long n, auto a, auto b, auto c, void* d = nullptr) {
-    register void* r10 asm("r10") = d;
-    asm volatile("syscall" : "+a"(n) : "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
-    return n;
-}
-extern "C" void _start() {
-    if (LOWER) {
-        int fd = call(SYS_open, "/proc/self/oom_score_adj", O_WRONLY, 0);
-        for (auto value : (const char[][4]){"999", "500", "100", "000", "-99"}) call(SYS_write, fd, value, 3);
-    }
-    static char bytes[4096];
-    for (;;) {
-        if (SOCKETS) {
-            int pair[2];
-            if (call(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0)
-                for (int end : pair)
-                    while (call(SYS_write, end, bytes, sizeof bytes) > 0) {}
-        } else {
-            static int fd = call(SYS_open, "held", O_WRONLY | O_CREAT, 0644);
-            call(SYS_write, fd, bytes, sizeof bytes);
-        }
-    }
-}
-)";
-int main(int count, char** arguments) {
-    std::ofstream("tiny.cc") << tiny;
-    std::string options = std::string(" -DLOWER=") + arguments[1] + " -DSOCKETS=" + arguments[2];
-    if (system(("g++ -std=c++20 -nostdlib -static -O2 -fno-stack-protector -fno-threadsafe-statics" + options +
-                " -o tiny tiny.cc").c_str()) != 0)
-        return 1;
-    unlink("tiny.cc");
-    execl("./tiny", "./tiny", (char*)nullptr);
-}
-"""
-
-
-@pytest.mark.parametrize("lower", ["0", "1"], ids=["as told", "lowered"])
-@pytest.mark.parametrize("sockets", ["0", "1"], ids=["files", "sockets"])
-async def test_memory_outside_of_any_process_is_the_programs_all_the_same(
-    client: Client, sockets: str, lower: str
-) -> None:
-    if lower == "1" and "do without CAP_SYS_RESOURCE" in client.server.log():
-        pytest.skip("this engine has no CAP_SYS_RESOURCE to give, which alone keeps a program from lowering itself")
-    limits = {"memoryBytes": 32 * MIB}
-    run = await client.run(language="cpp", code=TINY, args=[lower, sockets], limits=limits)
-
-    assert (run.reason, run.final.signal, run.stderr) == ("memory_limit", "SIGKILL", "")
 
 
 SPINNERS = """

@@ -62,7 +62,7 @@ class Hardening:
     workspace_files: int = 4096  # inodes are kernel memory, outside of the size limit
     # Where the memory limit does not count what sockets hold, they are few and small. Loopback works all the same.
     uncharged_sysctls: tuple[tuple[str, str], ...] = (
-        ("net.core.somaxconn", "4"),  # connections that nobody has accepted take no descriptor
+        ("net.core.somaxconn", "3"),  # connections that nobody has accepted take no descriptor
         ("net.ipv4.tcp_rmem", "4096 4096 4096"),
         ("net.ipv4.tcp_wmem", "4096 4096 4096"),
     )
