@@ -21,7 +21,7 @@ SPEC = ContainerSpec(session_id="test", language="python", limits=Settings().lim
 @pytest.fixture
 async def executor(images: dict[str, str]) -> AsyncGenerator[DockerExecutor]:
     api = EngineAPI()
-    executor = DockerExecutor(api)
+    executor = DockerExecutor(api, Settings().uid_range)
     executor.use_images(images)
     async with trio.open_nursery() as nursery:
         await nursery.start(executor.run)
@@ -162,7 +162,7 @@ async def test_a_server_that_is_no_engine_is_told_as_such(monkeypatch: pytest.Mo
         nursery.start_soon(trio.serve_listeners, answer, [listener])  # noqa: ASYNC113 - it listens already
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{listener.socket.getsockname()[1]}")
         api = EngineAPI()
-        for call in (lambda: api.list("label"), api.now, api.cpus, lambda: api.image_tags("some")):
+        for call in (lambda: api.list("label"), api.now, api.machine, lambda: api.image_tags("some")):
             with pytest.raises(EngineUnavailableError, match="no Docker engine"):
                 await trio.to_thread.run_sync(call)
         api.close()

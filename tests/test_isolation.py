@@ -8,20 +8,31 @@ from typing import Any
 import docker
 import pytest
 
+from tests.programs import JAVA_MAIN
 from tests.support import Client
 from trio_exec.executor import seccomp
-from trio_exec.executor.hardening import HARDENING
-from trio_exec.executor.labels import HOST_LABEL, INSTANCE_LABEL, LANGUAGE_LABEL, LIFETIME_LABEL, SESSION_LABEL
+from trio_exec.executor.hardening import HARDENING, Hardening
+from trio_exec.executor.labels import (
+    HOST_LABEL,
+    INSTANCE_LABEL,
+    LANGUAGE_LABEL,
+    LIFETIME_LABEL,
+    SESSION_LABEL,
+    USER_LABEL,
+)
+from trio_exec.executor.machine import EXTRA_CAPABILITIES, Machine
 from trio_exec.limits import MIB
+from trio_exec.settings import Settings
 
 
-async def test_the_engine_confirms_every_field(client: Client) -> None:
+async def test_the_engine_confirms_every_field(client: Client) -> None:  # noqa: PLR0915 - a list of fields
     async with client.session(language="python", code="input()") as session:
         await session.until_waiting()
         docker_client = docker.from_env()
         filters = {"label": f"{SESSION_LABEL}={session.run.session_id}"}
         (listed,) = docker_client.api.containers(filters=filters)
         inspected: Any = docker_client.api.inspect_container(listed["Id"])
+        machine = Machine.of(docker_client.api.info())
         docker_client.close()
     config, host = inspected["Config"], inspected["HostConfig"]
 
@@ -30,16 +41,27 @@ async def test_the_engine_confirms_every_field(client: Client) -> None:
     assert host["PidsLimit"] == 32
     assert host["ReadonlyRootfs"] is True
     assert host["CapDrop"] == ["ALL"]
-    assert not host["CapAdd"]
+    added = {name.removeprefix("CAP_") for name in host["CapAdd"]}
+    assert added - set(EXTRA_CAPABILITIES) == {"KILL", "SETGID", "SETPCAP", "SETUID"}, "the launcher's, see identity.c"
     assert host["Privileged"] is False
     assert host["SecurityOpt"][0] == "no-new-privileges"
-    assert json.loads(host["SecurityOpt"][1].removeprefix("seccomp=")) == seccomp.profile()
+    assert json.loads(host["SecurityOpt"][1].removeprefix("seccomp=")) == seccomp.profile(machine)
     assert len(host["SecurityOpt"]) == 2
     assert host["NetworkMode"] == "none"
     assert config["NetworkDisabled"] is True
+    uid = int(config["Labels"][USER_LABEL])
+    assert uid in Settings().uid_range
     assert host["Tmpfs"] == {
-        "/workspace": "rw,exec,nosuid,nodev,size=33554432,nr_inodes=4096,mode=0755,uid=65534,gid=65534"
+        "/workspace": f"rw,exec,nosuid,nodev,size=33554432,nr_inodes=4096,mode=0755,uid={uid},gid={uid}"
     }
+    if machine.charges_sockets:
+        assert not host["Sysctls"]
+    else:
+        assert host["Sysctls"] == {
+            "net.core.somaxconn": "3",
+            "net.ipv4.tcp_rmem": "4096 4096 4096",
+            "net.ipv4.tcp_wmem": "4096 4096 4096",
+        }
     assert host["ShmSize"] == 8 * MIB
     assert host["IpcMode"] == "private"
     assert host["CgroupnsMode"] == "private"
@@ -55,15 +77,24 @@ async def test_the_engine_confirms_every_field(client: Client) -> None:
     assert host["OomKillDisable"] in {None, False}
     assert not host["Init"]
     assert {(limit["Name"], limit["Soft"], limit["Hard"]) for limit in host["Ulimits"]} == {
-        ("core", 0, 0),
+        ("core", 1, 1),
         ("fsize", 32 * MIB, 32 * MIB),
         ("memlock", 65536, 65536),
         ("msgqueue", 0, 0),
-        ("nofile", 1024, 1024),
+        ("nofile", 1024, 1024) if machine.charges_sockets else ("nofile", 128, 128),
     }
-    assert "/proc/kcore" in host["MaskedPaths"]
-    assert "/proc/sys" in host["ReadonlyPaths"]
-    assert config["User"] == HARDENING.user == "65534:65534"
+    assert set(host["MaskedPaths"]) == {
+        *("/proc/acpi", "/proc/asound", "/proc/diskstats", "/proc/interrupts", "/proc/kcore", "/proc/keys"),
+        *("/proc/latency_stats", "/proc/pressure", "/proc/sched_debug", "/proc/schedstat", "/proc/scsi"),
+        *("/proc/softirqs", "/proc/sys/kernel/pty", "/proc/timer_list", "/proc/timer_stats", "/proc/vmstat"),
+        *("/sys/devices/virtual/powercap", "/sys/firmware"),
+        *(f"/sys/devices/system/cpu/cpu{number}/thermal_throttle" for number in range(machine.processors)),
+    }
+    assert set(host["ReadonlyPaths"]) == {
+        *("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"),
+    }
+    assert config["User"] == HARDENING.user == "0:0"
+    assert config["Cmd"][1:] == [str(uid)]
     assert config["Entrypoint"] == ["/launcher"]
     assert config["StopSignal"] == HARDENING.stop_signal == "SIGKILL"
     assert (config["Tty"], config["OpenStdin"], config["StdinOnce"]) == (False, True, True)
@@ -124,8 +155,9 @@ async def test_no_privileges(client: Client) -> None:
     out = await python(client, "print(open('/proc/self/status').read())")
 
     fields = dict(line.split(":\t", 1) for line in out.splitlines() if ":\t" in line)
-    assert fields["Uid"] == fields["Gid"] == "65534\t65534\t65534\t65534"
-    assert fields["Groups"].strip() in {"", "65534"}
+    (uid,) = set(fields["Uid"].split("\t")) | set(fields["Gid"].split("\t"))
+    assert int(uid) in Settings().uid_range
+    assert fields["Groups"].strip() == ""
     for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(fields[name], 16) == 0, name
     assert fields["NoNewPrivs"] == "1"
@@ -137,12 +169,13 @@ async def test_nothing_but_the_workspace_can_be_written_to(client: Client) -> No
 import os
 writable = []
 for root in ["/", "/etc", "/usr/lib", "/var/tmp", "/run", "/dev", "/dev/mqueue", "/home", "/root", "/proc", "/sys",
-             "/opt", "/launcher", "/dev/pts", "/sys/fs/cgroup", "/var/lib"]:
+             "/opt", "/launcher", "/dev/pts", "/sys/fs/cgroup", "/var/lib", "/proc/1"]:
     try:
         open(os.path.join(root, "x"), "w").write("x")
         writable.append(root)
     except OSError: pass
-for path in ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/passwd", "/launcher",
+for path in ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/passwd", "/etc/group", "/dev/passwd",
+             "/dev/group", "/launcher",
              "/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/1/oom_score_adj"]:
     try:
         open(path, "a").write("x")
@@ -239,6 +272,7 @@ print("alive")
         "-1 Operation not permitted",
         "-1 Operation not permitted",
         "['0', '1', '2'] True",
+        "Operation not permitted",
         "alive",
     ]
 
@@ -303,6 +337,128 @@ try: print(socket.socket(socket.{family}, {kind}, {protocol}))
 except PermissionError: print("refused")
 """
     assert await python(client, code) == "refused\n"
+
+
+SOCKETS = """
+import ctypes, errno, socket
+libc = ctypes.CDLL(None, use_errno=True)
+HIGH = 1 << 32  # The kernel does not look at these bits of an int.
+def call(number, *arguments):
+    ctypes.set_errno(0)
+    result = libc.syscall(number, *[ctypes.c_long(it) for it in arguments])
+    return errno.errorcode[ctypes.get_errno()] if result < 0 else "fine"
+for high in (0, HIGH):
+    print("stream", *[call(41, family | high, 1 | 0o2000000, protocol | high)
+                      for family in (1, 2, 10) for protocol in (0, 6)])
+    print("raw", *[call(41, 2 | high, kind | high, protocol)
+                   for kind, protocol in ((3, 1), (10, 3), (5, 132), (2, 1), (1, 262))])
+    print("others", *[call(41, family | high, kind, 0) for family in (16, 17, 38, 40) for kind in (1, 2, 3, 5)])
+print("datagram", *{call(41, family, 2, protocol) for family in (2, 10) for protocol in (0, 17)})
+both = socket.socketpair()
+for ends in (both, (socket.create_server(("127.0.0.1", 0)),)):
+    end = ends[0].fileno()
+    program = (ctypes.c_char * 8)(6, 0, 0, 0, 0, 0, 0, 0)
+    class Filter(ctypes.Structure): _fields_ = [("length", ctypes.c_ushort), ("at", ctypes.c_void_p)]
+    filter = Filter(1, ctypes.addressof(program))
+    print("filters", *{call(54, end, 1 | level, option | high, ctypes.addressof(filter), 16)
+                       for option in (26, 44, 50, 51, 52) for high in (0, HIGH) for level in (0, HIGH)})
+    before = [ends[0].getsockopt(socket.SOL_SOCKET, option) for option in (socket.SO_RCVBUF, socket.SO_SNDBUF)]
+    size = ctypes.c_int(1 << 24)
+    print("sizes", *{call(54, end, 1, option | high, ctypes.addressof(size), 4)
+                     for option in (7, 8, 32, 33) for high in (0, HIGH)})
+    print(before == [ends[0].getsockopt(socket.SOL_SOCKET, option) for option in (socket.SO_RCVBUF, socket.SO_SNDBUF)])
+end = ends[0]
+end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+end.settimeout(1)
+try: end.setsockopt(socket.IPPROTO_TCP, 31, b"tls")
+except PermissionError: print("no tls")
+"""
+
+
+async def test_sockets_are_of_few_kinds_and_options(client: Client) -> None:
+    out = await python(client, SOCKETS)
+
+    # A protocol that is not the family's own is the kernel's to refuse.
+    kinds = "stream fine EPROTONOSUPPORT fine fine fine fine\nraw{}\nothers{}\n".format(" EPERM" * 5, " EPERM" * 16)
+    docker_client = docker.from_env()
+    charged = Machine.of(docker_client.api.info()).charges_sockets
+    docker_client.close()
+    options = "filters EPERM\nsizes fine\nTrue\n"
+    assert out == 2 * kinds + f"datagram {'fine' if charged else 'EPERM'}\n" + 2 * options + "no tls\n"
+
+
+@pytest.mark.parametrize("charged", [True, False])
+def test_datagrams_depend_on_whether_the_machine_charges_them(charged: bool) -> None:
+    machine = Machine(charges_sockets=charged)
+    rules = [rule for rule in seccomp.profile(machine)["syscalls"] if rule["names"] == ["socket"]]
+    kinds = {rule["args"][1]["valueTwo"] for rule in rules if len(rule["args"]) > 1}
+    hardening = Hardening(machine)
+    config = hardening.host_config(Settings().limits, None, 50000)
+    (open_files,) = [limit.hard for limit in config["ulimits"] if limit.name == "nofile"]
+
+    assert kinds == ({1, 2} if charged else {1})
+    assert open_files == (1024 if charged else 128)
+    assert bool(config["sysctls"]) is not charged
+    assert seccomp.profile() == seccomp.profile(Machine()), "what is not known is not there"
+    assert not Machine.of({}).charges_sockets
+
+
+async def test_programs_lower_their_limits_but_for_that_of_core_dumps(client: Client) -> None:
+    code = """
+import ctypes, os, resource, signal
+libc = ctypes.CDLL(None, use_errno=True)
+resource.setrlimit(resource.RLIMIT_NOFILE, (50, 60))
+print(resource.getrlimit(resource.RLIMIT_NOFILE), resource.prlimit(0, resource.RLIMIT_NOFILE, (40, 50)))
+print(resource.getrlimit(resource.RLIMIT_NOFILE))
+# A handler that the machine pipes core dumps to starts, as root, for every limit but 1.
+limit = (ctypes.c_ulong * 2)(0, 1)
+for call in (lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
+             lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 1)),
+             lambda: libc.syscall(160, 4, limit), lambda: libc.syscall(160, ctypes.c_long(4 | 1 << 32), limit),
+             lambda: libc.syscall(302, 0, ctypes.c_long(4 | 1 << 32), limit, 0),
+             lambda: libc.syscall(302, 0, 4, limit, limit)):
+    call()
+    print(resource.getrlimit(resource.RLIMIT_CORE), end=" ")
+try: resource.prlimit(0, resource.RLIMIT_CORE, (0, 0))
+except PermissionError: print("refused")
+if os.fork() == 0: os.abort()
+print(os.WTERMSIG(os.wait()[1]) == signal.SIGABRT, os.listdir())
+"""
+    assert await python(client, code) == (
+        "(50, 60) (50, 60)\n(40, 50)\n" + 6 * "(1, 1) " + "refused\nTrue ['main.py', '.tmp']\n"
+    )
+
+
+async def test_the_machine_is_not_to_be_watched(client: Client) -> None:
+    code = """
+import os
+for name in ["interrupts", "softirqs", "vmstat", "diskstats", "schedstat", "sched_debug", "timer_list", "pressure",
+             "keys", "sys/kernel/pty", "kcore", "scsi", "acpi", "asound"]:
+    path = "/proc/" + name
+    try: print(name, os.listdir(path) if os.path.isdir(path) else open(path).read(10)) if os.path.exists(path) else None
+    except PermissionError: pass
+print(os.cpu_count() > 0, len(open("/proc/meminfo").read()) > 100)
+"""
+    out = await python(client, code)
+    assert [line for line in out.splitlines() if not line.endswith((" ", " []"))] == ["True True"]
+
+
+async def test_the_user_has_a_name_and_a_home(client: Client) -> None:
+    code = """
+import getpass, grp, os, pathlib, pwd, subprocess
+print(getpass.getuser(), os.path.expanduser("~"), pathlib.Path.home(), pathlib.Path("main.py").owner())
+print(grp.getgrgid(os.getgid()).gr_name, pwd.getpwuid(0).pw_name, pwd.getpwnam("nobody").pw_uid)
+print(subprocess.run(["id"], capture_output=True, text=True).stdout.split("(")[1].split(")")[0])
+"""
+    assert await python(client, code) == ("runner /workspace /workspace runner\nrunner root 65534\nrunner\n")
+    run = await client.run(
+        language="javascript", code="const it = require('os').userInfo(); console.log(it.username, it.homedir)"
+    )
+    assert (run.stdout, run.stderr) == ("runner /workspace\n", "")
+    main = 'System.out.println(System.getProperty("user.name") + " " + System.getProperty("user.home"));'
+    run = await client.run(language="java", code=JAVA_MAIN % ("Main", main))
+    assert (run.stdout, run.stderr) == ("runner /workspace\n", "")
 
 
 STANDARD_LIBRARIES = {

@@ -34,7 +34,7 @@ class Result:
 @pytest.fixture
 async def executor(images: dict[str, str]) -> AsyncGenerator[DockerExecutor]:
     api = EngineAPI()
-    executor = DockerExecutor(api)
+    executor = DockerExecutor(api, Settings().uid_range)
     executor.use_images(images)
     async with trio.open_nursery() as nursery:
         await nursery.start(executor.run)

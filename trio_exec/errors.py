@@ -105,6 +105,10 @@ class EngineUnavailableError(EngineError):
     code = "engine_unavailable"
 
 
+class MemoryInUseError(EngineError):
+    """A container holds more memory than a limit that was to be put in force; its stage's fault, not the engine's."""
+
+
 class ProtocolError(EngineError):
     """The bytes from a container are not the launcher's frames."""
 

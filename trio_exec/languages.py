@@ -31,9 +31,14 @@ class Stage(_Model):
     """A command; `{source}` stands for the main file, `{sources}` for all files with its suffix.
 
     `{memory}` stands for the bytes of memory that the run stage has.
+
+    Attributes:
+        command: the program and its arguments.
+        makes: names in the workspace that the command writes to, which no submitted file can have.
     """
 
     command: Annotated[list[str], Field(min_length=1)]
+    makes: list[Annotated[str, Field(pattern=r"^[^/]+$")]] = []
 
     def expand(self, files: Sequence[str], memory_bytes: int) -> list[str]:
         """The command for these files, of which the first is the main one."""
@@ -42,7 +47,6 @@ class Stage(_Model):
         arguments: list[str] = []
         for part in self.command:
             if part == "{sources}":
-                # A leading "./" keeps a file named like an option from being one.
                 arguments += [_as_path(name) for name in files if Path(name).suffix == suffix]
             else:
                 arguments.append(part.replace("{source}", _as_path(main)).replace("{memory}", str(memory_bytes)))
@@ -50,7 +54,13 @@ class Stage(_Model):
 
 
 def _as_path(name: str) -> str:
-    return f"./{name}" if name.startswith("-") else name
+    """A file's name such that no command takes it for anything else.
+
+    A leading "./" keeps it from being an option (`-x.c`), a list of options (`@x.c`) or a subcommand (`inspect`). Other
+    names are left as they are: messages show them.
+    """
+    plain = (name[0].isalnum() or name[0] in "_.") and ("." in name or "/" in name)
+    return name if plain else f"./{name}"
 
 
 class Warm(_Model):

@@ -20,7 +20,7 @@ class Limits:
         idle_timeout: without input and output, while the program runs.
         execution_timeout: wall time of the run stage.
         compile_timeout: wall time of the compile stage.
-        compile_memory_bytes: memory while the compile stage runs, which runs no user code.
+        compile_memory_bytes: memory while the compile stage runs: the compiler, on whatever input.
         compile_cpus: CPU seconds per second while the compile stage runs.
     """
 

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Self, cast
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -32,6 +32,10 @@ Names = Annotated[tuple[str, ...], NoDecode]
 """A list; in the environment, separated by commas."""
 
 
+MAX_UID = 65535
+"""The last one that an engine with user namespaces can map by default."""
+UIDS_TO_SPARE = 100
+"""For containers that are still being removed, which the engine may take its time for."""
 POOL_MEMORY_PER_PLACE = 512 * MIB
 """Of the machine's memory; a warm container takes 15 to 95 MiB of it, its supervisor included."""
 
@@ -107,6 +111,11 @@ class Settings(BaseSettings):
         default_factory=default_pool,
         description="warm containers to keep by language, such as python=4,java=2; 0 for none at all",
     )
+    uids: str = Field(
+        "50000-59999",
+        pattern=r"^[0-9]{1,5}-[0-9]{1,5}$",
+        description="user ids for programs, one for each container; another range for each server on one engine",
+    )
     runtime: str | None = Field(
         None, description="Docker runtime for the containers, such as runsc; default: the engine's"
     )
@@ -175,6 +184,19 @@ class Settings(BaseSettings):
             ipaddress.ip_network(network)  # Its ValueError says what is wrong.
         return value
 
+    @model_validator(mode="after")
+    def _enough_uids(self) -> Self:
+        ids = self.uid_range
+        needed = self.max_sessions + sum(self.pool.values()) + UIDS_TO_SPARE
+        if ids.start < 1 or ids.stop - 1 > MAX_UID:
+            raise ValueError(f"uids: {self.uids} is not within 1 to {MAX_UID}, which every engine can map")
+        if len(ids) < needed:
+            raise ValueError(
+                f"uids: {self.uids} has {len(ids)} user ids; sessions, the pool and containers that are being removed "
+                f"take up to {needed}"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -212,6 +234,12 @@ class Settings(BaseSettings):
             raise ConfigurationError("\n".join(lines)) from error
         except ValueError as error:  # A TOML file that does not parse.
             raise ConfigurationError(f"{path}: {error}") from error
+
+    @property
+    def uid_range(self) -> range:
+        """The user ids for programs."""
+        first, _, last = self.uids.partition("-")
+        return range(int(first), int(last) + 1)
 
     @property
     def limits(self) -> Limits:

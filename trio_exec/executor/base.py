@@ -62,6 +62,7 @@ class Container(Protocol):
         What this container may have had until now were the compile stage's, or those of a pool.
 
         Raises:
+            MemoryInUseError: the stage before has left more behind, as files, than the limit allows.
             EngineError: the engine could not do it.
         """
         ...

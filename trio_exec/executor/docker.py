@@ -33,8 +33,17 @@ from trio_exec.executor.engine_api import EngineAPI
 from trio_exec.executor.hardening import HARDENING
 from trio_exec.executor.health import Health
 from trio_exec.executor.janitor import Janitor, host_name
-from trio_exec.executor.labels import HOST_LABEL, INSTANCE_LABEL, LANGUAGE_LABEL, LIFETIME_LABEL, SESSION_LABEL
+from trio_exec.executor.labels import (
+    HOST_LABEL,
+    INSTANCE_LABEL,
+    LANGUAGE_LABEL,
+    LIFETIME_LABEL,
+    SESSION_LABEL,
+    USER_LABEL,
+)
+from trio_exec.executor.machine import EXTRA_CAPABILITIES
 from trio_exec.executor.multiplex import STDERR, Demultiplexer
+from trio_exec.executor.uids import UserIds
 from trio_exec.ids import short_id
 from trio_exec.limits import Limits
 
@@ -183,22 +192,23 @@ class DockerExecutor:
 
     Args:
         api: the engine.
+        uids: the programs' user ids.
         runtime: Docker runtime, or None for the engine's default.
 
     Attributes:
         adjustable: whether the limits of a running container can be changed, as far as is known.
-        cpus: processors of the engine's machine.
         usable: set once a container could be opened.
         health: whether the engine can be used.
         instance: names this server in its containers' labels.
     """
 
-    def __init__(self, api: EngineAPI, runtime: str | None = None) -> None:
+    def __init__(self, api: EngineAPI, uids: range, runtime: str | None = None) -> None:
         self._api = api
+        self._uids = UserIds(uids)
+        self._hardening = HARDENING
         self._images: Mapping[str, str] = {}
         self._runtime = runtime
         self.adjustable = False
-        self.cpus = 1
         self.usable = trio.Event()
         self.health = Health(api)
         self.instance = secrets.token_hex(8)
@@ -286,9 +296,8 @@ class DockerExecutor:
             EngineUnavailableError: the engine can't be reached.
             EngineError: it can't run our containers; says why.
         """
-        self.cpus = await self._call(self._api.cpus, self._starts)
-        spec = ContainerSpec(session_id="", language=next(iter(self._images)), limits=limits, lifetime=60)
-        async with self.open_container(spec) as container:
+        await self._meet_machine(limits)
+        async with self.open_container(self._trial(limits)) as container:
             try:
                 # Any change will do; a little more is valid whatever the limit.
                 await container.restrict(replace(limits, cpus=limits.cpus + 0.01))
@@ -302,6 +311,36 @@ class DockerExecutor:
                 )
         self.health.usable()
         self.usable.set()
+
+    def _trial(self, limits: Limits) -> ContainerSpec:
+        return ContainerSpec(session_id="", language=next(iter(self._images)), limits=limits, lifetime=60)
+
+    async def _meet_machine(self, limits: Limits) -> None:
+        """Learns what the containers' hardening depends on."""
+        machine = await self._call(self._api.machine, self._starts)
+        if not machine.charges_sockets:
+            LOGGER.warning(
+                "the engine's machine has cgroup v1, where memory in TCP sockets is outside of the memory limit: "
+                "programs get fewer descriptors and no UDP; cgroup v2 is better"
+            )
+        self._hardening = replace(HARDENING, machine=machine)
+        for capability in EXTRA_CAPABILITIES:
+            extra = (*self._hardening.machine.extra_capabilities, capability)
+            without = self._hardening
+            self._hardening = replace(HARDENING, machine=replace(machine, extra_capabilities=extra))
+            try:
+                async with self.open_container(self._trial(limits)):
+                    pass
+            except EngineUnavailableError:
+                raise
+            except EngineError as error:
+                self._hardening = without
+                LOGGER.warning("launchers do without CAP_%s, which the engine does not give: %s", capability, error)
+
+    @property
+    def processors(self) -> int:
+        """Of the engine's machine, once that is known."""
+        return self._hardening.machine.processors
 
     @asynccontextmanager
     async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
@@ -341,6 +380,7 @@ class DockerExecutor:
         if started:
             await lease.returned.wait()
         await self._remove(lease)
+        self._uids.release(lease.name)
         del self._leases[lease.name]
         if lease in self._lingering:
             self._lingering.discard(lease)
@@ -349,7 +389,8 @@ class DockerExecutor:
     async def _start(self, lease: _Lease, spec: ContainerSpec) -> bool:
         name = lease.name
         compiles = spec.compiles and self.adjustable
-        await self._call(lambda: self._create(name, spec, compiles=compiles), self._starts)
+        uid = self._uids.take(name)
+        await self._call(lambda: self._create(name, spec, uid, compiles=compiles), self._starts)
         if lease.returned.is_set():
             return False
         socket = await self._call(lambda: self._api.attach(name), self._starts)
@@ -368,19 +409,21 @@ class DockerExecutor:
         )
         return True
 
-    def _create(self, name: str, spec: ContainerSpec, *, compiles: bool) -> None:
+    def _create(self, name: str, spec: ContainerSpec, uid: int, *, compiles: bool) -> None:
         self._api.create(
             name=name,
             image=self._images[spec.language],
-            command=[str(spec.lifetime)],
+            command=[str(spec.lifetime), str(uid)],
             labels={
                 INSTANCE_LABEL: self.instance,
                 HOST_LABEL: self._host,
                 SESSION_LABEL: spec.session_id,
                 LANGUAGE_LABEL: spec.language,
+                USER_LABEL: str(uid),
                 LIFETIME_LABEL: str(spec.lifetime + EXPIRY_MARGIN),
             },
-            host_config=HARDENING.host_config(spec.limits, self._runtime, compiles=compiles),
+            host_config=self._hardening.host_config(spec.limits, self._runtime, uid, compiles=compiles),
+            paths=self._hardening.paths(),
         )
 
     async def _remove(self, lease: _Lease) -> None:

@@ -20,8 +20,9 @@ import urllib3.exceptions
 from docker.credentials.errors import StoreError
 from docker.errors import APIError, DockerException
 
-from trio_exec.errors import EngineError, EngineUnavailableError
+from trio_exec.errors import EngineError, EngineUnavailableError, MemoryInUseError
 from trio_exec.executor.hardening import HARDENING, WORKSPACE
+from trio_exec.executor.machine import Machine
 
 REQUEST_TIMEOUT = 30
 """Seconds that one call may take; an engine under load takes some for a start."""
@@ -94,6 +95,11 @@ class EngineAPI:
         with _translated("answer a ping"):
             self._api.ping()
 
+    def machine(self) -> Machine:
+        """What the engine runs on."""
+        with _translated("tell about its machine"):
+            return Machine.of(self._api.info())
+
     def create(
         self,
         *,
@@ -102,8 +108,9 @@ class EngineAPI:
         command: list[str],
         labels: dict[str, str],
         host_config: dict[str, Any],
+        paths: Mapping[str, Sequence[str]],
     ) -> None:
-        """Creates a hardened container whose standard streams can be attached to, once."""
+        """Creates a hardened container whose standard streams can be attached to, once; see `Hardening`."""
         with _translated(f"create a container of {image}"):
             try:
                 self._api.create_container(
@@ -117,7 +124,7 @@ class EngineAPI:
                     labels=labels,
                     stdin_open=True,
                     network_disabled=HARDENING.network_disabled,
-                    host_config=self._api.create_host_config(**host_config),
+                    host_config={**self._api.create_host_config(**host_config), **paths},
                 )
             except APIError as error:
                 if error.status_code == HTTP_NOT_FOUND:
@@ -150,9 +157,18 @@ class EngineAPI:
             self._api.start(name)
 
     def update(self, name: str, limits: Mapping[str, int]) -> None:
-        """Changes a running container's limits; see `Hardening.changeable`."""
+        """Changes a running container's limits; see `Hardening.changeable`.
+
+        Raises:
+            MemoryInUseError: it holds more memory than it would be allowed to.
+        """
         with _translated("change a container's limits"):
-            self._api.update_container(name, **limits)
+            try:
+                self._api.update_container(name, **limits)
+            except APIError as error:
+                if "unable to set memory limit" in str(error.explanation):  # runc's words, on finding it in use.
+                    raise MemoryInUseError("the container holds more memory than its new limit allows") from error
+                raise
 
     def remove(self, name: str) -> bool:
         """Returns when the container is gone, killing it first if need be; says whether it was there at all."""
@@ -191,11 +207,6 @@ class EngineAPI:
         with _translated("tell its time"):
             info: Mapping[str, Any] = self._api.info()
             return datetime.fromisoformat(info["SystemTime"]).timestamp()
-
-    def cpus(self) -> int:
-        """Processors of the engine's machine."""
-        with _translated("describe its machine"):
-            return int(self._api.info()["NCPU"])
 
     def list(self, label: str) -> list[Listed]:
         """All containers with a label, whatever their state."""

@@ -113,6 +113,15 @@ def encode_prepare(
     return _frame(b"p", _strings([file]) + _stage(command, environment, terminal, 0))
 
 
+def stage_size(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Bytes of the payload that `encode_stage` makes of these; at most `PAYLOAD_MAX` can be sent.
+
+    Raises:
+        ValueError: a string holds NUL.
+    """
+    return len(_stage(command, environment, None, 0))
+
+
 def _stage(
     command: Sequence[str], environment: Mapping[str, str], terminal: tuple[int, int] | None, deadline: int
 ) -> bytes:

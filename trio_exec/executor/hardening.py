@@ -6,68 +6,110 @@ the settings, a word beside it says why that one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from docker.types import LogConfig, Ulimit
 
+from trio_exec.executor.machine import UNKNOWN, Machine
 from trio_exec.executor.seccomp import profile_json
 from trio_exec.limits import MIB, Limits
 
 WORKSPACE = "/workspace"
-USER_ID = 65534
-"""nobody: owns no file in the images."""
 
-_PAGE = 4096
+_MASKED = """
+/proc/acpi /proc/asound /proc/diskstats /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/pressure
+/proc/sched_debug /proc/schedstat /proc/scsi /proc/softirqs /proc/sys/kernel/pty /proc/timer_list /proc/timer_stats
+/proc/vmstat /sys/devices/virtual/powercap /sys/firmware
+"""
+"""What tells of the machine and of others on it; engines differ in what they hide by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hardening:
-    """What holds for every container, whatever its limits."""
+    """What holds for every container, whatever its limits.
 
-    user: str = f"{USER_ID}:{USER_ID}"
+    Attributes:
+        machine: what the engine runs on, as far as is known.
+    """
+
+    machine: Machine = UNKNOWN
+    user: str = "0:0"  # the launcher; it becomes a user without privileges in each program
     read_only: bool = True
     network_disabled: bool = True
     network_mode: str = "none"
     cap_drop: tuple[str, ...] = ("ALL",)
-    security_opt: tuple[str, ...] = field(default_factory=lambda: ("no-new-privileges", f"seccomp={profile_json()}"))
+    # The launcher's alone, whose sets are empty by the time that a program runs.
+    cap_add: tuple[str, ...] = (
+        "KILL",  # to end programs, which are another user
+        "SETGID",
+        "SETPCAP",  # to empty the bounding set; dropped then
+        "SETUID",
+    )
     ipc_mode: str = "private"
     cgroup_namespace: str = "private"  # /proc/self/cgroup then tells nothing of the host
     log_driver: str = "none"  # a flood of output must not reach the host's disk
     hostname: str = "trio-exec"
     stop_signal: str = "SIGKILL"  # PID 1 ignores others: an engine that stops would wait for it in vain
-    oom_score_adj: int = 500  # short of memory, the host shall take a program before its own services
+    oom_score_adj: int = 500  # short of memory, the host shall take a program before its own services; see identity.c
     shm_bytes: int = 8 * MIB  # POSIX semaphores (Python's multiprocessing) live there; counts as memory
     ulimits: tuple[tuple[str, int], ...] = (
-        ("core", 0),
-        ("nofile", 1024),  # bounds kernel memory; what a login shell has
+        ("core", 1),  # a handler that the machine pipes core dumps to would ignore 0, and runs as root; no file fits 1
         ("msgqueue", 0),  # /dev/mqueue is writable to all: nothing can be put there
         ("memlock", 65536),
     )
     cpu_period: int = 100_000  # microseconds; the kernel's default
     workspace_files: int = 4096  # inodes are kernel memory, outside of the size limit
+    # Where the memory limit does not count what sockets hold, they are few and small. Loopback works all the same.
+    uncharged_sysctls: tuple[tuple[str, str], ...] = (
+        ("net.core.somaxconn", "3"),  # connections that nobody has accepted take no descriptor
+        ("net.ipv4.tcp_rmem", "4096 4096 4096"),
+        ("net.ipv4.tcp_wmem", "4096 4096 4096"),
+    )
+    uncharged_open_files: int = 128
+    open_files: int = 1024  # for each process; what a login shell has
+    readonly_paths: tuple[str, ...] = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
-    def workspace_options(self, limits: Limits) -> str:
+    @property
+    def security_opt(self) -> tuple[str, ...]:
+        """No way back to privileges, and the system calls that there are."""
+        return ("no-new-privileges", f"seccomp={profile_json(self.machine)}")
+
+    @property
+    def masked_paths(self) -> list[str]:
+        """Files and folders of the kernel's that look empty."""
+        processors = range(self.machine.processors)
+        return [*_MASKED.split(), *(f"/sys/devices/system/cpu/cpu{number}/thermal_throttle" for number in processors)]
+
+    def workspace_options(self, limits: Limits, uid: int) -> str:
         """Mount options of the working directory.
 
         uid, gid and exec are spelt out: without them the engine mounts it for root and noexec.
         """
         return (
             f"rw,exec,nosuid,nodev,size={limits.workspace_bytes},nr_inodes={self.workspace_files},"
-            f"mode=0755,uid={USER_ID},gid={USER_ID}"
+            f"mode=0755,uid={uid},gid={uid}"
         )
 
-    def host_config(self, limits: Limits, runtime: str | None, *, compiles: bool = False) -> dict[str, Any]:
-        """Keyword arguments for docker-py's `create_host_config`.
+    def paths(self) -> dict[str, list[str]]:
+        """What `create_host_config` has no arguments for: fields to add to what it returns."""
+        return {"MaskedPaths": self.masked_paths, "ReadonlyPaths": list(self.readonly_paths)}
+
+    def host_config(self, limits: Limits, runtime: str | None, uid: int, *, compiles: bool = False) -> dict[str, Any]:
+        """Keyword arguments for docker-py's `create_host_config`; `paths` has the rest.
 
         Args:
             limits: the session's.
             runtime: a Docker runtime, or None for the engine's default.
+            uid: the program's user.
             compiles: whether the compile stage's limits hold at first.
         """
-        ulimits = [*self.ulimits, ("fsize", limits.workspace_bytes)]
+        charged = self.machine.charges_sockets
+        open_files = self.open_files if charged else self.uncharged_open_files
+        ulimits = [*self.ulimits, ("fsize", limits.workspace_bytes), ("nofile", open_files)]
         arguments: dict[str, Any] = {
             "auto_remove": True,
+            "cap_add": [*self.cap_add, *self.machine.extra_capabilities],
             "cap_drop": list(self.cap_drop),
             "cgroupns": self.cgroup_namespace,
             "init": False,  # the launcher is PID 1 and reaps
@@ -81,7 +123,8 @@ class Hardening:
             "read_only": self.read_only,
             "security_opt": list(self.security_opt),
             "shm_size": self.shm_bytes,
-            "tmpfs": {WORKSPACE: self.workspace_options(limits)},
+            "sysctls": {} if charged else dict(self.uncharged_sysctls),
+            "tmpfs": {WORKSPACE: self.workspace_options(limits, uid)},
             "ulimits": [Ulimit(name=name, soft=value, hard=value) for name, value in ulimits],
         }
         if runtime is not None:

@@ -12,6 +12,8 @@ import errno
 import json
 from typing import Any
 
+from trio_exec.executor.machine import UNKNOWN, Machine
+
 _FILES = """
 access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2 fadvise64
 fallocate fchdir fchmod fchmodat fchmodat2 fchown fchownat fcntl fdatasync fgetxattr flistxattr flock fremovexattr
@@ -31,11 +33,11 @@ pkey_alloc pkey_free pkey_mprotect
 _PROCESSES = """
 arch_prctl capget capset execve execveat exit exit_group fork get_robust_list get_thread_area getcpu getegid geteuid
 getgid getgroups getpgid getpgrp getpid getppid getpriority getresgid getresuid getrlimit getrusage getsid gettid
-getuid ioprio_get ioprio_set kill membarrier pidfd_open pidfd_send_signal prctl prlimit64 rseq sched_get_priority_max
+getuid ioprio_get ioprio_set kill membarrier pidfd_open pidfd_send_signal prctl rseq sched_get_priority_max
 sched_get_priority_min sched_getaffinity sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval
 sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield set_robust_list set_thread_area
-set_tid_address setfsgid setfsuid setgid setgroups setpgid setpriority setregid setresgid setresuid setreuid setrlimit
-setsid setuid sysinfo tgkill times tkill uname vfork wait4 waitid
+set_tid_address setfsgid setfsuid setgid setgroups setpgid setpriority setregid setresgid setresuid setreuid setsid
+setuid sysinfo tgkill times tkill uname vfork wait4 waitid
 """
 
 _SIGNALS_AND_TIME = """
@@ -52,7 +54,7 @@ futex_requeue futex_wait futex_wake pipe pipe2 poll ppoll pselect6 select
 
 _NETWORK = """
 accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg recvmsg sendmmsg sendmsg sendto
-setsockopt shutdown
+shutdown
 """
 
 _SELF_RESTRICTION = """
@@ -91,6 +93,33 @@ DENIED = (
 _AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
 """The only families: no AF_NETLINK, AF_PACKET, AF_VSOCK, AF_ALG, … Loopback works with these."""
 
+_SOCK_TYPE = 0xF
+_STREAM, _DATAGRAM = (1, (0, 6)), (2, (0, 17))
+"""What Internet sockets may be: a type, without its flags, and its protocols, the default and TCP or UDP."""
+
+_SOL_SOCKET, _SOL_TCP = 1, 6
+_LEVELS = (0, 17, 41)
+"""Of IP, UDP and IPv6: levels at which every option may be set."""
+
+_SOCKET_OPTIONS = """
+2:REUSEADDR 5:DONTROUTE 6:BROADCAST 9:KEEPALIVE 10:OOBINLINE 12:PRIORITY 13:LINGER 15:REUSEPORT 16:PASSCRED 18:RCVLOWAT
+20:RCVTIMEO 21:SNDTIMEO 27:DETACH_FILTER 29:TIMESTAMP 34:PASSSEC 35:TIMESTAMPNS 37:TIMESTAMPING 40:RXQ_OVFL
+41:WIFI_STATUS 42:PEEK_OFF 43:NOFCS 45:SELECT_ERR_QUEUE 49:INCOMING_CPU 60:ZEROCOPY 66:RCVTIMEO_NEW 67:SNDTIMEO_NEW
+63:TIMESTAMP_NEW 64:TIMESTAMPNS_NEW 65:TIMESTAMPING_NEW
+"""
+"""Those that programs may set; no filters, whose compiled code takes from a limit of the whole machine's."""
+
+_TCP_OPTIONS = """
+1:NODELAY 2:MAXSEG 3:CORK 4:KEEPIDLE 5:KEEPINTVL 6:KEEPCNT 7:SYNCNT 8:LINGER2 9:DEFER_ACCEPT 10:WINDOW_CLAMP 12:QUICKACK
+13:CONGESTION 18:USER_TIMEOUT 23:FASTOPEN 25:NOTSENT_LOWAT 30:FASTOPEN_CONNECT 36:INQ
+"""
+
+_BUFFER_SIZES = (7, 8, 32, 33)
+"""SO_SNDBUF, SO_RCVBUF and their FORCE forms. The kernel takes them for hints; here it takes no notice at all, since
+they go beyond the sizes that TCP is held to."""
+
+_RLIMIT_CORE = 4
+
 _NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET together; see clone(2)."""
 
@@ -103,11 +132,70 @@ def _allow(names: str, *arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _equals(index: int, value: int) -> dict[str, Any]:
-    return {"index": index, "value": value, "op": "SCMP_CMP_EQ"}
+    """That an argument of type int is this value: the kernel looks at 32 bits, whatever is above them."""
+    return _masked(index, 0xFFFFFFFF, value)
 
 
-def profile() -> dict[str, Any]:
-    """The profile in Docker's form (the JSON that `--security-opt seccomp=` takes)."""
+def _masked(index: int, mask: int, value: int) -> dict[str, Any]:
+    return {"index": index, "value": mask, "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ"}
+
+
+def _is_null(index: int) -> dict[str, Any]:
+    return {"index": index, "value": 0, "op": "SCMP_CMP_EQ"}
+
+
+def _answer(name: str, error: int, *arguments: dict[str, Any]) -> dict[str, Any]:
+    """Nothing is done; the call ends with an error, or with success, which is none."""
+    return {"names": [name], "action": "SCMP_ACT_ERRNO", "args": list(arguments), "errnoRet": error}
+
+
+def _differs(index: int, value: int) -> list[dict[str, Any]]:
+    """Conditions of which at least one holds where an int argument is not this value: a bit of it is another."""
+    return [_masked(index, 1 << bit, ~value & (1 << bit)) for bit in range(32)]
+
+
+def _options(listed: str) -> list[int]:
+    return [int(option.partition(":")[0]) for option in listed.split()]
+
+
+def _sockets(*, datagrams: bool) -> list[dict[str, Any]]:
+    kinds = [_STREAM, _DATAGRAM] if datagrams else [_STREAM]
+    return [
+        _allow("socket", _equals(0, _AF_UNIX)),
+        _allow("socketpair", _equals(0, _AF_UNIX)),
+        *[
+            _allow("socket", _equals(0, family), _masked(1, _SOCK_TYPE, kind), _equals(2, protocol))
+            for family in (_AF_INET, _AF_INET6)
+            for kind, protocols in kinds
+            for protocol in protocols
+        ],
+        *[_allow("setsockopt", _equals(1, level)) for level in _LEVELS],
+        *[
+            _allow("setsockopt", _equals(1, level), _equals(2, option))
+            for level, options in ((_SOL_SOCKET, _SOCKET_OPTIONS), (_SOL_TCP, _TCP_OPTIONS))
+            for option in _options(options)
+        ],
+        *[_answer("setsockopt", 0, _equals(1, _SOL_SOCKET), _equals(2, option)) for option in _BUFFER_SIZES],
+    ]
+
+
+def _limits() -> list[dict[str, Any]]:
+    """Every limit but that of core dumps may be lowered: 1 byte keeps the machine's handler out, 0 does not."""
+    return [
+        _allow("prlimit64", _is_null(2)),  # Only asks.
+        *[_allow("prlimit64", other) for other in _differs(1, _RLIMIT_CORE)],
+        _answer("prlimit64", 0, _equals(1, _RLIMIT_CORE), _is_null(3)),
+        *[_allow("setrlimit", other) for other in _differs(0, _RLIMIT_CORE)],
+        _answer("setrlimit", 0, _equals(0, _RLIMIT_CORE)),
+    ]
+
+
+def profile(machine: Machine = UNKNOWN) -> dict[str, Any]:
+    """The profile in Docker's form (the JSON that `--security-opt seccomp=` takes).
+
+    Args:
+        machine: what the engine runs on. Where datagrams in flight are not charged to the container, there are none.
+    """
     plain = _FILES + _MEMORY + _PROCESSES + _SIGNALS_AND_TIME + _WAITING + _NETWORK + _SELF_RESTRICTION
     return {
         "defaultAction": "SCMP_ACT_ERRNO",
@@ -117,24 +205,16 @@ def profile() -> dict[str, Any]:
         ],
         "syscalls": [
             _allow(plain),
-            *[_allow("socket", _equals(0, family)) for family in (_AF_UNIX, _AF_INET, _AF_INET6)],
-            _allow("socketpair", _equals(0, _AF_UNIX)),
+            *_sockets(datagrams=machine.charges_sockets),
+            *_limits(),
             *[_allow("personality", _equals(0, value)) for value in _PERSONALITIES],
-            _allow(
-                "clone",
-                {"index": 0, "value": _NEW_NAMESPACES, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"},
-            ),
+            _allow("clone", _masked(0, _NEW_NAMESPACES, 0)),
             # Its flags are behind a pointer, out of a filter's sight. C libraries fall back to clone on ENOSYS.
-            {
-                "names": ["clone3"],
-                "action": "SCMP_ACT_ERRNO",
-                "args": [],
-                "errnoRet": errno.ENOSYS,
-            },
+            _answer("clone3", errno.ENOSYS),
         ],
     }
 
 
-def profile_json() -> str:
+def profile_json(machine: Machine = UNKNOWN) -> str:
     """The same, as text."""
-    return json.dumps(profile(), separators=(",", ":"))
+    return json.dumps(profile(machine), separators=(",", ":"))

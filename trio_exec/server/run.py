@@ -79,7 +79,7 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
     """
     languages = Languages.load(settings.languages_dir, settings.languages)
     api = EngineAPI()
-    executor = DockerExecutor(api, settings.runtime)
+    executor = DockerExecutor(api, settings.uid_range, settings.runtime)
     pool = _make_pool(settings, languages, executor)
     engine = Engine(settings, languages, pool, Budget(settings.max_retained_bytes))
     going_away = trio.Event()
@@ -130,7 +130,7 @@ def _make_pool(settings: Settings, languages: Languages, executor: DockerExecuto
 
 async def _fill_pool(pool: Pool, executor: DockerExecutor) -> None:
     await executor.usable.wait()
-    await pool.run(max(WARMED_AT_ONCE, executor.cpus // 2))
+    await pool.run(max(WARMED_AT_ONCE, executor.processors // 2))
 
 
 async def _make_ready(api: EngineAPI, languages: Languages, executor: DockerExecutor, limits: Limits) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trio_exec.errors import RequestError
+from trio_exec.executor import frames
 from trio_exec.executor.hardening import WORKSPACE
 from trio_exec.executor.pool import Preparation
 from trio_exec.languages import Language
@@ -20,6 +21,8 @@ ENVIRONMENT = {
     "LANG": "C.UTF-8",
 }
 TERMINAL_ENVIRONMENT = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+TEMPORARY = ".tmp"
+"""The launcher makes it for programs, and keeps in there what it has yet to put in place."""
 _BLOCK = 4096
 
 
@@ -32,7 +35,8 @@ class Plan:
         files: content by path; the first is the main file.
         compile_command: the compile stage's command, or None.
         run_command: the run stage's command, with the request's arguments.
-        environment: of both stages.
+        environment: of the run stage, the request's variables included.
+        compile_environment: of the compile stage: compilers can be told by variables to run programs.
         stdin: input that is there from the start.
         ends_input: whether end of input follows it.
         terminal: rows and columns, or None for pipes.
@@ -45,6 +49,7 @@ class Plan:
     compile_command: Sequence[str] | None
     run_command: Sequence[str]
     environment: Mapping[str, str]
+    compile_environment: Mapping[str, str]
     stdin: bytes
     ends_input: bool
     terminal: tuple[int, int] | None
@@ -113,7 +118,8 @@ def make_plan(request: SessionRequest, language: Language, limits: Limits) -> Pl
         limits: the server's limits, which the request may lower.
 
     Raises:
-        RequestError: a limit is above the server's, or the files don't fit the workspace.
+        RequestError: a limit is above the server's, a file's name is needed for something else, the files don't fit
+            the workspace, or the command does not fit a frame.
     """
     most, limits = limits, _lower(limits, request.limits)
     texts = dict(request.files)
@@ -124,6 +130,7 @@ def make_plan(request: SessionRequest, language: Language, limits: Limits) -> Pl
                 field="files",
             )
         texts = {language.source_file: request.code, **texts}
+    _check_names(texts, language)
     files = {name: text.encode() for name, text in texts.items()}
     size = sum(-(-len(content) // _BLOCK) * _BLOCK for content in files.values())
     if size > limits.workspace_bytes:
@@ -132,18 +139,47 @@ def make_plan(request: SessionRequest, language: Language, limits: Limits) -> Pl
             field="files",
         )
     names = list(files)
-    return Plan(
+    plain_environment = environment(language, terminal=request.tty)
+    plan = Plan(
         language=language,
         files=files,
         compile_command=language.compile.expand(names, limits.memory_bytes) if language.compile else None,
         run_command=[*language.run.expand(names, limits.memory_bytes), *request.args],
-        environment={**environment(language, terminal=request.tty), **request.env},
+        environment={**plain_environment, **request.env},
+        compile_environment=plain_environment,
         stdin=(request.stdin or "").encode(),
         ends_input=request.ends_input,
         terminal=(request.rows, request.cols) if request.tty else None,
         limits=limits,
         preparable=_is_preparable(language, texts, as_sized=limits.memory_bytes == most.memory_bytes),
     )
+    _check_lengths(plan)
+    return plan
+
+
+def _check_names(names: Iterable[str], language: Language) -> None:
+    taken = {TEMPORARY, *(name for stage in (language.compile, language.run) if stage for name in stage.makes)}
+    for name in names:
+        first = name.split("/")[0]
+        if first in taken:
+            raise RequestError(
+                f"files: {name!r} can't be used, since {first!r} is where "
+                f"{'temporary files' if first == TEMPORARY else 'what the program is made into'} will be; "
+                "choose another name",
+                field="files",
+            )
+
+
+def _check_lengths(plan: Plan) -> None:
+    stages = [(plan.compile_command, plan.compile_environment), (plan.run_command, plan.environment)]
+    for command, variables in stages:
+        size = frames.stage_size(command, variables) if command is not None else 0
+        if size > frames.PAYLOAD_MAX:
+            raise RequestError(
+                f"files: with the names of {len(plan.files)} files, `args` and `env`, a command takes {size} bytes, of "
+                f"{frames.PAYLOAD_MAX} at most; use shorter or fewer names",
+                field="files",
+            )
 
 
 def _lower(limits: Limits, requested: RequestedLimits) -> Limits:

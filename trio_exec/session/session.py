@@ -28,7 +28,7 @@ from typing import Any, Protocol
 import trio
 
 from trio_exec.budget import Account
-from trio_exec.errors import EngineError, ProtocolError, SessionStateError
+from trio_exec.errors import EngineError, MemoryInUseError, ProtocolError, SessionStateError
 from trio_exec.executor import frames
 from trio_exec.executor.base import Container, ContainerSpec, Executor
 from trio_exec.ids import short_id
@@ -253,12 +253,14 @@ class Session:
     async def _until_end(self) -> AsyncGenerator[None]:
         """For all that is done outside of stages: an end that is wanted concludes the session, and cancels this.
 
-        The session may be over afterwards; whoever goes on has to look.
+        If anybody wants the end, the session is over afterwards; whoever goes on has to look.
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._conclude_at_end, nursery.cancel_scope)
             yield
             nursery.cancel_scope.cancel(reason="it is done")
+        if self._end_wanted.is_set() and not self.ended:  # Wanted in the last moment.
+            self._conclude()
 
     async def _conclude_at_end(self, scope: trio.CancelScope) -> None:
         await self._end_wanted.wait()
@@ -315,20 +317,27 @@ class Session:
                     await self._run_stage(container, "compile", plan.compile_command)
             if not self.ended:
                 async with self._until_end():
-                    await container.restrict(plan.limits)  # Before any of the program runs.
+                    await self._restrict(container)  # Before any of the program runs.
         if not self.ended:
             await self._run_stage(container, "run", plan.run_command)
+
+    async def _restrict(self, container: Container) -> None:
+        try:
+            await container.restrict(self.plan.limits)
+        except MemoryInUseError:
+            self.end("memory_limit", "what is in the workspace already takes more memory than the program may use")
 
     async def _run_stage(self, container: Container, stage: StageName, command: Sequence[str]) -> None:
         """Runs one stage; the session is over afterwards, unless it was to be compiled and that went well."""
         limits = self.plan.limits
         timeout = limits.compile_timeout if stage == "compile" else limits.execution_timeout
         terminal = self._terminal if stage == "run" else None
+        environment = self.plan.compile_environment if stage == "compile" else self.plan.environment
         self._stage = stage
         self._figures = None
         async with self._until_end():
             await container.send(
-                frames.encode_stage(command, self.plan.environment, terminal=terminal, deadline=_backstop(timeout))
+                frames.encode_stage(command, environment, terminal=terminal, deadline=_backstop(timeout))
             )
         if self.ended:
             return

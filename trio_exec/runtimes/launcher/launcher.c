@@ -6,16 +6,16 @@
  *  - One thread, one poll loop, nothing in it that can block for long; no allocation.
  *  - The end of our own input means that the server is gone, so we go too, and the kernel kills
  *    whatever else is in this PID namespace. A deadline of our own backs that up.
- *  - The program can't forge frames: it has none of our descriptors, and we are not dumpable, so
- *    /proc/1/fd and ptrace are closed to it although it has our uid.
+ *  - The program can't reach us: it is another user without privileges (see identity.h), has none
+ *    of our descriptors, and we are not dumpable. So it can't forge frames, nor slow us down.
  *  - Output is read only when there is room to pass it on: a server that does not read thereby
  *    stops the program, and no buffer grows.
  *  - Input is bounded by a window that the server keeps to and that we acknowledge, so that a
  *    program that does not read never blocks the frames behind its input.
  *  - A stage's end is told after the last byte of its output, and only when no process is left.
  *
- * Usage: launcher SECONDS. Ends by itself that long after its start, or after the start of a
- * stage for as long as that stage asks.
+ * Usage: launcher SECONDS UID. Ends by itself that long after its start, or after the start of a
+ * stage for as long as that stage asks. Programs run with the uid, and the gid of that number.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,6 +31,7 @@
 #include "files.h"
 #include "frames.h"
 #include "held.h"
+#include "identity.h"
 #include "probe.h"
 #include "stage.h"
 
@@ -299,13 +299,13 @@ static void loop(int child_signals) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 2 || atol(argv[1]) <= 0)
-    fail("usage: launcher SECONDS");
+  if (argc != 3 || atol(argv[1]) <= 0 || atol(argv[2]) <= 0)
+    fail("usage: launcher SECONDS UID");
   if (getpid() != 1)
     fail("must run as PID 1: it kills every process that it can see");
-  if (prctl(PR_SET_DUMPABLE, 0) < 0)
-    fail("cannot protect itself");
-  umask(022);
+  const char *problem = identity_take((uid_t)atol(argv[2]));
+  if (problem != NULL)
+    fail(problem);
   /* Programs look for a temporary folder in /tmp, which the images link to this one. */
   mkdir(".tmp", 0700);
   signal(SIGPIPE, SIG_IGN);

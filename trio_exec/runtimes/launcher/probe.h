@@ -1,4 +1,4 @@
-/* What can be learnt of running processes from /proc and /sys/fs/cgroup, without privileges. */
+/* What can be learnt of running processes from /proc and /sys/fs/cgroup, with the program's own rights. */
 #ifndef PROBE_H
 #define PROBE_H
 

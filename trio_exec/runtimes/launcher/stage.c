@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "held.h"
+#include "identity.h"
 #include "probe.h"
 
 enum { FLAG_TTY = 1, STRINGS_MAX = 4096 };
@@ -43,18 +43,24 @@ struct ends {
 };
 
 static bool open_pipes(struct ends *ends) {
-  for (int i = 0; i < 3; i++) {
+  bool opened = true;
+  identity_charge_program(true);
+  for (int i = 0; opened && i < 3; i++) {
     int pair[2];
-    if (pipe2(pair, O_CLOEXEC) < 0)
-      return false;
-    ends->child[i] = pair[i == 0 ? 0 : 1];
-    ends->ours[i] = pair[i == 0 ? 1 : 0];
+    opened = pipe2(pair, O_CLOEXEC) == 0;
+    if (opened) {
+      ends->child[i] = pair[i == 0 ? 0 : 1];
+      ends->ours[i] = pair[i == 0 ? 1 : 0];
+    }
   }
-  return true;
+  int problem = errno;
+  identity_charge_program(false);
+  errno = problem;
+  return opened;
 }
 
 static bool open_terminal(struct ends *ends, unsigned rows, unsigned columns) {
-  int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  int master = identity_open_terminals(O_RDWR | O_NOCTTY | O_CLOEXEC);
   if (master < 0)
     return false;
   ends->ours[0] = ends->ours[1] = master;
@@ -92,16 +98,10 @@ static void become(const struct ends *ends, char **argv, char **env) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
-  /*
-   * Out of memory, the kernel should choose the program and not us. The launcher is not dumpable,
-   * and so is its copy until exec: its own /proc files are root's until this call.
-   */
-  prctl(PR_SET_DUMPABLE, 1);
-  int adjust = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (adjust >= 0) {
-    (void)!write(adjust, "1000", 4); /* Best effort: a sandboxed kernel may have no such file. */
-    close(adjust);
-  }
+  if (!identity_become_program())
+    return;
+  /* Looked up where the image says. What the program gets as its PATH may lead anywhere, and is asked second. */
+  execvpe(argv[0], argv, env);
   environ = env;
   execvp(argv[0], argv);
 }

@@ -1,0 +1,152 @@
+"""Memory that is in no process: what the kernel holds for a program counts as the program's."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import Client
+from trio_exec.limits import MIB
+
+TINY = r"""
+#include <cstdlib>
+#include <fcntl.h>
+#include <fstream>
+#include <string>
+#include <unistd.h>
+// Some pages of its own and no more: to the kernel it looks smaller than the launcher.
+const char* tiny = R"(
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/socket.h>
+static long call(long n, auto a, auto b, auto c, void* d = nullptr) {
+    register void* r10 asm("r10") = d;
+    asm volatile("syscall" : "+a"(n) : "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+    return n;
+}
+extern "C" void _start() {
+    if (LOWER) {
+        int fd = call(SYS_open, "/proc/self/oom_score_adj", O_WRONLY, 0);
+        for (auto value : (const char[][4]){"999", "500", "100", "000", "-99"}) call(SYS_write, fd, value, 3);
+    }
+    static char bytes[4096];
+    for (;;) {
+        int pair[2];
+        if (SOCKETS && call(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0) {
+            for (int end : pair)
+                while (call(SYS_write, end, bytes, sizeof bytes) > 0) {}
+        } else {  // Or when there are no more.
+            static int fd = call(SYS_open, "held", O_WRONLY | O_CREAT, 0644);
+            call(SYS_write, fd, bytes, sizeof bytes);
+        }
+    }
+}
+)";
+int main(int count, char** arguments) {
+    std::ofstream("tiny.cc") << tiny;
+    std::string options = std::string(" -DLOWER=") + arguments[1] + " -DSOCKETS=" + arguments[2];
+    if (system(("g++ -std=c++20 -nostdlib -static -O2 -fno-stack-protector -fno-threadsafe-statics" + options +
+                " -o tiny tiny.cc").c_str()) != 0)
+        return 1;
+    unlink("tiny.cc");
+    execl("./tiny", "./tiny", (char*)nullptr);
+}
+"""
+
+
+@pytest.mark.parametrize("lower", ["0", "1"], ids=["as told", "lowered"])
+@pytest.mark.parametrize("sockets", ["0", "1"], ids=["files", "sockets"])
+async def test_memory_outside_of_any_process_is_the_programs_all_the_same(
+    client: Client, sockets: str, lower: str
+) -> None:
+    if lower == "1" and "do without CAP_SYS_RESOURCE" in client.server.log():
+        pytest.skip("this engine has no CAP_SYS_RESOURCE to give, which alone keeps a program from lowering itself")
+    limits = {"memoryBytes": 32 * MIB}
+    run = await client.run(language="cpp", code=TINY, args=[lower, sockets], limits=limits)
+
+    assert (run.reason, run.final.signal, run.stderr) == ("memory_limit", "SIGKILL", "")
+
+
+TCP = r"""
+#include <arpa/inet.h>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <initializer_list>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+// Fills connections in many processes, as many as there can be, and tells what was taken in sum.
+struct Total { long bytes, connections, done; };
+
+long fill(int fd) {
+    static char piece[65536];
+    long sum = 0;
+    for (long n; (n = send(fd, piece, sizeof piece, MSG_DONTWAIT)) > 0;) sum += n;
+    return sum;
+}
+
+int listener(sockaddr_in& address) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    address = {.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+    socklen_t length = sizeof address;
+    if (fd < 0 || bind(fd, (sockaddr*)&address, length) < 0 || listen(fd, 100000) < 0) return -1;
+    return getsockname(fd, (sockaddr*)&address, &length) < 0 ? -1 : fd;
+}
+
+void enlarge(int fd) {
+    int size = 1 << 24;
+    for (int option : {SO_SNDBUF, SO_RCVBUF}) setsockopt(fd, SOL_SOCKET, option, &size, sizeof size);
+}
+
+int main(int, char** arguments) {
+    bool accepts = atoi(arguments[1]);
+    constexpr int processes = 28;
+    auto* total = (Total*)mmap(nullptr, sizeof(Total), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (int i = 0; i < processes; i++) {
+        if (fork() != 0) continue;
+        sockaddr_in address;
+        for (int server; (server = listener(address)) >= 0;) {
+            for (int n = 0; n < 1000; n++) {
+                int client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+                if (client < 0) break;
+                enlarge(client);
+                connect(client, (sockaddr*)&address, sizeof address);
+                usleep(100);
+                long taken = fill(client);
+                if (accepts) {
+                    int other = accept4(server, nullptr, nullptr, SOCK_NONBLOCK);
+                    if (other < 0) break;
+                    enlarge(other);
+                    taken += fill(other) + fill(client);
+                } else {
+                    close(client);  // What it sent stays with the listener, and takes no descriptor.
+                }
+                __atomic_add_fetch(&total->bytes, taken, __ATOMIC_RELAXED);
+                __atomic_add_fetch(&total->connections, 1, __ATOMIC_RELAXED);
+                if (taken == 0) break;
+            }
+        }
+        __atomic_add_fetch(&total->done, 1, __ATOMIC_RELAXED);
+        pause();
+    }
+    for (int i = 0; i < 150 && total->done < processes; i++) usleep(100000);
+    printf("%ld %ld\n", total->bytes, total->connections);
+    fflush(stdout);
+    kill(-1, SIGKILL);
+}
+"""
+
+
+@pytest.mark.parametrize("accepts", ["1", "0"], ids=["accepted", "never accepted"])
+async def test_connections_hold_no_more_than_the_memory_limit(client: Client, accepts: str) -> None:
+    memory = 64 * MIB
+    limits = {"memoryBytes": memory, "executionTimeout": 30}
+    run = await client.run(language="cpp", code=TCP, args=[accepts], limits=limits)
+
+    if run.reason != "memory_limit":
+        assert (run.reason, run.stderr) == (None, "")
+        taken, connections = map(int, run.stdout.split())
+        assert connections > 500
+        assert taken < memory

@@ -1,0 +1,37 @@
+"""What containers' hardening has to know of the machine that the engine runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+EXTRA_CAPABILITIES = ("SYS_NICE", "SYS_RESOURCE")
+"""What the launcher can do without: with the first it runs before its program when processors are short, with the
+second it is killed after its program when memory is short, whatever the program does. An engine that is in a
+container, or has no root, may lack either."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The defaults are what to assume as long as nothing is known.
+
+    Attributes:
+        charges_sockets: whether a container's memory limit counts what the kernel holds for its Internet sockets.
+            It does with cgroup v2 only.
+        processors: how many there are.
+        extra_capabilities: those of `EXTRA_CAPABILITIES` that the engine has itself, and so can give.
+    """
+
+    charges_sockets: bool = False
+    processors: int = 0
+    extra_capabilities: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, info: Mapping[str, Any]) -> Machine:
+        """What the engine's answer to `docker info` says."""
+        return cls(charges_sockets=info.get("CgroupVersion") == "2", processors=int(info.get("NCPU", 0)))
+
+
+UNKNOWN = Machine()
+"""The strictest."""
