@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self, cast
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -114,6 +115,7 @@ class Settings(BaseSettings):
     uids: str = Field(
         "50000-59999",
         pattern=r"^[0-9]{1,5}-[0-9]{1,5}$",
+        validate_default=True,
         description="user ids for programs, one for each container; another range for each server on one engine",
     )
     runtime: str | None = Field(
@@ -184,18 +186,20 @@ class Settings(BaseSettings):
             ipaddress.ip_network(network)  # Its ValueError says what is wrong.
         return value
 
-    @model_validator(mode="after")
-    def _enough_uids(self) -> Self:
-        ids = self.uid_range
-        needed = self.max_sessions + sum(self.pool.values()) + UIDS_TO_SPARE
+    @field_validator("uids")
+    @classmethod
+    def _enough(cls, value: str, info: ValidationInfo) -> str:
+        ids = _range(value)
         if ids.start < 1 or ids.stop - 1 > MAX_UID:
-            raise ValueError(f"uids: {self.uids} is not within 1 to {MAX_UID}, which every engine can map")
+            raise ValueError(f"{value} is not within 1 to {MAX_UID}, which every engine can map")
+        pool: Mapping[str, int] = info.data.get("pool", {})
+        needed = info.data.get("max_sessions", 0) + sum(pool.values()) + UIDS_TO_SPARE
         if len(ids) < needed:
             raise ValueError(
-                f"uids: {self.uids} has {len(ids)} user ids; sessions, the pool and containers that are being removed "
-                f"take up to {needed}"
+                f"{value} has {len(ids)} user ids; sessions, the pool and containers that are being removed take up "
+                f"to {needed}"
             )
-        return self
+        return value
 
     @classmethod
     def settings_customise_sources(
@@ -238,8 +242,7 @@ class Settings(BaseSettings):
     @property
     def uid_range(self) -> range:
         """The user ids for programs."""
-        first, _, last = self.uids.partition("-")
-        return range(int(first), int(last) + 1)
+        return _range(self.uids)
 
     @property
     def limits(self) -> Limits:
@@ -265,6 +268,11 @@ class Settings(BaseSettings):
             value: object = getattr(self, name)
             lines.append(f"{'# ' if value is None else ''}{name} = {_toml(value)}\n")
         return "\n".join(lines)
+
+
+def _range(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last) + 1)
 
 
 def _toml(value: object) -> str:
