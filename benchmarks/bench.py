@@ -118,15 +118,16 @@ class Engine:
         self._client.api.remove_container(name, force=True)
 
     def _create(self, language: str, command: list[str], environment: dict[str, str]) -> str:
-        arguments = {**HARDENING.host_config(Settings().limits, None), "auto_remove": False}
+        uid = Settings().uid_range.start
+        arguments = {**HARDENING.host_config(Settings().limits, None, uid), "auto_remove": False}
         return self._client.api.create_container(
             self._images[language],
             entrypoint=command[:1],
             command=command[1:],
             environment=environment,
-            user=HARDENING.user,
+            user=f"{uid}:{uid}",
             network_disabled=True,
-            host_config=self._client.api.create_host_config(**arguments),
+            host_config={**self._client.api.create_host_config(**arguments), **HARDENING.paths()},
         )["Id"]
 
     def close(self) -> None:

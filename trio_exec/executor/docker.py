@@ -296,46 +296,45 @@ class DockerExecutor:
             EngineUnavailableError: the engine can't be reached.
             EngineError: it can't run our containers; says why.
         """
-        await self._meet_machine(limits)
-        async with self.open_container(self._trial(limits)) as container:
-            try:
-                # Any change will do; a little more is valid whatever the limit.
-                await container.restrict(replace(limits, cpus=limits.cpus + 0.01))
-                self.adjustable = True
-            except EngineUnavailableError:
-                raise
-            except EngineError:
-                LOGGER.warning(
-                    "the engine's runtime can't change the limits of a running container: the compile stage gets the "
-                    "run stage's, and sessions with lower ones start cold"
-                )
-        self.health.usable()
-        self.usable.set()
-
-    def _trial(self, limits: Limits) -> ContainerSpec:
-        return ContainerSpec(session_id="", language=next(iter(self._images)), limits=limits, lifetime=60)
-
-    async def _meet_machine(self, limits: Limits) -> None:
-        """Learns what the containers' hardening depends on."""
         machine = await self._call(self._api.machine, self._starts)
         if not machine.charges_sockets:
             LOGGER.warning(
                 "the engine's machine has cgroup v1, where memory in TCP sockets is outside of the memory limit: "
                 "programs get fewer descriptors and no UDP; cgroup v2 is better"
             )
-        self._hardening = replace(HARDENING, machine=machine)
-        for capability in EXTRA_CAPABILITIES:
-            extra = (*self._hardening.machine.extra_capabilities, capability)
-            without = self._hardening
+        spec = ContainerSpec(session_id="", language=next(iter(self._images)), limits=limits, lifetime=60)
+        refusal: EngineError | None = None
+        for extra in (EXTRA_CAPABILITIES, EXTRA_CAPABILITIES[:1], EXTRA_CAPABILITIES[1:], ()):
             self._hardening = replace(HARDENING, machine=replace(machine, extra_capabilities=extra))
             try:
-                async with self.open_container(self._trial(limits)):
-                    pass
+                async with self.open_container(spec) as container:
+                    await self._try_restricting(container, limits)
             except EngineUnavailableError:
                 raise
             except EngineError as error:
-                self._hardening = without
-                LOGGER.warning("launchers do without CAP_%s, which the engine does not give: %s", capability, error)
+                if not extra:
+                    raise
+                refusal = error
+                continue
+            if refusal is not None:
+                missing = " and ".join(sorted(set(EXTRA_CAPABILITIES) - set(extra)))
+                LOGGER.warning("launchers do without %s, which the engine does not give: %s", missing, refusal)
+            break
+        self.health.usable()
+        self.usable.set()
+
+    async def _try_restricting(self, container: Container, limits: Limits) -> None:
+        try:
+            # Any change will do; a little more is valid whatever the limit.
+            await container.restrict(replace(limits, cpus=limits.cpus + 0.01))
+            self.adjustable = True
+        except EngineUnavailableError:
+            raise
+        except EngineError:
+            LOGGER.warning(
+                "the engine's runtime can't change the limits of a running container: the compile stage gets the run "
+                "stage's, and sessions with lower ones start cold"
+            )
 
     @property
     def processors(self) -> int:
