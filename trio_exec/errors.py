@@ -109,6 +109,10 @@ class MemoryInUseError(EngineError):
     """A container holds more memory than a limit that was to be put in force; its stage's fault, not the engine's."""
 
 
+class OutOfMemoryError(EngineError):
+    """A container was ended for want of memory, launcher and all; its program's fault, not the engine's."""
+
+
 class ProtocolError(EngineError):
     """The bytes from a container are not the launcher's frames."""
 

@@ -52,6 +52,7 @@ class Container(Protocol):
         """The next events, at least one.
 
         Raises:
+            OutOfMemoryError: the container is gone, since the kernel ended it for want of memory.
             EngineError: the container is gone, or what it sent makes no sense.
         """
         ...

@@ -26,7 +26,7 @@ from typing import TypeVar
 
 import trio
 
-from trio_exec.errors import EngineError, EngineUnavailableError
+from trio_exec.errors import EngineError, EngineUnavailableError, OutOfMemoryError
 from trio_exec.executor import frames
 from trio_exec.executor.base import Container, ContainerSpec
 from trio_exec.executor.engine_api import EngineAPI
@@ -78,6 +78,7 @@ class DockerContainer:
         session_id: for the log.
         in_force: the limits that it has, as for `update`.
         update: changes them.
+        ran_out_of_memory: tells of a container that has ended whether that was why.
         doubt: is called when the container ends unexpectedly.
     """
 
@@ -85,14 +86,17 @@ class DockerContainer:
         self,
         stream: trio.SocketStream,
         session_id: str,
+        *,
         in_force: Mapping[str, int],
         update: Callable[[Mapping[str, int]], Awaitable[None]],
+        ran_out_of_memory: Callable[[], Awaitable[bool]],
         doubt: Callable[[], None],
     ) -> None:
         self._stream = stream
         self._session_id = session_id
         self._in_force = in_force
         self._update = update
+        self._ran_out_of_memory = ran_out_of_memory
         self._doubt = doubt
         self._demultiplexer = Demultiplexer()
         self._decoder = frames.FrameDecoder()
@@ -116,6 +120,8 @@ class DockerContainer:
                 raise EngineError("the connection to the container broke") from error
             if not data:
                 self._doubt()
+                if await self._ran_out_of_memory():
+                    raise OutOfMemoryError("the kernel ended the container for want of memory")
                 raise EngineError(
                     "the container ended unexpectedly: the program brought it down, or the engine was stopped"
                 )
@@ -402,11 +408,19 @@ class DockerExecutor:
         lease.container = DockerContainer(
             stream,
             spec.session_id,
-            HARDENING.changeable(spec.limits, compiles=compiles),
-            lambda limits: self._call(lambda: self._api.update(name, limits), self._updates),
-            self.health.doubt,
+            in_force=HARDENING.changeable(spec.limits, compiles=compiles),
+            update=lambda limits: self._call(lambda: self._api.update(name, limits), self._updates),
+            ran_out_of_memory=lambda: self._ran_out_of_memory(name),
+            doubt=self.health.doubt,
         )
         return True
+
+    async def _ran_out_of_memory(self, name: str) -> bool:
+        try:
+            return await self._call(lambda: self._api.ran_out_of_memory(name), self._updates)
+        except EngineError as error:
+            LOGGER.debug("why %s ended is not known: %s", name, error)
+            return False
 
     def _create(self, name: str, spec: ContainerSpec, uid: int, *, compiles: bool) -> None:
         self._api.create(

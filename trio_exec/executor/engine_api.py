@@ -26,6 +26,8 @@ from trio_exec.executor.machine import Machine
 
 REQUEST_TIMEOUT = 30
 """Seconds that one call may take; an engine under load takes some for a start."""
+END_TIMEOUT = 2
+"""Seconds that the engine gets to notice that a container has ended."""
 POOL_SIZE = 64
 """Connections kept open to the engine; more are opened when needed, and dropped afterwards."""
 HTTP_NOT_FOUND = 404
@@ -201,6 +203,18 @@ class EngineAPI:
                     raise
                 return False
         return True
+
+    def ran_out_of_memory(self, name: str) -> bool:
+        """Whether the kernel has killed something in a container that has just ended, or is about to, for memory."""
+        with _translated("tell how a container ended"):
+            events: Iterator[Mapping[str, Any]] = self._api.events(
+                since=1,  # The engine keeps the last few.
+                until=self.now() + END_TIMEOUT,
+                filters={"container": name, "event": ["oom", "die"]},
+                decode=True,
+            )
+            first = next(events, None)
+            return first is not None and first["Action"] == "oom"
 
     def now(self) -> float:
         """Unix time by the engine's clock; to be compared with `Listed.created`."""

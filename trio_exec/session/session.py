@@ -28,7 +28,7 @@ from typing import Any, Protocol
 import trio
 
 from trio_exec.budget import Account
-from trio_exec.errors import EngineError, MemoryInUseError, ProtocolError, SessionStateError
+from trio_exec.errors import EngineError, MemoryInUseError, OutOfMemoryError, ProtocolError, SessionStateError
 from trio_exec.executor import frames
 from trio_exec.executor.base import Container, ContainerSpec, Executor
 from trio_exec.ids import short_id
@@ -232,6 +232,8 @@ class Session:
                 nursery.start_soon(self._watch)
                 await self._live()
                 nursery.cancel_scope.cancel(reason="the session is over")
+        except* OutOfMemoryError:
+            self.end("memory_limit")
         except* EngineError as group:
             error = _first(group)
             LOGGER.warning("session %s: %s", short_id(self.id), error)
