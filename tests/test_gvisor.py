@@ -133,9 +133,8 @@ async def test_a_program_that_brings_its_sandbox_down_harms_nobody_else(client: 
     async with client.session(language="python", code=ASK["python"]) as other:
         await other.until_stdout("name? ")
         run = await client.run(language="python", code="x = b'x' * 10**9")
-        assert (run.final.state, run.reason) == ("terminated", "engine_error")
-        assert run.final.message is not None
-        assert "the program brought it down" in run.final.message
+        # The engine tells why, though nobody inside is left to.
+        assert (run.final.state, run.reason, run.final.wall_time) == ("terminated", "memory_limit", None)
         await other.input("Ada\n")
         assert (await other.to_end()).stdout == "name? hello Ada\n"
 
