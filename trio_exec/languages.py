@@ -188,7 +188,7 @@ class Languages(Mapping[str, Language]):
         except KeyError:
             known = ", ".join(self._by_name)
             raise UnknownLanguageError(
-                f"language: there is no {name!r} here; choose one of {known}", field="language"
+                f"language: there is no {name[:40]!r} here; choose one of {known}", field="language"
             ) from None
 
     def __getitem__(self, name: str) -> Language:

@@ -72,7 +72,7 @@ def _path(value: str) -> str:
         raise ValueError(f"file name {value[:40]!r}… is too long; {MAX_PATH} bytes at most, 255 for each part")
     if any(part in {"", ".", ".."} for part in parts) or not value.isprintable():
         raise ValueError(
-            f"file name {value!r} is not a relative path of printable characters, such as 'main.py' or 'lib/a.py'"
+            f"file name {value[:80]!r} is not a relative path of printable characters, such as 'main.py' or 'lib/a.py'"
         )
     return value
 
@@ -120,7 +120,7 @@ class SessionRequest(_Wire):
             while "/" in folder:
                 folder = folder.rpartition("/")[0]
                 if folder in self.files:
-                    raise ValueError(f"files: {folder!r} can't be both a file and the folder of {name!r}")
+                    raise ValueError(f"files: {folder[:80]!r} can't be both a file and the folder of {name[:80]!r}")
         for field, texts in [("args", self.args), ("env", [*self.env, *self.env.values()])]:
             if sum(len(text.encode()) + 2 for text in texts) > MAX_STRINGS_BYTES:
                 raise ValueError(f"{field}: too long; {MAX_STRINGS_BYTES} bytes at most, all together")

@@ -1,14 +1,34 @@
-"""Reads what clients and servers send, and says of bad input which field is wrong, and why, in a sentence."""
+"""Reads what clients and servers send, and says of bad input which field is wrong, and why, in a sentence.
+
+It does so in the event loop, so no input may take long. What takes long is items, tens of thousands of which fit a
+request: each becomes an object, and each wrong one an error or two of which only the first is told. So items are
+counted before anything is parsed, and error messages repeat only so much of what was sent.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from trio_exec.errors import RequestError
-from trio_exec.messages import ClientMessage, ServerMessage, SessionRequest
+from trio_exec.messages import (
+    MAX_ARGUMENTS,
+    MAX_FILES,
+    MAX_VARIABLES,
+    ClientMessage,
+    ServerMessage,
+    SessionRequest,
+)
+
+ITEMS_MAX = 1000
+"""Names and values in one request; one that fills every field has some four hundred."""
+_SHOWN_NAME, _SHOWN_MESSAGE = 60, 400
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+"""A JSON string, or what begins like one; it never goes back, so it takes no longer on what is none."""
+_STRING_IN_BYTES = re.compile(_STRING.pattern.encode(), re.DOTALL)
 
 _CLIENT: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 _SERVER: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
@@ -36,16 +56,35 @@ _SENTENCES: dict[str, str] = {
 
 def _describe(detail: ErrorDetails) -> tuple[str | None, str]:
     """The field and the sentence of one of pydantic's findings."""
-    location = [str(part) for part in detail["loc"] if part != "[key]"]
+    location = [_shortened(str(part), _SHOWN_NAME) for part in detail["loc"] if part != "[key]"]
     message = _SENTENCES.get(detail["type"], detail["msg"].removeprefix("Value error, "))
+    if detail["type"] == "too_long":
+        message = f"too many; {detail['ctx']['max_length']} at most"  # pyright: ignore[reportTypedDictNotRequiredAccess] - there with this type
     if not location and ": " in message:  # Our own checks over several fields name theirs in front.
         field, _, message = message.partition(": ")
         location = [field]
-    return ".".join(location) or None, message
+    return ".".join(location) or None, _shortened(message, _SHOWN_MESSAGE)
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
+def _check_items(text: bytes | str, advice: str, whole: type[RequestError]) -> None:
+    if len(text) <= ITEMS_MAX:
+        return
+    if isinstance(text, str):
+        rest = _STRING.sub("", text)
+        count = rest.count(",") + rest.count("[") + rest.count("{")
+    else:
+        outside = _STRING_IN_BYTES.sub(b"", text)
+        count = outside.count(b",") + outside.count(b"[") + outside.count(b"{")
+    if count > ITEMS_MAX:
+        raise whole(f"this holds more than {ITEMS_MAX} names and values; {advice}")
 
 
 def _translate(error: ValidationError, whole: type[RequestError]) -> RequestError:
-    detail = error.errors(include_url=False)[0]
+    detail = error.errors(include_url=False, include_input=False)[0]
     if detail["type"] == "json_invalid":
         return InvalidJSONError(f"this is not valid JSON: {detail['msg'].removeprefix('Invalid JSON: ')}")
     field, message = _describe(detail)
@@ -58,6 +97,11 @@ def parse_session_request(body: bytes | str) -> SessionRequest:
     Raises:
         RequestError: it can't be used; names the first field that is wrong.
     """
+    _check_items(
+        body,
+        f"`files` takes {MAX_FILES} at most, `args` {MAX_ARGUMENTS} and `env` {MAX_VARIABLES}; see docs/api.md",
+        RequestError,
+    )
     try:
         return SessionRequest.model_validate_json(body)
     except ValidationError as error:
@@ -70,10 +114,11 @@ def parse_client_message(text: str) -> ClientMessage:
     Raises:
         RequestError: it can't be used; names the first field that is wrong.
     """
+    _check_items(text, "a message is one of input, eof, signal, resize, stop; see docs/api.md", InvalidMessageError)
     try:
         return _CLIENT.validate_json(text)
     except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
+        detail = error.errors(include_url=False, include_input=False)[0]
         kind = detail["loc"][0] if detail["loc"] else None
         if detail["type"] in {"union_tag_invalid", "union_tag_not_found"}:
             raise InvalidMessageError("type: must be one of input, eof, signal, resize, stop", field="type") from error
