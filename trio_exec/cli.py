@@ -17,6 +17,7 @@ from trio_exec.errors import ConfigurationError, TrioExecError
 from trio_exec.executor.engine_api import EngineAPI
 from trio_exec.executor.images import build_missing, prune
 from trio_exec.languages import Languages
+from trio_exec.logs import Sparing
 from trio_exec.server.run import serve
 from trio_exec.settings import Settings
 
@@ -99,6 +100,8 @@ def main() -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Sparing())
     for chatty in ("urllib3", "docker", "hypercorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if arguments.config is not None:

@@ -15,6 +15,8 @@ from trio_exec.errors import RequestError, TrioExecError
 from trio_exec.settings import Settings
 
 _ANY = "*"
+_SHOWN = 200
+"""Characters of what a client has sent that an error repeats."""
 
 
 class HostError(RequestError):
@@ -47,12 +49,13 @@ class Access:
         host = headers.get("Host", "").lower()
         if not self._knows_host(host):
             raise HostError(
-                f"Host: {host!r} is not a name of this server; operators add names with TRIO_EXEC_ALLOWED_HOSTS"
+                f"Host: {host[:_SHOWN]!r} is not a name of this server; "
+                "operators add names with TRIO_EXEC_ALLOWED_HOSTS"
             )
         origin = headers.get("Origin")
         if origin is not None and self.foreign_origin(headers) is None and not _same(origin, host):
             raise OriginError(
-                f"Origin: pages from {origin!r} may not use this server; "
+                f"Origin: pages from {origin[:_SHOWN]!r} may not use this server; "
                 "operators allow it with TRIO_EXEC_ALLOWED_ORIGINS"
             )
 
@@ -79,4 +82,7 @@ def _is_loopback(name: str) -> bool:
 
 
 def _same(origin: str, host: str) -> bool:
-    return urlsplit(origin.lower()).netloc == host != ""
+    try:
+        return urlsplit(origin.lower()).netloc == host != ""
+    except ValueError:
+        return False  # An address that is none, such as "http://[".

@@ -31,6 +31,13 @@ _CHECKED = "no-cache"
 _NOT_BUILT = "the page has not been built; script/bootstrap builds it. The API is there, see docs/api.md"
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False  # A name that is too long for the file system.
+
+
 def add_page(app: QuartTrio, static: Path) -> None:
     """Adds the routes of the page.
 
@@ -40,12 +47,12 @@ def add_page(app: QuartTrio, static: Path) -> None:
     """
 
     async def index() -> Response:
-        if not (static / "index.html").is_file():
+        if not _is_file(static / "index.html"):
             return Response(f"{_NOT_BUILT}\n", 404, content_type="text/plain; charset=utf-8")
         return await file("index.html")
 
     async def file(name: str) -> Response:
-        if not (static / name).is_file():
+        if not _is_file(static / name):
             raise NotFound
         response = await send_from_directory(static, name)
         response.headers.pop("Expires", None)  # Quart's own idea of it, which contradicts what follows.
