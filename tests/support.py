@@ -54,18 +54,24 @@ class Answer:
 
 
 class ServerProcess:
-    """A real `trio-exec serve`, on a port of its own."""
+    """A real `trio-exec serve`, on a port of its own.
 
-    def __init__(self, **settings: Any) -> None:
+    Args:
+        descriptors: its limit of open files, if that is to be another one than ours.
+        settings: the server's settings.
+    """
+
+    def __init__(self, *, descriptors: int | None = None, **settings: Any) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TRIO_EXEC_")}
         # Cold unless a test says otherwise: what it sees then does not depend on what ran before.
         for name, value in {"pool": 0, **settings}.items():
             key = name if name == "DOCKER_HOST" else f"TRIO_EXEC_{name.upper()}"
             environment[key] = str(value)
         self.log_path = f"/tmp/trio-exec-test-{os.getpid()}-{time.monotonic_ns()}.log"
+        limit = [] if descriptors is None else ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "trio_exec", "serve", "--port", "0"],
+                [*limit, sys.executable, "-m", "trio_exec", "serve", "--port", "0"],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -121,6 +127,11 @@ class ServerProcess:
         match = re.search(r"instance (\w+) is ready", self.log())
         assert match, self.log()
         return match[1]
+
+    def resident(self) -> int:
+        """Bytes of memory that the process has."""
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS:"))
 
     def containers(self) -> list[str]:
         """Names of the containers that this server made and that are still there."""

@@ -288,3 +288,46 @@ async def test_a_restart_behind_a_proxy_loses_nothing(
     old.assert_no_containers()
     await trio.to_thread.run_sync(nginx.reload, new.port, None)
     assert (await client.run(language="python", code="print('new')")).stdout == "new\n"
+
+
+async def test_refused_bodies_leave_nothing_behind_on_nginxs_connections(
+    start_server: Callable[..., ServerProcess], start_nginx: Callable[..., Nginx]
+) -> None:
+    client = Client(Deployed(start_nginx(start_server().port).port))
+    large = b'{"language":"nothing","code":"' + b"x" * 900_000 + b'"}'
+    cases: list[tuple[str, str, dict[str, Any], int]] = [
+        ("POST", "/session", {"raw": large, "headers": {"Content-Type": "text/plain"}}, 415),
+        ("POST", "/session", {"raw": b'{"language":"nothing","code":""}'}, 400),
+        ("POST", "/session", {"raw": large + b" " * 300_000}, 413),
+        ("GET", "/languages", {}, 200),
+        ("POST", "/languages", {"raw": large}, 405),
+        ("POST", "/session", {"raw": large, "headers": {"Origin": "http://evil.example"}}, 403),
+        ("DELETE", "/session/unknown", {}, 404),
+    ]
+
+    async def visit(number: int) -> None:
+        for turn in range(14):
+            method, path, options, status = cases[(number + turn) % len(cases)]
+            answer = await client.request(method, path, **options)
+            assert answer.status == status, (method, path, answer.status, answer.body)
+            assert answer.json()
+
+    async with trio.open_nursery() as nursery:
+        for number in range(8):
+            nursery.start_soon(visit, number)
+
+
+async def test_no_post_is_lost_on_a_connection_that_is_just_closed(
+    start_server: Callable[..., ServerProcess], start_nginx: Callable[..., Nginx]
+) -> None:
+    client = Client(Deployed(start_nginx(start_server().port).port))
+
+    async def visit(pause: float) -> None:
+        await client.request("GET", "/healthz")
+        await trio.sleep(pause)
+        answer = await client.request("POST", "/session", {"language": "nothing", "code": ""})
+        assert answer.json()["code"] == "unknown_language"
+
+    async with trio.open_nursery() as nursery:
+        for number in range(30):
+            nursery.start_soon(visit, 3.8 + number / 20)

@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-import quart_trio
 import trio
 from hypercorn.config import Config
 from quart import websocket
@@ -25,14 +24,19 @@ from trio_exec.executor.janitor import Janitor
 from trio_exec.languages import Languages
 from trio_exec.limits import MIB
 from trio_exec.messages import SessionRequest
-from trio_exec.server import serving
-from trio_exec.server.app import create_app
+from trio_exec.server import serving, tcp
+from trio_exec.server.app import Application, create_app
+from trio_exec.server.arrivals import Arrivals
 from trio_exec.server.run import STATIC, serve
 from trio_exec.server.websocket import Attachment
 from trio_exec.settings import Settings
 
 PATIENCE = 30
 MASK = b"\0\0\0\0"
+
+
+def arrivals() -> Arrivals:
+    return Arrivals(Budget(Settings().max_retained_bytes))
 
 
 def frame(opcode: int, payload: bytes = b"") -> bytes:
@@ -52,9 +56,9 @@ async def test_a_frame_in_the_upgrades_packet_does_not_end_the_server(client: Cl
     session_id = await client.create(language="python", code="input()")
     async with client.attach(session_id) as bystander:
         await bystander.until_waiting()
-        for payload in (frame(1, b'{"type":"eof"}'), frame(8), frame(2), b"\xff" * 100, frame(1) * 50):
+        for payload in (frame(1, b'{"type":"what"}'), frame(8), frame(2), b"\xff" * 100, frame(1) * 50):
             async with raw(client, client.upgrade_request(f"/ws/session/{session_id}") + payload) as stream:
-                assert await stream.receive_some() != b""
+                assert (await stream.receive_some()).startswith(b"HTTP/1.1 101 ")
         await bystander.input("\n")
         run = await bystander.to_end()
 
@@ -101,7 +105,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_can_come_back(client: 
             await attached.input("go\n")
             run = await attached.to_end()
             assert len(run.stdout) == 1_000_000
-            with trio.fail_after(serving.WRITE_TIMEOUT + 20):
+            with trio.fail_after(tcp.WRITE_TIMEOUT + 20):
                 while (await client.info(stuck[0]))["clients"]:  # noqa: ASYNC110 - there is only asking
                     await trio.sleep(0.2)
     async with client.attach(stuck[0]) as again:
@@ -120,7 +124,7 @@ async def test_a_client_that_does_not_read_cannot_hold_up_the_end(start_server: 
         await stream.send_all(client.upgrade_request(f"/ws/session/{session_id}"))
         await stream.receive_some(100)
         client.server.terminate()
-        code = await trio.to_thread.run_sync(client.server.wait, serving.WRITE_TIMEOUT + 20)
+        code = await trio.to_thread.run_sync(client.server.wait, tcp.WRITE_TIMEOUT + 20)
 
     assert code == 0
 
@@ -149,12 +153,10 @@ async def test_a_message_that_is_too_large_closes_with_1009(client: Client) -> N
     await client.request("DELETE", f"/session/{session.run.session_id}")
 
 
-async def test_pings_are_sent_and_answered(client: Client) -> None:
+async def test_pings_are_answered(client: Client) -> None:
     session_id = await client.create(language="python", code="input()")
     async with raw(client, client.upgrade_request(f"/ws/session/{session_id}")) as stream:
         received = b""
-        while b"\x89\x00" not in received:  # The server's first ping comes at once.
-            received += await stream.receive_some()
         await stream.send_all(frame(9, b"hey"))
         while b"\x8a\x03hey" not in received:
             received += await stream.receive_some()
@@ -210,7 +212,7 @@ async def test_a_crash_of_any_part_ends_the_process(monkeypatch: pytest.MonkeyPa
 def test_slow_downloads_are_not_cut_short() -> None:
     engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(64 * MIB))
 
-    assert create_app(engine, trio.Event(), STATIC).config["RESPONSE_TIMEOUT"] is None
+    assert create_app(engine, trio.Event(), STATIC, arrivals()).config["RESPONSE_TIMEOUT"] is None
 
 
 # What follows shows the faults themselves, with a small application: when one of these fails after an upgrade, the
@@ -218,13 +220,15 @@ def test_slow_downloads_are_not_cut_short() -> None:
 
 
 @asynccontextmanager
-async def serve_bare(handler: Callable[[], object]) -> AsyncGenerator[int]:
-    app = quart_trio.QuartTrio("bare")
+async def serve_bare(handler: Callable[[], object], **options: object) -> AsyncGenerator[int]:
+    app = Application(arrivals())
     app.add_websocket("/ws", view_func=handler)
-    config: Config = serving.make_config(Settings(port=0))
+    config: Config = serving.make_config(Settings(port=0), arrivals())
+    for name, value in options.items():
+        setattr(config, name, value)
     serving.install()
     async with trio.open_nursery() as nursery:
-        (address,) = await nursery.start(serving.hypercorn.trio.serve, app, config)
+        address, *_ = await nursery.start(serving.hypercorn.trio.serve, app, config)
         yield int(address.rsplit(":", 1)[1])
         nursery.cancel_scope.cancel(reason="the test is over")
 
@@ -262,6 +266,21 @@ async def test_nothing_is_left_of_a_connection_that_has_ended() -> None:
                     await trio.sleep(0.05)
 
 
+async def test_pings_are_sent_but_not_in_the_moment_of_the_upgrade() -> None:
+    async def handler() -> None:
+        await websocket.accept()
+        await websocket.send("first")
+        await websocket.receive()
+
+    with trio.fail_after(PATIENCE):
+        async with serve_bare(handler, websocket_ping_interval=0.5) as port, await upgrade(port) as stream:
+            received = b""
+            while received.count(b"\x89\x00") < 2:
+                received += await stream.receive_some()
+
+    assert received.index(b"\x89\x00") > received.index(b"first")
+
+
 async def test_quart_closes_normally_after_a_crash() -> None:
     async def handler() -> None:
         await websocket.accept()
@@ -294,15 +313,15 @@ async def test_shutdown_sends_no_close_frame_by_itself() -> None:
         await trio.sleep_forever()
 
     stop = trio.Event()
-    app = quart_trio.QuartTrio("bare")
+    app = Application(arrivals())
     app.add_websocket("/ws", view_func=handler)
-    config = serving.make_config(Settings(port=0))
+    config = serving.make_config(Settings(port=0), arrivals())
     config.graceful_timeout = 0.5
     serving.install()
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
             serve = functools.partial(serving.hypercorn.trio.serve, app, config, shutdown_trigger=stop.wait)
-            (address,) = await nursery.start(serve)
+            address, *_ = await nursery.start(serve)
             async with await upgrade(int(address.rsplit(":", 1)[1])) as stream:
                 received = b""
                 while b"\r\n\r\n" not in received:

@@ -143,6 +143,15 @@ class Settings(BaseSettings):
         ge=8 * MIB,
         description="bytes that the server holds for all clients together: requests, input and output",
     )
+    keep_alive_timeout: Seconds = Field(
+        5, description="seconds that a connection is kept for a next request; longer than a proxy in front keeps it"
+    )
+    max_connections: int = Field(
+        1000, ge=1, le=1000000, description="connections at once; fewer if the limit of open files is lower"
+    )
+    max_connections_per_address: int = Field(
+        250, ge=1, le=1000000, description="connections at once from one address, trusted proxies excepted"
+    )
     languages: Names = Field((), description="names of the languages to offer; default: all that there are")
     languages_dir: Path | None = Field(
         None,

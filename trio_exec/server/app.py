@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import h11
 import trio
 from quart import Response, request, websocket
+from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadHost, HTTPException
+from werkzeug.routing import MapAdapter
 
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import RequestError, TrioExecError
@@ -25,6 +26,7 @@ from trio_exec.messages import (
 )
 from trio_exec.parsing import parse_session_request
 from trio_exec.server.access import Access
+from trio_exec.server.arrivals import Arrivals, HeldRequest, HTTPConnection, WebSocketConnection
 from trio_exec.server.page import add_page
 from trio_exec.server.websocket import Attachment
 
@@ -51,16 +53,41 @@ class MediaTypeError(RequestError):
     status = 415
 
 
-def create_app(engine: Engine, going_away: trio.Event, static: Path) -> QuartTrio:
+class Application(QuartTrio):
+    """Quart, with bounds on what clients can make it hold.
+
+    Args:
+        arrivals: counts what has arrived from clients.
+    """
+
+    asgi_http_class = HTTPConnection
+    asgi_websocket_class = WebSocketConnection
+    request_class = HeldRequest
+
+    def __init__(self, arrivals: Arrivals) -> None:
+        # No static folder of Quart's own: the page's headers are ours to set.
+        super().__init__("trio_exec", static_folder=None)
+        self.arrivals = arrivals
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        """What finds the route of a request, also of one whose Host is none; `Access` tells its client of that."""
+        try:
+            return super().create_url_adapter(request)
+        except BadHost:
+            assert request is not None  # noqa: S101 - a Host that is none comes from one
+            return self.url_map.bind("localhost", default_method=request.method, path_info=request.path)
+
+
+def create_app(engine: Engine, going_away: trio.Event, static: Path, arrivals: Arrivals) -> QuartTrio:
     """The ASGI application.
 
     Args:
         engine: whose sessions it shows.
         going_away: once set, clients are told to leave.
         static: directory with the built page.
+        arrivals: counts what has arrived from clients.
     """
-    # No static folder of Quart's own: the page's headers are ours to set.
-    app = QuartTrio("trio_exec", static_folder=None)
+    app = Application(arrivals)
     app.config["MAX_CONTENT_LENGTH"] = engine.settings.max_request_bytes
     app.config["RESPONSE_TIMEOUT"] = None  # It would cut a slow download short without any sign of it.
     routes = _Routes(engine, going_away)
@@ -148,7 +175,7 @@ class _Routes:
             raise MediaTypeError(
                 f"send the request as JSON, with the header `content-type: {_JSON}`", field="content-type"
             )
-        body = await request.get_data()
+        body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
         session = self._engine.create_session(parse_session_request(body))
         path = f"{request.root_path}/ws/session/{session.id}"
         return _json(SessionCreated(session_id=session.id, websocket=path).to_json(), 201)
@@ -185,10 +212,7 @@ class _Routes:
     async def attach(self, session_id: str) -> None:
         session = self._engine.session(session_id)
         position = _position(websocket.args.get("after"), session.log.end)
-        try:
-            await websocket.accept()  # pyright: ignore[reportUnknownMemberType] - its dict has no parameters
-        except h11.LocalProtocolError:
-            return  # The client sent a frame with its upgrade request; hypercorn has answered with an error.
+        await websocket.accept()  # pyright: ignore[reportUnknownMemberType] - its dict has no parameters
         with self._engine.client():
             await Attachment(websocket, session, position).serve(self._going_away)
 

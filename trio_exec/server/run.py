@@ -39,6 +39,7 @@ from trio_exec.languages import Languages
 from trio_exec.limits import Limits
 from trio_exec.server import serving
 from trio_exec.server.app import create_app
+from trio_exec.server.arrivals import Arrivals
 from trio_exec.server.proxies import BehindProxies
 from trio_exec.session.plan import preparations
 from trio_exec.session.session import container_lifetime
@@ -81,12 +82,14 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
     api = EngineAPI()
     executor = DockerExecutor(api, settings.uid_range, settings.runtime)
     pool = _make_pool(settings, languages, executor)
-    engine = Engine(settings, languages, pool, Budget(settings.max_retained_bytes))
+    budget = Budget(settings.max_retained_bytes)
+    engine = Engine(settings, languages, pool, budget)
     going_away = trio.Event()
     wishes = _Wishes()
     serving.install()
-    config = serving.make_config(settings)
-    app = BehindProxies(create_app(engine, going_away, STATIC), settings)
+    arrivals = Arrivals(budget)
+    config = serving.make_config(settings, arrivals)
+    app = BehindProxies(create_app(engine, going_away, STATIC, arrivals), settings)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as outermost:
             outermost.start_soon(_hear, signals, wishes)

@@ -1,14 +1,7 @@
-"""Hypercorn's Trio worker, with the faults that we know contained.
+"""Makes hypercorn serve as we need it: with connections of our own, and everything set that matters.
 
-Seen in hypercorn 0.18, each pinned by a test:
-
-- A client that stops reading pins a send that nothing can cancel, and with it the shutdown. Here every write has
-  a deadline, after which the connection is dropped.
-- An exception in the handling of one connection leaves `serve()` and takes the whole server down; a client that
-  sends a WebSocket frame in the same packet as its upgrade request causes one. Here it ends that connection only.
-- The task that sends pings sleeps on after its connection has ended, and so keeps it, and the shutdown, for up to an
-  interval. Here what is left of a connection is cancelled shortly after its end.
-- Pings are off, messages may have 16 MiB, and the server tells its version: all set here.
+What hypercorn does by itself where it matters: pings are off, messages may have 16 MiB, the server tells its version,
+HTTP/2 is on. What else is wrong with it is told where it is contained: `tcp`, `http`, `websockets`.
 """
 
 from __future__ import annotations
@@ -16,85 +9,71 @@ from __future__ import annotations
 import logging
 import socket
 
+import hypercorn.protocol.h11
+import hypercorn.protocol.ws_stream
 import hypercorn.trio.run
-import trio
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData
-from hypercorn.trio.tcp_server import TCPServer
 
 from trio_exec.errors import ConfigurationError
+from trio_exec.server.arrivals import Arrivals
+from trio_exec.server.connections import Connections, connections_that_fit, raise_descriptor_limit
+from trio_exec.server.http import HTTPExchange
+from trio_exec.server.tcp import ClientConnection, ServerConfig
+from trio_exec.server.websockets import PlainHandshake, WebSocketExchange
 from trio_exec.settings import Settings
 
-LOGGER = logging.getLogger("trio_exec.serving")
-
-WRITE_TIMEOUT = 10
-"""Seconds that a client may take to make room for one write. It can come back and go on where it was."""
 PING_INTERVAL = 20
 """Seconds; below the idle timeouts of common proxies, which are 60 (nginx, AWS) and more."""
 GRACEFUL_TIMEOUT = 3
 """Seconds that open connections get once the server stops; sessions are over by then."""
-AFTERMATH = 1
-"""Seconds that tasks get after their connection has ended; quart-trio has cancelled the handlers by then."""
 MESSAGE_OVERHEAD = 1024
-
-
-class ContainedTCPServer(TCPServer):
-    """One connection, which can neither hang nor harm the others."""
-
-    async def run(self) -> None:
-        """Serves the connection; whatever goes wrong ends only it."""
-        try:
-            await super().run()
-        except* Exception as group:
-            # One line: whoever can cause this could fill the log with stack traces.
-            LOGGER.warning("a connection was dropped, since it could not be handled: %r", group)
-            LOGGER.debug("how it came to that", exc_info=True)
-
-    async def _read_data(self) -> None:
-        await super()._read_data()
-        nursery = self._task_group._nursery  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - there is no other way to it
-        if nursery is not None:
-            nursery.cancel_scope.deadline = trio.current_time() + AFTERMATH
-
-    async def protocol_send(self, event: Event) -> None:
-        """Sends for the protocol, within a deadline."""
-        if not isinstance(event, RawData):
-            await super().protocol_send(event)
-            return
-        async with self.send_lock:
-            try:
-                # Shielded as in the original, so that a cancelled handler leaves no torn message behind.
-                with trio.move_on_after(WRITE_TIMEOUT, shield=True) as scope:
-                    await self.stream.send_all(event.data)
-            except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
-                # Gone; or going: hypercorn closes without the lock, in the very moment that we would send.
-                await self.protocol.handle(Closed())
-                return
-        if scope.cancelled_caught:
-            LOGGER.info("a connection was dropped: the client does not read")
-            await trio.aclose_forcefully(self.stream)
-            await self.protocol.handle(Closed())
+BACKLOG = 1024
+"""Connections that the kernel keeps while we are busy; what is beyond has to try again, after a second at the least."""
+ACCEPTORS = 8
+"""Tasks that accept. Each takes one connection in its turn, and when all others are busy, turns are long."""
+RECEIVE_BUFFER = 128 * 1024
+"""Bytes that the kernel keeps of what a client has sent and we have not read. Left alone it would let that grow to
+megabytes for each, which count as the server's memory."""
+VANISHED = 60
+"""Seconds that what we have sent may be without an answer from the client's machine; then it has vanished."""
 
 
 def install() -> None:
-    """Makes hypercorn use our connections; it looks the class up when it begins to serve."""
-    hypercorn.trio.run.TCPServer = ContainedTCPServer  # pyright: ignore[reportPrivateImportUsage] - the module global that is meant
+    """Makes hypercorn use our classes; it looks them up when it begins to serve, or to handle a request."""
+    hypercorn.trio.run.TCPServer = ClientConnection  # pyright: ignore[reportPrivateImportUsage] - the module global that is meant
+    hypercorn.protocol.h11.HTTPStream = HTTPExchange  # pyright: ignore[reportPrivateImportUsage] - likewise
+    hypercorn.protocol.h11.WSStream = WebSocketExchange  # pyright: ignore[reportPrivateImportUsage] - likewise
+    hypercorn.protocol.ws_stream.Handshake = PlainHandshake
 
 
-def make_config(settings: Settings) -> Config:
+def make_config(settings: Settings, arrivals: Arrivals) -> Config:
     """Hypercorn's configuration, everything that matters set explicitly.
+
+    Args:
+        settings: the server's settings.
+        arrivals: counts what has arrived from clients; the application needs the same.
 
     Raises:
         ConfigurationError: the address can't be listened on.
     """
-    config = Config()
-    config.bind = [f"fd://{_listen(settings.host, settings.port).detach()}"]
+    config = ServerConfig()
+    listener = _listen(settings.host, settings.port)
+    config.bind = [f"fd://{listener.dup().detach()}" for _ in range(ACCEPTORS)]
+    listener.close()
+    config.backlog = BACKLOG
+    config.keep_alive_timeout = settings.keep_alive_timeout
     config.websocket_ping_interval = PING_INTERVAL
     config.websocket_max_message_size = settings.max_request_bytes + MESSAGE_OVERHEAD
     config.graceful_timeout = GRACEFUL_TIMEOUT
     config.include_server_header = False
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn")
+    config.arrivals = arrivals
+    config.connections = Connections(
+        connections_that_fit(settings, raise_descriptor_limit()),
+        settings.max_connections_per_address,
+        settings.trusted_proxies,
+    )
     return config
 
 
@@ -106,6 +85,9 @@ def _listen(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Inherited by the connections.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * VANISHED)
         listener.bind(address)
     except OSError as error:
         raise ConfigurationError(f"host, port: can't listen on {host} port {port}: {error}") from error

@@ -13,6 +13,7 @@ from typing import Protocol
 import trio
 
 from trio_exec.errors import RequestError, TrioExecError
+from trio_exec.ids import short_id
 from trio_exec.messages import (
     EofMessage,
     ErrorBody,
@@ -85,7 +86,7 @@ class Attachment:
                     code = CLOSE_GOING_AWAY
         except* Exception:
             # Quart would close with 1000, and lose the error if the client leaves meanwhile.
-            LOGGER.exception("session %s: a client could not be served", self._session.id)
+            LOGGER.exception("session %s: a client could not be served", short_id(self._session.id))
         await self._socket.close(code)
 
     async def _leave_with(self, going_away: trio.Event, scope: trio.CancelScope) -> None:

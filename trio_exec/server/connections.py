@@ -1,0 +1,128 @@
+"""How many clients may be connected, in all and from one address, and who goes when there are too many.
+
+A connection that waits for nothing but a client's next request, or for its first, gives way to a new one, the one
+that has waited longest first. So whoever holds idle connections, however many, keeps nobody out. Counting only, no
+I/O; connections say by callbacks how they are dropped.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import resource
+from collections import Counter
+from collections.abc import Callable
+
+from trio_exec.settings import Settings
+
+REFUSALS_MAX = 32
+"""Connections that are kept at one time until they have read that there are too many."""
+_RESERVE = 64
+"""Descriptors for what is no client: the log, the page's files, Trio's own, requests to the engine."""
+_PER_SESSION = 2
+_IPV6_PREFIX = 64
+"""Whoever has one IPv6 address mostly has the whole network."""
+
+
+def raise_descriptor_limit() -> int:
+    """Raises the process's limit of open files as far as it may, and returns it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def connections_that_fit(settings: Settings, descriptors: int) -> int:
+    """How many connections there may be without taking descriptors away from sessions.
+
+    Args:
+        settings: the server's settings.
+        descriptors: the process's limit of open files.
+    """
+    if descriptors == resource.RLIM_INFINITY:
+        return settings.max_connections
+    containers = settings.max_sessions + sum(settings.pool.values())
+    reserve = min(_RESERVE + _PER_SESSION * containers, descriptors // 2)
+    return min(settings.max_connections, descriptors - reserve)
+
+
+class Connection:
+    """One client's connection, as it is counted.
+
+    Args:
+        address: the client's, as its socket says.
+        drop: closes it at once; is called when it has to give way.
+    """
+
+    def __init__(self, address: str, drop: Callable[[], None]) -> None:
+        it = ipaddress.ip_address(address.partition("%")[0])
+        self.address = getattr(it, "ipv4_mapped", None) or it
+        prefix = _IPV6_PREFIX if self.address.version == 6 else self.address.max_prefixlen  # noqa: PLR2004 - its name
+        self.group = str(ipaddress.ip_network(f"{self.address}/{prefix}", strict=False))
+        self.drop = drop
+
+
+class Connections:
+    """All of them.
+
+    Args:
+        limit: in all.
+        per_address: from one address, or from one network in IPv6.
+        trusted: networks of proxies, which may have as many as there are.
+    """
+
+    def __init__(self, limit: int, per_address: int, trusted: tuple[str, ...] = ()) -> None:
+        self.limit = limit
+        self._per_address = per_address
+        self._trusted = [ipaddress.ip_network(network) for network in trusted]
+        self._open: set[Connection] = set()
+        self._groups: Counter[str] = Counter()
+        self._idle: dict[Connection, None] = {}  # By the time since when.
+        self.refusing = 0
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, connection: Connection) -> str | None:
+        """Lets a connection in, idle at first; drops another one for it if need be.
+
+        Returns:
+            why it can't be let in, or None.
+        """
+        group = connection.group
+        trusted = any(connection.address in network for network in self._trusted)
+        if self._groups[group] >= self._per_address and not trusted:
+            oldest = next((it for it in self._idle if it.group == group), None)
+            if oldest is None:
+                return f"too many connections from your address; {self._per_address} are allowed"
+            self._drop(oldest)
+        elif len(self._open) >= self.limit:
+            oldest = next(iter(self._idle), None)
+            if oldest is None:
+                return f"too many connections; {self.limit} are allowed"
+            self._drop(oldest)
+        self._open.add(connection)
+        self._groups[group] += 1
+        self._idle[connection] = None
+        return None
+
+    def busy(self, connection: Connection) -> None:
+        """Says that a request of it is being answered."""
+        self._idle.pop(connection, None)
+
+    def idle(self, connection: Connection) -> None:
+        """Says that it waits for its client, or is only being closed."""
+        if connection in self._open and connection not in self._idle:
+            self._idle[connection] = None
+
+    def remove(self, connection: Connection) -> None:
+        """Says that it is closed; harmless when that is known."""
+        if connection in self._open:
+            self._open.remove(connection)
+            self._idle.pop(connection, None)
+            self._groups[connection.group] -= 1
+            if not self._groups[connection.group]:
+                del self._groups[connection.group]
+
+    def _drop(self, connection: Connection) -> None:
+        self.remove(connection)
+        connection.drop()
