@@ -51,8 +51,12 @@ RUN apt-get update -qq \
  && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin trio-exec
 COPY --from=wheel /opt/trio-exec /opt/trio-exec
 COPY deploy/entrypoint /usr/local/bin/entrypoint
-# The container's own loopback can't be published.
+# The container's own loopback can't be published. By the next three, memory that large requests have taken goes back to
+# the system after them; glibc would keep most of it, for its threads or for the next ones of that size.
 ENV PATH=/opt/trio-exec/bin:$PATH \
+    MALLOC_ARENA_MAX=2 \
+    MALLOC_MMAP_THRESHOLD_=65536 \
+    MALLOC_TRIM_THRESHOLD_=131072 \
     TRIO_EXEC_HOST=0.0.0.0 \
     TRIO_EXEC_PORT=8080
 USER trio-exec
