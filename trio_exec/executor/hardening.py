@@ -18,8 +18,8 @@ from trio_exec.limits import MIB, Limits
 WORKSPACE = "/workspace"
 
 _MASKED = """
-/proc/acpi /proc/asound /proc/diskstats /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/pressure
-/proc/sched_debug /proc/schedstat /proc/scsi /proc/softirqs /proc/sys/kernel/pty /proc/timer_list /proc/timer_stats
+/proc/acpi /proc/asound /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/pressure
+/proc/sched_debug /proc/schedstat /proc/scsi /proc/sys/kernel/pty /proc/timer_list /proc/timer_stats
 /proc/vmstat /sys/devices/virtual/powercap /sys/firmware
 """
 """What tells of the machine and of others on it; engines differ in what they hide by themselves."""

@@ -103,16 +103,12 @@ _LEVELS = (0, 17, 41)
 
 _SOCKET_OPTIONS = """
 2:REUSEADDR 5:DONTROUTE 6:BROADCAST 9:KEEPALIVE 10:OOBINLINE 12:PRIORITY 13:LINGER 15:REUSEPORT 16:PASSCRED 18:RCVLOWAT
-20:RCVTIMEO 21:SNDTIMEO 27:DETACH_FILTER 29:TIMESTAMP 34:PASSSEC 35:TIMESTAMPNS 37:TIMESTAMPING 40:RXQ_OVFL
-41:WIFI_STATUS 42:PEEK_OFF 43:NOFCS 45:SELECT_ERR_QUEUE 49:INCOMING_CPU 60:ZEROCOPY 66:RCVTIMEO_NEW 67:SNDTIMEO_NEW
-63:TIMESTAMP_NEW 64:TIMESTAMPNS_NEW 65:TIMESTAMPING_NEW
+20:RCVTIMEO 21:SNDTIMEO 29:TIMESTAMP 35:TIMESTAMPNS 42:PEEK_OFF 66:RCVTIMEO_NEW 67:SNDTIMEO_NEW
 """
 """Those that programs may set; no filters, whose compiled code takes from a limit of the whole machine's."""
 
-_TCP_OPTIONS = """
-1:NODELAY 2:MAXSEG 3:CORK 4:KEEPIDLE 5:KEEPINTVL 6:KEEPCNT 7:SYNCNT 8:LINGER2 9:DEFER_ACCEPT 10:WINDOW_CLAMP 12:QUICKACK
-13:CONGESTION 18:USER_TIMEOUT 23:FASTOPEN 25:NOTSENT_LOWAT 30:FASTOPEN_CONNECT 36:INQ
-"""
+_TCP_ULP = 31
+"""Puts another protocol of the kernel's on top, such as TLS; the one TCP option that programs can't set."""
 
 _BUFFER_SIZES = (7, 8, 32, 33)
 """SO_SNDBUF, SO_RCVBUF and their FORCE forms. The kernel takes them for hints; here it takes no notice at all, since
@@ -149,9 +145,9 @@ def _answer(name: str, error: int, *arguments: dict[str, Any]) -> dict[str, Any]
     return {"names": [name], "action": "SCMP_ACT_ERRNO", "args": list(arguments), "errnoRet": error}
 
 
-def _differs(index: int, value: int) -> list[dict[str, Any]]:
-    """Conditions of which at least one holds where an int argument is not this value: a bit of it is another."""
-    return [_masked(index, 1 << bit, ~value & (1 << bit)) for bit in range(32)]
+def _differs(index: int, value: int, bits: int) -> list[dict[str, Any]]:
+    """Conditions of which at least one holds where an int argument is another value below 1 << bits: a bit differs."""
+    return [_masked(index, 1 << bit, ~value & (1 << bit)) for bit in range(bits)]
 
 
 def _options(listed: str) -> list[int]:
@@ -170,11 +166,8 @@ def _sockets(*, datagrams: bool) -> list[dict[str, Any]]:
             for protocol in protocols
         ],
         *[_allow("setsockopt", _equals(1, level)) for level in _LEVELS],
-        *[
-            _allow("setsockopt", _equals(1, level), _equals(2, option))
-            for level, options in ((_SOL_SOCKET, _SOCKET_OPTIONS), (_SOL_TCP, _TCP_OPTIONS))
-            for option in _options(options)
-        ],
+        *[_allow("setsockopt", _equals(1, _SOL_SOCKET), _equals(2, option)) for option in _options(_SOCKET_OPTIONS)],
+        *[_allow("setsockopt", _equals(1, _SOL_TCP), other) for other in _differs(2, _TCP_ULP, 6)],
         *[_answer("setsockopt", 0, _equals(1, _SOL_SOCKET), _equals(2, option)) for option in _BUFFER_SIZES],
     ]
 
@@ -183,10 +176,9 @@ def _limits() -> list[dict[str, Any]]:
     """Every limit but that of core dumps may be lowered: 1 byte keeps the machine's handler out, 0 does not."""
     return [
         _allow("prlimit64", _is_null(2)),  # Only asks.
-        *[_allow("prlimit64", other) for other in _differs(1, _RLIMIT_CORE)],
+        *[_allow("prlimit64", other) for other in _differs(1, _RLIMIT_CORE, 4)],
         _answer("prlimit64", 0, _equals(1, _RLIMIT_CORE), _is_null(3)),
-        *[_allow("setrlimit", other) for other in _differs(0, _RLIMIT_CORE)],
-        _answer("setrlimit", 0, _equals(0, _RLIMIT_CORE)),
+        _answer("setrlimit", errno.ENOSYS),  # C libraries use the other.
     ]
 
 
