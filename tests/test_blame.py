@@ -74,7 +74,7 @@ async def test_a_program_that_does_not_fit_its_own_memory(client: Client) -> Non
 
     assert (run.final.state, run.reason, run.stdout) == ("terminated", "memory_limit", "")
     assert run.final.message is not None
-    assert "took more memory than the program may use" in run.final.message
+    assert "more memory than the program may use" in run.final.message
 
 
 @pytest.mark.parametrize(
