@@ -172,3 +172,13 @@ async def test_time_and_output_are_limited(client: Client) -> None:
     assert run.reason == "execution_timeout"
     run = await client.run(language="python", code="while True: print('x' * 99)", limits={"outputBytes": 10_000})
     assert (run.reason, len(run.stdout)) == ("output_limit", 10_000)
+
+
+async def test_a_terminal_is_the_programs_own(client: Client) -> None:
+    code = "import os, sys\nprint(sys.stdin.isatty(), os.get_terminal_size(), input('name? '))"
+    async with client.session(language="python", code=code, tty=True, rows=30, cols=100) as session:
+        await session.until_stdout("name? ")
+        await session.input("Ada\n")
+        run = await session.to_end()
+
+    assert run.stdout.replace("\r", "").endswith("True os.terminal_size(columns=100, lines=30) Ada\n"), run.stdout
