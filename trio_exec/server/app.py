@@ -26,7 +26,7 @@ from trio_exec.messages import (
 )
 from trio_exec.parsing import parse_session_request
 from trio_exec.server.access import Access
-from trio_exec.server.arrivals import Arrivals, HeldRequest, HTTPConnection, WebSocketConnection
+from trio_exec.server.arrivals import Arrivals, HeldRequest, HeldWebsocket, HTTPConnection, WebSocketConnection
 from trio_exec.server.page import add_page
 from trio_exec.server.websocket import Attachment
 
@@ -63,6 +63,7 @@ class Application(QuartTrio):
     asgi_http_class = HTTPConnection
     asgi_websocket_class = WebSocketConnection
     request_class = HeldRequest
+    websocket_class = HeldWebsocket
 
     def __init__(self, arrivals: Arrivals) -> None:
         # No static folder of Quart's own: the page's headers are ours to set.

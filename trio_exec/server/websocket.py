@@ -45,8 +45,8 @@ class Socket(Protocol):
         """Sends a text message."""
         ...
 
-    async def receive(self) -> str | bytes | None:
-        """The next message; an empty binary one comes as None (hypercorn 0.18, quart 0.20)."""
+    async def receive(self) -> str | bytes:
+        """The next message."""
         ...
 
     async def close(self, code: int, reason: str = "") -> None:
