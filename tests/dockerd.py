@@ -83,6 +83,15 @@ class Dockerd:
         finally:
             engine.close()
 
+    def clear(self) -> None:
+        """Removes all containers."""
+        engine = docker.DockerClient(self.host, version="1.41")
+        try:
+            for name in self.left():
+                engine.api.remove_container(name, force=True)
+        finally:
+            engine.close()
+
     def wait_left(self, expected: set[str], within: float = 60) -> None:
         """Returns when these containers are left, by their ids."""
         deadline = time.monotonic() + within
@@ -121,7 +130,7 @@ def private_dockerd(images: Iterable[str], size: str, *options: str) -> Generato
     try:
         source, target = docker.from_env(timeout=300), docker.DockerClient(engine.host, version="1.41", timeout=300)
         for tag in images:
-            target.images.load(source.images.get(tag).save(named=True))
+            target.images.load(source.images.get(tag).save(named=tag))
         source.close()
         target.close()
         yield engine

@@ -516,10 +516,13 @@ HALF = post(b"", length=1000, headers=EXPECT)
 
 @asynccontextmanager
 async def busy(server: ServerProcess, count: int, address: str = "127.0.0.1") -> AsyncGenerator[list[Raw]]:
-    """Connections of which the server waits for a body, for certain."""
-    async with holding(server, count, HALF, address) as held:
-        for it in held:
+    """Connections of which the server waits for a body, for certain; one by one, since idle ones may have to go."""
+    async with AsyncExitStack() as stack:
+        held: list[Raw] = []
+        for _ in range(count):
+            (it,) = await stack.enter_async_context(holding(server, 1, HALF, address))
             await it.until(b"100 ")
+            held.append(it)
         yield held
 
 

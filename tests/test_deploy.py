@@ -249,7 +249,7 @@ async def test_an_engine_of_its_own_leaves_the_hosts_engine_alone(
         # It has nothing of the host's; building Python's image anew would take minutes.
         inner = inner_engine(project)
         for tag in (launcher_image().tag, images["python"]):
-            inner.images.load(host.images.get(tag).save(named=True))
+            inner.images.load(host.images.get(tag).save(named=tag))
         inner.close()
         project.run("up", "--detach")
         return project.server()
