@@ -35,10 +35,10 @@ from benchmarks.chart import draw
 from benchmarks.programs import PROGRAMS, Program
 from benchmarks.table import ms, table
 from tests.support import Client, ServerProcess, running_server
-from trio_exec.executor.engine_api import EngineAPI
-from trio_exec.executor.hardening import HARDENING, WORKSPACE
-from trio_exec.executor.images import build_missing
-from trio_exec.executor.labels import INSTANCE_LABEL, SESSION_LABEL
+from trio_exec.executor.docker.api import DockerAPI
+from trio_exec.executor.docker.hardening import HARDENING, WORKSPACE
+from trio_exec.executor.docker.images import build_missing
+from trio_exec.executor.docker.labels import INSTANCE_LABEL, SESSION_LABEL
 from trio_exec.languages import Languages
 from trio_exec.messages import StdoutMessage
 from trio_exec.settings import Settings
@@ -372,7 +372,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "docs", help="where benchmark.json and .svg go")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)  # Now, and not after some minutes of measuring.
-    api = EngineAPI()
+    api = DockerAPI()
     images = build_missing(api, Languages.load().values(), started=say, progress=lambda _: None)
     api.close()
     engine = Engine(images)

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from tests.support import Client, ServerProcess, running_server
-from trio_exec.executor.engine_api import EngineAPI
-from trio_exec.executor.images import build_missing
+from trio_exec.executor.docker.api import DockerAPI
+from trio_exec.executor.docker.images import build_missing
 from trio_exec.languages import Languages
 
 
 @pytest.fixture(scope="session")
 def images() -> dict[str, str]:
     """The languages' images, by name, built where they are missing."""
-    api = EngineAPI()
+    api = DockerAPI()
     tags = build_missing(api, Languages.load().values(), started=print, progress=lambda _: None)
     api.close()
     return tags

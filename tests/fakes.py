@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from trio_exec.errors import EngineError
+from trio_exec.errors import ExecutorError
 from trio_exec.executor.base import Container, ContainerSpec
-from trio_exec.executor.frames import Event
+from trio_exec.launcher.frames import Event
 from trio_exec.limits import Limits
 
 
@@ -33,9 +33,9 @@ class FakeContainer:
         try:
             return await self._receive.receive()
         except trio.EndOfChannel:
-            raise EngineError("the container ended") from None
+            raise ExecutorError("the container ended") from None
 
-    async def restrict(self, limits: Limits) -> None:
+    async def apply_run_limits(self, limits: Limits) -> None:
         await trio.lowlevel.checkpoint()
         self.limits = limits
 
@@ -65,7 +65,7 @@ class FakeExecutor:
         self.open_count = 0
         self.failure: Exception | None = None
         self.refused_languages: set[str] = set()
-        self.adjustable = True
+        self.can_update_limits = True
         self.obstacle: str | None = None
         self.lingering = 0
         self._lingering_changed = trio.Event()
@@ -95,7 +95,7 @@ class FakeExecutor:
             if self.failure is not None:
                 raise self.failure
             if spec.language in self.refused_languages:
-                raise EngineError(f"no {spec.language}")
+                raise ExecutorError(f"no {spec.language}")
             container = FakeContainer()
             self.containers.append(container)
             yield container

@@ -19,7 +19,7 @@ import pytest
 import trio
 
 from tests.support import PATIENCE, Attached, Client, ServerProcess, attach_over
-from trio_exec.executor.labels import INSTANCE_LABEL
+from trio_exec.executor.docker.labels import INSTANCE_LABEL
 from trio_exec.limits import MIB
 from trio_exec.messages import EofMessage
 
@@ -150,7 +150,7 @@ def guards(server: ServerProcess) -> list[int]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             words = path.read_bytes().split(b"\0")
-            if b"trio_exec.executor.guard" in words and server.instance.encode() in words:
+            if b"trio_exec.executor.docker.guard" in words and server.instance.encode() in words:
                 found.append(int(path.parent.name))
     return found
 

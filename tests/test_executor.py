@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import trio
 
-from trio_exec.errors import EngineError, EngineUnavailableError
+from trio_exec.errors import ExecutorError, ExecutorUnavailableError
 from trio_exec.executor.base import ContainerSpec
-from trio_exec.executor.docker import THREADS, DockerExecutor
-from trio_exec.executor.engine_api import EngineAPI, _translated
+from trio_exec.executor.docker.api import DockerAPI, _translated
+from trio_exec.executor.docker.executor import THREADS, DockerExecutor
 from trio_exec.settings import Settings
 
 SPEC = ContainerSpec(session_id="test", language="python", limits=Settings().limits, lifetime=300)
@@ -20,7 +20,7 @@ SPEC = ContainerSpec(session_id="test", language="python", limits=Settings().lim
 
 @pytest.fixture
 async def executor(images: dict[str, str]) -> AsyncGenerator[DockerExecutor]:
-    api = EngineAPI()
+    api = DockerAPI()
     executor = DockerExecutor(api, Settings().uid_range)
     executor.use_images(images)
     async with trio.open_nursery() as nursery:
@@ -37,7 +37,7 @@ async def test_a_container_that_stays_lingers_until_it_is_gone(
     executor: DockerExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> bool:
-        raise EngineError("not now")
+        raise ExecutorError("not now")
 
     with monkeypatch.context() as patched:
         async with executor.open_container(SPEC):
@@ -92,7 +92,7 @@ async def test_who_stops_waiting_for_an_engine_that_hangs_need_not_wait(
 
     monkeypatch.setattr(executor._api, "create", hang)
     with trio.move_on_after(0.2) as scope:
-        monkeypatch.setattr("trio_exec.executor.docker.CLEANUP_TIMEOUT", 0.1)
+        monkeypatch.setattr("trio_exec.executor.docker.executor.CLEANUP_TIMEOUT", 0.1)
         async with executor.open_container(SPEC):
             raise AssertionError("it opened")
     assert scope.cancelled_caught
@@ -146,7 +146,7 @@ async def test_an_engine_that_is_paused_is_told_and_asked_seldom(
     ],
 )
 def test_every_foreign_error_is_ours_afterwards(error: Exception) -> None:
-    with pytest.raises(EngineUnavailableError, match="DOCKER_HOST"), _translated("do it"):
+    with pytest.raises(ExecutorUnavailableError, match="DOCKER_HOST"), _translated("do it"):
         raise error
 
 
@@ -161,9 +161,9 @@ async def test_a_server_that_is_no_engine_is_told_as_such(monkeypatch: pytest.Mo
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         nursery.start_soon(trio.serve_listeners, answer, [listener])  # noqa: ASYNC113 - it listens already
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{listener.socket.getsockname()[1]}")
-        api = EngineAPI()
+        api = DockerAPI()
         for call in (lambda: api.list("label"), api.now, api.machine, lambda: api.image_tags("some")):
-            with pytest.raises(EngineUnavailableError, match="no Docker engine"):
+            with pytest.raises(ExecutorUnavailableError, match="no Docker engine"):
                 await trio.to_thread.run_sync(call)
         api.close()
         nursery.cancel_scope.cancel(reason="the test is over")

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_exec.errors import ProtocolError
-from trio_exec.executor import frames
-from trio_exec.executor.multiplex import STDERR, STDOUT, Demultiplexer
+from trio_exec.executor.docker.attach_stream import STDERR, STDOUT, Demultiplexer
+from trio_exec.launcher import frames
 
 U32 = st.integers(0, 2**32 - 1)
 MICROSECONDS = st.integers(0, 2**40)

@@ -17,7 +17,7 @@ import trio
 from tests.dockerd import Dockerd, private_dockerd
 from tests.programs import JAVA_MAIN
 from tests.support import Client, ServerProcess, running_server
-from trio_exec.executor.images import launcher_image
+from trio_exec.executor.docker.images import launcher_image
 from trio_exec.limits import MIB
 
 ASK = {

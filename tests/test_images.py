@@ -9,7 +9,7 @@ import sys
 import docker
 
 from tests.dockerd import private_dockerd
-from trio_exec.executor.images import launcher_image
+from trio_exec.executor.docker.images import launcher_image
 
 
 def test_prune_removes_what_other_versions_have_built(images: dict[str, str]) -> None:

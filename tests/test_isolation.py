@@ -11,8 +11,8 @@ import pytest
 from tests.programs import JAVA_MAIN
 from tests.support import Client
 from trio_exec.executor import seccomp
-from trio_exec.executor.hardening import HARDENING, Hardening
-from trio_exec.executor.labels import (
+from trio_exec.executor.docker.hardening import HARDENING, Hardening
+from trio_exec.executor.docker.labels import (
     HOST_LABEL,
     INSTANCE_LABEL,
     LANGUAGE_LABEL,
@@ -20,7 +20,7 @@ from trio_exec.executor.labels import (
     SESSION_LABEL,
     USER_LABEL,
 )
-from trio_exec.executor.machine import EXTRA_CAPABILITIES, Machine
+from trio_exec.executor.docker.machine import EXTRA_CAPABILITIES, Machine
 from trio_exec.limits import MIB
 from trio_exec.settings import Settings
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from trio_exec.executor import janitor
-from trio_exec.executor.engine_api import EngineAPI, Listed
-from trio_exec.executor.janitor import UNSTARTED_MAX_AGE, Janitor
-from trio_exec.executor.labels import HOST_LABEL, INSTANCE_LABEL, LIFETIME_LABEL
+from trio_exec.executor.docker import janitor
+from trio_exec.executor.docker.api import DockerAPI, Listed
+from trio_exec.executor.docker.janitor import UNSTARTED_MAX_AGE, Janitor
+from trio_exec.executor.docker.labels import HOST_LABEL, INSTANCE_LABEL, LIFETIME_LABEL
 
 ENGINE_NOW = 5_000_000.0
 """Years away from this machine's clock: a server's own time must make no difference."""
 
 
 @dataclass
-class Engine(EngineAPI):
+class Engine(DockerAPI):
     """An engine with a clock of its own; real ones can't be given one."""
 
     listed: list[Listed]

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import pytest
 import trio
 
-from trio_exec.errors import EngineError
-from trio_exec.executor import frames
+from trio_exec.errors import ExecutorError
 from trio_exec.executor.base import Container, ContainerSpec
-from trio_exec.executor.docker import DockerExecutor
-from trio_exec.executor.engine_api import EngineAPI
+from trio_exec.executor.docker.api import DockerAPI
+from trio_exec.executor.docker.executor import DockerExecutor
+from trio_exec.launcher import frames
 from trio_exec.settings import Settings
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
@@ -33,7 +33,7 @@ class Result:
 
 @pytest.fixture
 async def executor(images: dict[str, str]) -> AsyncGenerator[DockerExecutor]:
-    api = EngineAPI()
+    api = DockerAPI()
     executor = DockerExecutor(api, Settings().uid_range)
     executor.use_images(images)
     async with trio.open_nursery() as nursery:
@@ -146,16 +146,16 @@ async def test_files_arrive_whole_and_cannot_lead_out(executor: DockerExecutor) 
 async def test_garbage_ends_the_launcher(executor: DockerExecutor, garbage: bytes) -> None:
     async with opened(executor) as container:
         await container.send(garbage)
-        with pytest.raises(EngineError):
+        with pytest.raises(ExecutorError):
             await container.receive()
 
 
 async def test_the_launchers_own_deadlines_end_it(executor: DockerExecutor) -> None:
     async with opened(executor, lifetime=1) as container:
-        with pytest.raises(EngineError):
+        with pytest.raises(ExecutorError):
             await container.receive()
     async with opened(executor) as container:
-        with pytest.raises(EngineError):
+        with pytest.raises(ExecutorError):
             await run(container, ["sleep", "60"], deadline=1)
 
 
@@ -169,7 +169,7 @@ async def test_a_window_that_is_not_kept_to_ends_the_launcher(executor: DockerEx
             while True:
                 await container.receive()
 
-        with pytest.raises(EngineError):
+        with pytest.raises(ExecutorError):
             await flood()
 
 
@@ -200,7 +200,7 @@ async def test_cancelling_leaves_no_container_wherever_it_strikes(executor: Dock
 
 
 async def test_open_containers_are_removed_wherever_they_fail(executor: DockerExecutor) -> None:
-    api = EngineAPI()
+    api = DockerAPI()
     for step in ("create", "attach", "start"):
         original = getattr(executor._api, step)
 
@@ -209,10 +209,10 @@ async def test_open_containers_are_removed_wherever_they_fail(executor: DockerEx
                 done = original(*args, **options)
                 if isinstance(done, socket.socket):
                     done.close()
-            raise EngineError(f"{step} failed on purpose")
+            raise ExecutorError(f"{step} failed on purpose")
 
         setattr(executor._api, step, fail)
-        with pytest.raises(EngineError, match="on purpose"):
+        with pytest.raises(ExecutorError, match="on purpose"):
             async with opened(executor):
                 raise AssertionError("it opened")
         setattr(executor._api, step, original)

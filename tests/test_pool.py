@@ -12,15 +12,15 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes import FakeContainer, FakeExecutor
-from trio_exec.errors import EngineError
-from trio_exec.executor import frames
+from trio_exec.errors import ExecutorError
 from trio_exec.executor.base import Container, ContainerSpec
-from trio_exec.executor.pool import MAX_AGE, QUIET, QUIET_PATIENCE, Pool, Preparation
+from trio_exec.executor.pool import MAX_AGE, QUIET, QUIET_PATIENCE, Pool, Prestart
+from trio_exec.launcher import frames
 from trio_exec.settings import Settings
 
 LIMITS = Settings().limits
-SPEC = ContainerSpec(session_id="s", language="python", limits=LIMITS, lifetime=60, preparable=True)
-PREPARATION = Preparation(
+SPEC = ContainerSpec(session_id="s", language="python", limits=LIMITS, lifetime=60, may_use_prestart=True)
+PREPARATION = Prestart(
     file="main.py", command=["python3", "main.py"], environment={}, terminal_environment={}, runs_on_terminal=True
 )
 
@@ -31,13 +31,11 @@ def executor() -> FakeExecutor:
 
 
 @asynccontextmanager
-async def running(
-    executor: FakeExecutor, size: int = 2, preparations: Sequence[Preparation] = ()
-) -> AsyncGenerator[Pool]:
+async def running(executor: FakeExecutor, size: int = 2, prestarts: Sequence[Prestart] = ()) -> AsyncGenerator[Pool]:
     pool = Pool(
         executor,
         sizes={"python": size},
-        preparations={"python": preparations},
+        prestarts={"python": prestarts},
         compiled=(),
         limits=LIMITS,
         lifetime=60,
@@ -116,7 +114,7 @@ async def test_a_pool_refills_though_sessions_never_stop_coming(
 async def test_an_engine_that_refuses_is_asked_ever_more_seldom(
     executor: FakeExecutor, autojump_clock: MockClock
 ) -> None:
-    executor.failure = EngineError("no")
+    executor.failure = ExecutorError("no")
     async with running(executor):
         await trio.sleep(100)
         # Two kinds, with and without a terminal, each by itself: after 1, 2, 4, … seconds.
@@ -137,7 +135,7 @@ async def test_a_language_that_is_refused_keeps_no_other_cold(
     pool = Pool(
         executor,
         sizes={"cpp": 2, "python": 2},
-        preparations={},
+        prestarts={},
         compiled=(),
         limits=LIMITS,
         lifetime=60,
@@ -175,7 +173,7 @@ async def test_it_refills_while_cold_starts_overlap(executor: FakeExecutor, auto
 async def test_several_are_warmed_at_once_where_the_machine_allows(
     executor: FakeExecutor, autojump_clock: MockClock
 ) -> None:
-    pool = Pool(executor, sizes={"python": 8}, preparations={}, compiled=(), limits=LIMITS, lifetime=60)
+    pool = Pool(executor, sizes={"python": 8}, prestarts={}, compiled=(), limits=LIMITS, lifetime=60)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pool.run, 4)  # noqa: ASYNC113 - it has no beginning to wait for
         await trio.sleep(executor.opening / 2)
@@ -186,7 +184,7 @@ async def test_several_are_warmed_at_once_where_the_machine_allows(
 
 
 async def test_it_is_ready_when_all_that_it_holds_is(executor: FakeExecutor, autojump_clock: MockClock) -> None:
-    async with running(executor, preparations=[PREPARATION, PREPARATION]) as pool:
+    async with running(executor, prestarts=[PREPARATION, PREPARATION]) as pool:
         await trio.sleep(1)
         (container,) = executor.containers
         assert container.kinds() == "pp"
@@ -204,17 +202,17 @@ async def test_it_is_ready_when_all_that_it_holds_is(executor: FakeExecutor, aut
 async def test_what_was_started_ahead_is_ended_where_it_is_of_no_use(
     executor: FakeExecutor, autojump_clock: MockClock
 ) -> None:
-    async with running(executor, preparations=[PREPARATION]) as pool:
+    async with running(executor, prestarts=[PREPARATION]) as pool:
         await trio.sleep(1)
         executor.containers[0].say(frames.Prepared())
         await wait_all_tasks_blocked()
-        await use(pool, spec=replace(SPEC, preparable=False))
+        await use(pool, spec=replace(SPEC, may_use_prestart=False))
 
         assert executor.containers[0].kinds() == "pk"
 
 
 async def test_one_that_cannot_be_prepared_is_given_up(executor: FakeExecutor, autojump_clock: MockClock) -> None:
-    async with running(executor, size=1, preparations=[PREPARATION]) as pool:
+    async with running(executor, size=1, prestarts=[PREPARATION]) as pool:
         await trio.sleep(1)
         executor.containers[0].say(frames.Failure("a prepared command ended"))
         await trio.sleep(0.5)
@@ -227,23 +225,23 @@ LESS_MEMORY = replace(LIMITS, memory_bytes=2**25)
 
 
 @pytest.mark.parametrize(
-    ("spec", "adjustable", "is_warm"),
+    ("spec", "can_update_limits", "is_warm"),
     [
         (replace(SPEC, limits=replace(LIMITS, pids=16)), True, False),
         (replace(SPEC, limits=replace(LIMITS, workspace_bytes=2**20)), True, False),
         (replace(SPEC, limits=LESS_MEMORY), True, True),
         (replace(SPEC, limits=LESS_MEMORY), False, False),
-        (replace(SPEC, limits=LESS_MEMORY, preparable=False), True, False),
+        (replace(SPEC, limits=LESS_MEMORY, may_use_prestart=False), True, False),
         (replace(SPEC, limits=replace(LIMITS, cpus=0.1)), True, True),
         (replace(SPEC, limits=replace(LIMITS, cpus=0.1)), False, False),
         (replace(SPEC, limits=replace(LIMITS, execution_timeout=1, idle_timeout=1, output_bytes=1)), False, True),
     ],
 )
 async def test_limits_that_cannot_be_put_in_force_later_get_a_cold_one(
-    executor: FakeExecutor, autojump_clock: MockClock, spec: ContainerSpec, adjustable: bool, is_warm: bool
+    executor: FakeExecutor, autojump_clock: MockClock, spec: ContainerSpec, can_update_limits: bool, is_warm: bool
 ) -> None:
-    executor.adjustable = adjustable
-    async with running(executor, size=1, preparations=[PREPARATION]) as pool:
+    executor.can_update_limits = can_update_limits
+    async with running(executor, size=1, prestarts=[PREPARATION]) as pool:
         await trio.sleep(1)
         [warm] = executor.containers
         warm.say(frames.Prepared())
@@ -267,5 +265,5 @@ def test_a_limit_that_is_not_known_to_make_no_difference_has_to_match() -> None:
     own = {"output_bytes", "idle_timeout", "execution_timeout", "compile_timeout"}
     for it in fields(LIMITS):
         other = replace(LIMITS, **{it.name: getattr(LIMITS, it.name) / 2})
-        assert other.fit(LIMITS, adjustable=False) == (it.name in own)
-        assert other.fit(LIMITS, adjustable=True) == (it.name in own | {"memory_bytes", "cpus"})
+        assert other.fit(LIMITS, can_update_limits=False) == (it.name in own)
+        assert other.fit(LIMITS, can_update_limits=True) == (it.name in own | {"memory_bytes", "cpus"})

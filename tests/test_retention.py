@@ -14,8 +14,8 @@ from tests.fakes import FakeExecutor
 from trio_exec.budget import Account, Budget
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import InputFullError, OverloadedError, SessionNotFoundError
-from trio_exec.executor.frames import StageEnd, Started, Stdout
 from trio_exec.languages import Languages
+from trio_exec.launcher.frames import StageEnd, Started, Stdout
 from trio_exec.limits import MIB
 from trio_exec.messages import SessionRequest
 from trio_exec.session.session import Session

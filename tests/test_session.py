@@ -21,9 +21,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.fakes import FakeExecutor
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
-from trio_exec.errors import DrainingError, EngineError, EngineUnavailableError, InputFullError
-from trio_exec.executor.frames import Failure, StageEnd, Started, Stdout
+from trio_exec.errors import DrainingError, ExecutorError, ExecutorUnavailableError, InputFullError
 from trio_exec.languages import Languages
+from trio_exec.launcher.frames import Failure, StageEnd, Started, Stdout
 from trio_exec.limits import MIB
 from trio_exec.messages import SessionRequest, StateFields
 from trio_exec.session.output import StateChange, Text
@@ -149,9 +149,9 @@ async def test_cancelling_the_engine_ends_every_stage_and_nothing_is_left(
 
 
 @pytest.mark.parametrize("stage", ["creating", "starting", "compiling", "running"])
-@pytest.mark.parametrize("error", [EngineUnavailableError("it is down"), EngineError("it refused")])
+@pytest.mark.parametrize("error", [ExecutorUnavailableError("it is down"), ExecutorError("it refused")])
 async def test_an_engine_that_fails_ends_the_session_with_its_words(
-    autojump_clock: MockClock, stage: str, error: EngineError
+    autojump_clock: MockClock, stage: str, error: ExecutorError
 ) -> None:
     async with at(stage) as it:
         if stage == "creating":

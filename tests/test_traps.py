@@ -20,7 +20,7 @@ from tests.fakes import FakeExecutor
 from tests.support import Client, ServerProcess
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
-from trio_exec.executor.janitor import Janitor
+from trio_exec.executor.docker.janitor import Janitor
 from trio_exec.languages import Languages
 from trio_exec.limits import MIB
 from trio_exec.messages import SessionRequest

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from trio_exec.errors import EngineError
-from trio_exec.executor.uids import UserIds
+from trio_exec.errors import ExecutorError
+from trio_exec.executor.docker.uids import UserIds
 
 
 def test_each_container_has_another() -> None:
@@ -13,7 +13,7 @@ def test_each_container_has_another() -> None:
     taken = {name: uids.take(name) for name in "abcdefghij"}
 
     assert sorted(taken.values()) == list(range(5, 15))
-    with pytest.raises(EngineError, match="all 10 user ids are in use"):
+    with pytest.raises(ExecutorError, match="all 10 user ids are in use"):
         uids.take("k")
 
 

@@ -14,8 +14,8 @@ import trio
 
 from trio_exec import __version__
 from trio_exec.errors import ConfigurationError, TrioExecError
-from trio_exec.executor.engine_api import EngineAPI
-from trio_exec.executor.images import build_missing, prune
+from trio_exec.executor.docker.api import DockerAPI
+from trio_exec.executor.docker.images import build_missing, prune
 from trio_exec.languages import Languages
 from trio_exec.logs import Sparing
 from trio_exec.server.run import serve
@@ -47,7 +47,7 @@ def _build(arguments: argparse.Namespace) -> None:
     settings = Settings.load()
     languages = Languages.load(settings.languages_dir, settings.languages)
     chosen = [languages.find(name) for name in arguments.languages] or list(languages.values())
-    tags = build_missing(EngineAPI(), chosen, progress=_say, started=_say, rebuild=arguments.rebuild)
+    tags = build_missing(DockerAPI(), chosen, progress=_say, started=_say, rebuild=arguments.rebuild)
     for name, tag in tags.items():
         _say(f"{name}: {tag}")
 
@@ -56,7 +56,7 @@ def _prune(_: argparse.Namespace) -> None:
     settings = Settings.load()
     languages = Languages.load(settings.languages_dir, settings.languages)
     prune(
-        EngineAPI(),
+        DockerAPI(),
         languages.values(),
         removed=lambda tag: _say(f"removed {tag}"),
         kept=lambda tag: _say(f"kept {tag}: a container needs it"),

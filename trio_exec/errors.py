@@ -1,6 +1,6 @@
 """Every error that trio-exec raises on purpose.
 
-A program that fails is not an error but a value (`trio_exec.executor.frames.StageEnd`). What is here is named
+A program that fails is not an error but a value (`trio_exec.launcher.frames.StageEnd`). What is here is named
 by whose fault it is, and carries what the server tells the client: a stable code, a status hint and, where
 waiting helps, after how many seconds to try again.
 """
@@ -88,7 +88,7 @@ class InputFullError(TrioExecError):
     status = 409
 
 
-class EngineError(TrioExecError):
+class ExecutorError(TrioExecError):
     """The Docker engine's fault, or ours towards it: a container could not be made or went away.
 
     Distinct from its subclass in that the engine answers, so other sessions may well succeed.
@@ -99,21 +99,21 @@ class EngineError(TrioExecError):
     retry_after = 5
 
 
-class EngineUnavailableError(EngineError):
+class ExecutorUnavailableError(ExecutorError):
     """The Docker engine can't be reached at all."""
 
     code = "engine_unavailable"
 
 
-class MemoryInUseError(EngineError):
+class MemoryInUseError(ExecutorError):
     """A container holds more memory than a limit that was to be put in force; its stage's fault, not the engine's."""
 
 
-class OutOfMemoryError(EngineError):
+class OutOfMemoryError(ExecutorError):
     """A container was ended for want of memory, launcher and all; its program's fault, not the engine's."""
 
 
-class ProtocolError(EngineError):
+class ProtocolError(ExecutorError):
     """The bytes from a container are not the launcher's frames."""
 
 

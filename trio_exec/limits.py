@@ -35,14 +35,14 @@ class Limits:
     compile_memory_bytes: int
     compile_cpus: float
 
-    def fit(self, container: Limits, *, adjustable: bool) -> bool:
+    def fit(self, container: Limits, *, can_update_limits: bool) -> bool:
         """Whether a session with these limits can use a running container that was made with others.
 
         Args:
             container: what the container was made with.
-            adjustable: whether its memory and CPUs can be changed.
+            can_update_limits: whether its memory and CPUs can be changed.
         """
-        free = _SESSIONS_OWN | _ADJUSTABLE if adjustable else _SESSIONS_OWN
+        free = _SESSIONS_OWN | _ADJUSTABLE if can_update_limits else _SESSIONS_OWN
         return all(getattr(self, it.name) == getattr(container, it.name) for it in fields(self) if it.name not in free)
 
 

@@ -14,7 +14,7 @@ import trio
 
 from trio_exec.budget import Account, Budget
 from trio_exec.engine.admission import Admission
-from trio_exec.errors import DrainingError, EngineUnavailableError, SessionNotFoundError
+from trio_exec.errors import DrainingError, ExecutorUnavailableError, SessionNotFoundError
 from trio_exec.executor.base import Executor
 from trio_exec.languages import Languages
 from trio_exec.messages import Readiness, SessionRequest
@@ -80,13 +80,13 @@ class Engine:
             QueueFullError: too many sessions wait.
             OverloadedError: the server holds as much for its clients as it may.
             DrainingError: the server is going away.
-            EngineUnavailableError: the Docker engine can't be reached.
+            ExecutorUnavailableError: the Docker engine can't be reached.
         """
         if self._draining or self._nursery is None:
             raise DrainingError("this server is going away and takes no new sessions; try again in a few seconds")
         plan = make_plan(request, self.languages.find(request.language), self.settings.limits)
         if self._executor.obstacle is not None:
-            raise EngineUnavailableError(self._executor.obstacle)
+            raise ExecutorUnavailableError(self._executor.obstacle)
         account = Account(self._budget)
         with ExitStack() as undo:
             undo.callback(account.close)

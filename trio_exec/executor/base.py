@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from trio_exec.executor.frames import Event
+from trio_exec.launcher.frames import Event
 from trio_exec.limits import Limits
 
 
@@ -23,8 +23,8 @@ class ContainerSpec:
         language: name of the language, whose image it runs.
         limits: what everything inside it may use, together.
         terminal: whether the program will run on a terminal.
-        compiles: whether it begins with a compile stage, whose limits then hold until `Container.restrict`.
-        preparable: whether a command that was started ahead, before there were files, may be used.
+        compiles: whether it begins with a compile stage, whose limits then hold until `Container.apply_run_limits`.
+        may_use_prestart: whether a command that was started ahead, before there were files, may be used.
         lifetime: seconds after which it may be taken for a leftover, and ends by itself.
     """
 
@@ -34,7 +34,7 @@ class ContainerSpec:
     lifetime: int
     terminal: bool = False
     compiles: bool = False
-    preparable: bool = False
+    may_use_prestart: bool = False
 
 
 class Container(Protocol):
@@ -44,7 +44,7 @@ class Container(Protocol):
         """Sends encoded frames.
 
         Raises:
-            EngineError: the container is gone.
+            ExecutorError: the container is gone.
         """
         ...
 
@@ -53,18 +53,18 @@ class Container(Protocol):
 
         Raises:
             OutOfMemoryError: the container is gone, since the kernel ended it for want of memory.
-            EngineError: the container is gone, or what it sent makes no sense.
+            ExecutorError: the container is gone, or what it sent makes no sense.
         """
         ...
 
-    async def restrict(self, limits: Limits) -> None:
+    async def apply_run_limits(self, limits: Limits) -> None:
         """Puts a session's limits in force for the run stage; does nothing where they are already.
 
         What this container may have had until now were the compile stage's, or those of a pool.
 
         Raises:
             MemoryInUseError: the stage before has left more behind, as files, than the limit allows.
-            EngineError: the engine could not do it.
+            ExecutorError: the engine could not do it.
         """
         ...
 
@@ -83,8 +83,8 @@ class Executor(Protocol):
         afterwards, or counts as `lingering` until the engine lets it be removed.
 
         Raises:
-            EngineUnavailableError: the engine can't be reached.
-            EngineError: the engine could not make the container; says why.
+            ExecutorUnavailableError: the engine can't be reached.
+            ExecutorError: the engine could not make the container; says why.
         """
         ...
 
@@ -94,8 +94,8 @@ class Executor(Protocol):
         ...
 
     @property
-    def adjustable(self) -> bool:
-        """Whether `Container.restrict` can do anything; if not, the run stage's limits hold from the start."""
+    def can_update_limits(self) -> bool:
+        """Whether `Container.apply_run_limits` can do anything; if not, the run stage's limits hold from the start."""
         ...
 
     @property

@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 
 import trio
 
-from trio_exec.errors import EngineError
-from trio_exec.executor import frames
+from trio_exec.errors import ExecutorError
 from trio_exec.executor.base import Container, ContainerSpec, Executor
-from trio_exec.executor.shares import Kind, Shares
+from trio_exec.executor.targets import PoolKey, Targets
+from trio_exec.launcher import frames
 from trio_exec.limits import Limits
 
 LOGGER = logging.getLogger("trio_exec.pool")
@@ -46,7 +46,7 @@ no better moment, and what a session finds warm it need not do itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class Preparation:
+class Prestart:
     """A command that can be started before a file that it reads is there; environments without and with a terminal."""
 
     file: str
@@ -85,7 +85,7 @@ class Pool:
     Args:
         executor: makes the containers.
         sizes: how many to keep by language, as a rule; see `shares`.
-        preparations: what can be started ahead, by language; in the order of the stages.
+        prestarts: what can be started ahead, by language; in the order of the stages.
         compiled: languages that begin with a compile stage.
         limits: those of the containers; a session whose limits can't be put in force later gets a cold one.
         lifetime: seconds that a session may need a container for.
@@ -96,20 +96,20 @@ class Pool:
         executor: Executor,
         *,
         sizes: Mapping[str, int],
-        preparations: Mapping[str, Sequence[Preparation]],
+        prestarts: Mapping[str, Sequence[Prestart]],
         compiled: Collection[str],
         limits: Limits,
         lifetime: int,
     ) -> None:
         self._executor = executor
-        self._preparations = preparations
+        self._preparations = prestarts
         self._compiled = compiled
         self._limits = limits
         self._lifetime = lifetime
-        self._shares = Shares(sizes, trio.current_time())
-        self._idle: dict[Kind, deque[_Warm]] = {kind: deque() for kind in self._shares.kinds}
-        self._warming: Counter[Kind] = Counter()
-        self._retries: dict[Kind, _Retry] = {}
+        self._targets = Targets(sizes, trio.current_time())
+        self._idle: dict[PoolKey, deque[_Warm]] = {kind: deque() for kind in self._targets.kinds}
+        self._warming: Counter[PoolKey] = Counter()
+        self._retries: dict[PoolKey, _Retry] = {}
         self._opening = 0
         self._quiet_until = -math.inf
         self._draining = False
@@ -124,9 +124,9 @@ class Pool:
         return counts
 
     @property
-    def adjustable(self) -> bool:
+    def can_update_limits(self) -> bool:
         """Whether the limits of a running container can be changed; see `Executor`."""
-        return self._executor.adjustable
+        return self._executor.can_update_limits
 
     @property
     def obstacle(self) -> str | None:
@@ -166,9 +166,9 @@ class Pool:
     @asynccontextmanager
     async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
         """A warm container if there is one, else a cold one; see `Executor`."""
-        kind = Kind(spec.language, spec.terminal)
+        kind = PoolKey(spec.language, spec.terminal)
         now = trio.current_time()
-        self._shares.ask(kind, now)
+        self._targets.ask(kind, now)
         self._quiet_until = now + QUIET
         async with AsyncExitStack() as stack:
             while self._idle.get(kind) and self._fits(spec):
@@ -177,7 +177,7 @@ class Pool:
                 await stack.enter_async_context(self._borrowed(warm))
                 if warm.dead:
                     continue  # It died just before.
-                if warm.prepared and not spec.preparable:
+                if warm.prepared and not spec.may_use_prestart:
                     await warm.container.send(frames.encode_kill())
                 yield warm.container
                 return
@@ -192,8 +192,8 @@ class Pool:
     def _fits(self, spec: ContainerSpec) -> bool:
         """Whether a warm container will do, or can be made to."""
         # What was started ahead and is of no use takes memory for a moment more, and maybe more than is asked for.
-        useless = bool(self._preparations.get(spec.language)) and not spec.preparable
-        fits = spec.limits.fit(self._limits, adjustable=self.adjustable)
+        useless = bool(self._preparations.get(spec.language)) and not spec.may_use_prestart
+        fits = spec.limits.fit(self._limits, can_update_limits=self.can_update_limits)
         return fits and (spec.limits.memory_bytes == self._limits.memory_bytes or not useless)
 
     @asynccontextmanager
@@ -241,11 +241,11 @@ class Pool:
     def _retry_times(self, now: float) -> list[float]:
         return [retry.at for retry in self._retries.values() if retry.at > now]
 
-    def _missing(self, now: float) -> Kind | None:
+    def _missing(self, now: float) -> PoolKey | None:
         """What to warm next, if anything; lets go of what is too much."""
         if self._draining:
             return None
-        targets = self._shares.targets(now)
+        targets = self._targets.targets(now)
         for kind, idle in self._idle.items():
             while len(idle) > targets[kind]:
                 self._let_go(idle.popleft())
@@ -257,7 +257,7 @@ class Pool:
         kind = max(lack, key=lambda it: (lack[it], -len(self._idle[it])), default=None)
         return kind if kind is not None and lack[kind] > 0 else None
 
-    async def _keep(self, kind: Kind) -> None:
+    async def _keep(self, kind: PoolKey) -> None:
         """Owns one container: warms it, has it ready, and removes it once it was used."""
         warm: _Warm | None = None
         try:
@@ -267,7 +267,7 @@ class Pool:
                 if await self._wait_wanted(warm, kind):
                     warm.free.set()
                     await warm.returned.wait()
-        except EngineError as error:
+        except ExecutorError as error:
             LOGGER.warning("no warm container for %s: %s", kind.language, error)
             self._refused(kind)
         finally:
@@ -276,7 +276,7 @@ class Pool:
             else:
                 warm.removed.set()
 
-    def _spec(self, kind: Kind) -> ContainerSpec:
+    def _spec(self, kind: PoolKey) -> ContainerSpec:
         return ContainerSpec(
             session_id="",
             language=kind.language,
@@ -286,7 +286,7 @@ class Pool:
             compiles=kind.language in self._compiled,
         )
 
-    def _warmed(self, kind: Kind, warm: _Warm) -> None:
+    def _warmed(self, kind: PoolKey, warm: _Warm) -> None:
         self._retries.pop(kind, None)
         if self._draining:
             self._let_go(warm)
@@ -294,17 +294,17 @@ class Pool:
             self._idle[kind].append(warm)
         self._no_longer_warming(kind)
 
-    def _refused(self, kind: Kind) -> None:
+    def _refused(self, kind: PoolKey) -> None:
         last = self._retries.get(kind)
         delay = RETRY_FIRST if last is None else min(2 * last.delay, RETRY_LAST)
         self._retries[kind] = _Retry(trio.current_time() + delay, delay)
 
-    def _no_longer_warming(self, kind: Kind) -> None:
+    def _no_longer_warming(self, kind: PoolKey) -> None:
         self._warming[kind] -= 1
         self._warming += Counter()  # Which drops what is zero.
         self._wake()
 
-    async def _prepare(self, container: Container, kind: Kind) -> bool:
+    async def _prepare(self, container: Container, kind: PoolKey) -> bool:
         wanted = self._preparations.get(kind.language, ())
         for preparation in wanted:
             await container.send(preparation.frame(kind.terminal))
@@ -313,12 +313,12 @@ class Pool:
             while prepared < len(wanted):
                 events = await container.receive()
                 if any(event != frames.Prepared() for event in events):
-                    raise EngineError(f"a command could not be started ahead: {events}")
+                    raise ExecutorError(f"a command could not be started ahead: {events}")
                 prepared += len(events)
             return bool(wanted)
-        raise EngineError(f"the commands did not start up within {PREPARE_TIMEOUT} seconds")
+        raise ExecutorError(f"the commands did not start up within {PREPARE_TIMEOUT} seconds")
 
-    async def _wait_wanted(self, warm: _Warm, kind: Kind) -> bool:
+    async def _wait_wanted(self, warm: _Warm, kind: PoolKey) -> bool:
         """Returns whether somebody wants it; not so when it died or grew old."""
         async with trio.open_nursery() as nursery:
 
@@ -326,7 +326,7 @@ class Pool:
                 try:
                     events = await warm.container.receive()
                     LOGGER.warning("a warm container of %s says %s and is replaced", kind.language, events)
-                except EngineError as error:
+                except ExecutorError as error:
                     LOGGER.info("a warm container of %s is replaced: %s", kind.language, error)
                 warm.dead = True
                 nursery.cancel_scope.cancel(reason="it is of no use any more")

@@ -29,11 +29,11 @@ import trio
 
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
-from trio_exec.errors import ConfigurationError, EngineError, EngineUnavailableError
-from trio_exec.executor.docker import DockerExecutor
-from trio_exec.executor.engine_api import EngineAPI
-from trio_exec.executor.guarding import run_guard
-from trio_exec.executor.images import build_missing
+from trio_exec.errors import ConfigurationError, ExecutorError, ExecutorUnavailableError
+from trio_exec.executor.docker.api import DockerAPI
+from trio_exec.executor.docker.executor import DockerExecutor
+from trio_exec.executor.docker.guarding import run_guard
+from trio_exec.executor.docker.images import build_missing
 from trio_exec.executor.pool import Pool
 from trio_exec.languages import Languages
 from trio_exec.limits import Limits
@@ -41,7 +41,7 @@ from trio_exec.server import serving
 from trio_exec.server.app import create_app
 from trio_exec.server.arrivals import Arrivals
 from trio_exec.server.proxies import BehindProxies
-from trio_exec.session.plan import preparations
+from trio_exec.session.plan import prestarts
 from trio_exec.session.session import container_lifetime
 from trio_exec.settings import Settings
 
@@ -79,7 +79,7 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
         ConfigurationError: a setting or a language can't be used.
     """
     languages = Languages.load(settings.languages_dir, settings.languages)
-    api = EngineAPI()
+    api = DockerAPI()
     executor = DockerExecutor(api, settings.uid_range, settings.runtime)
     pool = _make_pool(settings, languages, executor)
     budget = Budget(settings.max_retained_bytes)
@@ -124,7 +124,7 @@ def _make_pool(settings: Settings, languages: Languages, executor: DockerExecuto
     return Pool(
         executor,
         sizes={name: size for name, size in settings.pool.items() if name in languages},
-        preparations={name: preparations(language, settings.limits) for name, language in languages.items()},
+        prestarts={name: prestarts(language, settings.limits) for name, language in languages.items()},
         compiled={name for name, language in languages.items() if language.compile is not None},
         limits=settings.limits,
         lifetime=container_lifetime(settings.limits),
@@ -136,7 +136,7 @@ async def _fill_pool(pool: Pool, executor: DockerExecutor) -> None:
     await pool.run(max(WARMED_AT_ONCE, executor.processors // 2))
 
 
-async def _make_ready(api: EngineAPI, languages: Languages, executor: DockerExecutor, limits: Limits) -> None:
+async def _make_ready(api: DockerAPI, languages: Languages, executor: DockerExecutor, limits: Limits) -> None:
     """Builds missing images and tries a container, for as long as it takes: an engine may come up after us."""
     build = partial(build_missing, api, languages.values(), progress=LOGGER.debug, started=LOGGER.info)
     delay = RETRY_FIRST
@@ -144,11 +144,11 @@ async def _make_ready(api: EngineAPI, languages: Languages, executor: DockerExec
         try:
             executor.use_images(await trio.to_thread.run_sync(build, abandon_on_cancel=True))
             await executor.try_out(limits)
-        except EngineUnavailableError as error:
+        except ExecutorUnavailableError as error:
             executor.health.unusable(error.message)
             LOGGER.warning("%s; will try again", error)
             delay = RETRY_FIRST
-        except EngineError as error:
+        except ExecutorError as error:
             executor.health.unusable(f"{error}; it is tried again in {delay} seconds")
             LOGGER.error("%s; will try again", error)  # noqa: TRY400 - the engine's reason says it all
         else:

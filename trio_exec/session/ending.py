@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from trio_exec.executor.frames import StageEnd
+from trio_exec.launcher.frames import StageEnd
 from trio_exec.limits import MIB, Limits
 from trio_exec.messages import Reason, StageName
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trio_exec.errors import RequestError
-from trio_exec.executor import frames
-from trio_exec.executor.hardening import WORKSPACE
-from trio_exec.executor.pool import Preparation
+from trio_exec.executor.docker.hardening import WORKSPACE
+from trio_exec.executor.pool import Prestart
 from trio_exec.languages import Language
+from trio_exec.launcher import frames
 from trio_exec.limits import Limits
 from trio_exec.messages import RequestedLimits, SessionRequest
 
@@ -41,7 +41,7 @@ class Plan:
         ends_input: whether end of input follows it.
         terminal: rows and columns, or None for pipes.
         limits: what it may use.
-        preparable: whether a command that was started before there were files may be used.
+        may_use_prestart: whether a command that was started before there were files may be used.
     """
 
     language: Language
@@ -54,7 +54,7 @@ class Plan:
     ends_input: bool
     terminal: tuple[int, int] | None
     limits: Limits
-    preparable: bool
+    may_use_prestart: bool
 
     @property
     def files_size(self) -> int:
@@ -70,14 +70,14 @@ class Plan:
         return dataclasses.replace(self, files={}, compile_command=None, run_command=(), environment={}, stdin=b"")
 
 
-def preparations(language: Language, limits: Limits) -> list[Preparation]:
+def prestarts(language: Language, limits: Limits) -> list[Prestart]:
     """What of a language can be started before its program is there, within these limits."""
-    made: list[Preparation] = []
+    made: list[Prestart] = []
     for warm in language.warm:
         stage = language.compile if warm.stage == "compile" else language.run
         if stage is not None and warm.pids <= limits.pids:
             made.append(
-                Preparation(
+                Prestart(
                     file=warm.file or language.source_file,
                     command=stage.expand([language.source_file], limits.memory_bytes),
                     environment=environment(language, terminal=False),
@@ -93,7 +93,7 @@ def environment(language: Language, *, terminal: bool) -> dict[str, str]:
     return {**ENVIRONMENT, **(TERMINAL_ENVIRONMENT if terminal else {}), **language.env}
 
 
-def _is_preparable(language: Language, files: Mapping[str, str], *, as_sized: bool) -> bool:
+def _can_use_prestart(language: Language, files: Mapping[str, str], *, as_sized: bool) -> bool:
     """Whether starting ahead makes no difference.
 
     Args:
@@ -151,7 +151,7 @@ def make_plan(request: SessionRequest, language: Language, limits: Limits) -> Pl
         ends_input=request.ends_input,
         terminal=(request.rows, request.cols) if request.tty else None,
         limits=limits,
-        preparable=_is_preparable(language, texts, as_sized=limits.memory_bytes == most.memory_bytes),
+        may_use_prestart=_can_use_prestart(language, texts, as_sized=limits.memory_bytes == most.memory_bytes),
     )
     _check_lengths(plan)
     return plan

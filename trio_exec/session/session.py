@@ -28,10 +28,10 @@ from typing import Any, Protocol
 import trio
 
 from trio_exec.budget import Account
-from trio_exec.errors import EngineError, MemoryInUseError, OutOfMemoryError, ProtocolError, SessionStateError
-from trio_exec.executor import frames
+from trio_exec.errors import ExecutorError, MemoryInUseError, OutOfMemoryError, ProtocolError, SessionStateError
 from trio_exec.executor.base import Container, ContainerSpec, Executor
 from trio_exec.ids import short_id
+from trio_exec.launcher import frames
 from trio_exec.limits import Limits
 from trio_exec.messages import Reason, SessionInfo, StageName, StateFields, signal_name
 from trio_exec.session.ending import explain, ran_out_of_memory
@@ -103,7 +103,7 @@ class Session:
         self.plan = plan
         self.log = OutputLog(plan.limits.output_bytes, kept=account.add)
         self.created_at = time.time()
-        self.engine_failure: EngineError | None = None
+        self.engine_failure: ExecutorError | None = None
         self._executor = executor
         self._slot = slot
         self._compiles = compiles
@@ -234,7 +234,7 @@ class Session:
                 nursery.cancel_scope.cancel(reason="the session is over")
         except* OutOfMemoryError:
             self.end("memory_limit")
-        except* EngineError as group:
+        except* ExecutorError as group:
             error = _first(group)
             LOGGER.warning("session %s: %s", short_id(self.id), error)
             self.end("engine_error", error.message)
@@ -298,7 +298,7 @@ class Session:
             limits=self.plan.limits,
             terminal=self._terminal is not None,
             compiles=self.plan.compile_command is not None,
-            preparable=self.plan.preparable,
+            may_use_prestart=self.plan.may_use_prestart,
             lifetime=container_lifetime(self.plan.limits),
         )
 
@@ -319,13 +319,13 @@ class Session:
                     await self._run_stage(container, "compile", plan.compile_command)
             if not self.ended:
                 async with self._until_end():
-                    await self._restrict(container)  # Before any of the program runs.
+                    await self._apply_run_limits(container)  # Before any of the program runs.
         if not self.ended:
             await self._run_stage(container, "run", plan.run_command)
 
-    async def _restrict(self, container: Container) -> None:
+    async def _apply_run_limits(self, container: Container) -> None:
         try:
-            await container.restrict(self.plan.limits)
+            await container.apply_run_limits(self.plan.limits)
         except MemoryInUseError:
             self.end("memory_limit", "what is in the workspace already takes more memory than the program may use")
 
@@ -364,7 +364,7 @@ class Session:
                 self._stage_ended(event)
                 return True
             case frames.Failure(message):
-                raise EngineError(f"the program could not be run: {message}")
+                raise ExecutorError(f"the program could not be run: {message}")
             case frames.Ready() | frames.Prepared():
                 raise ProtocolError("the container's launcher is out of step")
         return False
@@ -441,9 +441,9 @@ def _backstop(timeout: float) -> int:
     return math.ceil(timeout) + LAUNCHER_GRACE
 
 
-def _first(group: BaseExceptionGroup[EngineError]) -> EngineError:
+def _first(group: BaseExceptionGroup[ExecutorError]) -> ExecutorError:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    assert isinstance(error, EngineError)  # noqa: S101 - the group was split by this type
+    assert isinstance(error, ExecutorError)  # noqa: S101 - the group was split by this type
     return error

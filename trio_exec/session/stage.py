@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import trio
 
-from trio_exec.executor import frames
 from trio_exec.executor.base import Container
+from trio_exec.launcher import frames
 
 EXPEDITE_AFTER = 0.5
 """Seconds after which a stage that was killed gets CPU: for many processes, their share may be too little to end by."""
@@ -29,7 +29,7 @@ async def follow_stage(container: Container, handle: Callable[[frames.Event], bo
             arrive; that takes `KILL_GRACE` seconds at most.
 
     Raises:
-        EngineError: the container is gone.
+        ExecutorError: the container is gone.
 
     Cancellation: at any moment; the stage goes on until its container is closed.
     """

@@ -7,9 +7,9 @@ from collections import deque
 import trio
 
 from trio_exec.budget import Account
-from trio_exec.errors import EngineError, InputFullError, SessionStateError
-from trio_exec.executor import frames
+from trio_exec.errors import ExecutorError, InputFullError, SessionStateError
 from trio_exec.executor.base import Container
+from trio_exec.launcher import frames
 
 PENDING_MAX = 1024 * 1024
 """Bytes of input that are kept for a program that does not read; then clients are told to wait."""
@@ -137,5 +137,5 @@ class Stdin:
                     end_sent = True
                     continue
                 await self._changed.wait()
-        except EngineError:
+        except ExecutorError:
             return  # Whoever reads from the container gets the same news, and reports it.

@@ -1,6 +1,6 @@
 /*
  * The byte stream between the server and this launcher, both ways: frames of one type byte, a
- * four-byte big-endian length, and the payload. trio_exec/executor/frames.py is the other end,
+ * four-byte big-endian length, and the payload. trio_exec/launcher/frames.py is the other end,
  * and the place where every frame's meaning is written down.
  */
 #ifndef FRAMES_H

@@ -16,9 +16,9 @@ from collections.abc import Mapping
 
 import trio
 
-from trio_exec.errors import EngineError, EngineUnavailableError
-from trio_exec.executor.engine_api import EngineAPI, Listed
-from trio_exec.executor.labels import HOST_LABEL, INSTANCE_LABEL, LIFETIME_LABEL
+from trio_exec.errors import ExecutorError, ExecutorUnavailableError
+from trio_exec.executor.docker.api import DockerAPI, Listed
+from trio_exec.executor.docker.labels import HOST_LABEL, INSTANCE_LABEL, LIFETIME_LABEL
 
 LOGGER = logging.getLogger("trio_exec.janitor")
 
@@ -51,7 +51,7 @@ class Janitor:
         owned: names of containers that this server takes care of itself.
     """
 
-    def __init__(self, api: EngineAPI, instance: str, owned: Collection[str]) -> None:
+    def __init__(self, api: DockerAPI, instance: str, owned: Collection[str]) -> None:
         self._api = api
         self._instance = instance
         self._owned = owned
@@ -64,7 +64,7 @@ class Janitor:
         while True:
             try:
                 await self._sweep()
-            except EngineError as error:
+            except ExecutorError as error:
                 LOGGER.warning("%s; will try again", error)
                 await trio.sleep(retry)
                 retry = min(2 * retry, RETRY_LAST)
@@ -76,9 +76,9 @@ class Janitor:
         """Removes every leftover that the engine lets go.
 
         Raises:
-            EngineError: at least one is still there; the others are gone.
+            ExecutorError: at least one is still there; the others are gone.
         """
-        refused: EngineError | None = None
+        refused: ExecutorError | None = None
         foreign = [
             container
             for container in await trio.to_thread.run_sync(
@@ -98,9 +98,9 @@ class Janitor:
                     self._api.remove, container.name, abandon_on_cancel=True, limiter=self._limiter
                 ):
                     LOGGER.info("removed %s, which nobody owned", container.name)
-            except EngineUnavailableError:
+            except ExecutorUnavailableError:
                 raise
-            except EngineError as error:
+            except ExecutorError as error:
                 refused = error
         if refused is not None:
             raise refused

@@ -20,9 +20,9 @@ import urllib3.exceptions
 from docker.credentials.errors import StoreError
 from docker.errors import APIError, DockerException
 
-from trio_exec.errors import EngineError, EngineUnavailableError, MemoryInUseError
-from trio_exec.executor.hardening import HARDENING, WORKSPACE
-from trio_exec.executor.machine import Machine
+from trio_exec.errors import ExecutorError, ExecutorUnavailableError, MemoryInUseError
+from trio_exec.executor.docker.hardening import HARDENING, WORKSPACE
+from trio_exec.executor.docker.machine import Machine
 
 REQUEST_TIMEOUT = 30
 """Seconds that one call may take; an engine under load takes some for a start."""
@@ -64,22 +64,22 @@ def _translated(what: str) -> Generator[None]:
     except APIError as error:
         explanation = str(error.explanation or error).strip()
         hint = "; free some disk space on the engine's machine" if "no space left" in explanation else ""
-        raise EngineError(f"the Docker engine could not {what}: {explanation}{hint}") from error
+        raise ExecutorError(f"the Docker engine could not {what}: {explanation}{hint}") from error
     except _UNREACHABLE as error:
-        raise EngineUnavailableError(
+        raise ExecutorUnavailableError(
             f"the Docker engine can't be reached ({what}): {error}; check that it runs and that DOCKER_HOST is right"
         ) from error
     except _ODD as error:
-        raise EngineUnavailableError(
+        raise ExecutorUnavailableError(
             f"what answers is no Docker engine ({what}): {type(error).__name__}: {error}; "
             "check that DOCKER_HOST is right"
         ) from error
 
 
-class EngineAPI:
+class DockerAPI:
     """A connection to the engine that the environment names (`DOCKER_HOST` and so on).
 
-    Every method may raise EngineUnavailableError when the engine can't be reached, and EngineError when it refuses.
+    Every method may raise ExecutorUnavailableError when the engine can't be reached, and ExecutorError when it refuses.
     """
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class EngineAPI:
                 )
             except APIError as error:
                 if error.status_code == HTTP_NOT_FOUND:
-                    raise EngineError(
+                    raise ExecutorError(
                         f"the image {image} is missing on the engine; `trio-exec build` makes it"
                     ) from error
                 raise
@@ -147,7 +147,7 @@ class EngineAPI:
             inner = getattr(wrapped, "_sock", wrapped)
             if not isinstance(inner, socket.socket) or hasattr(inner, "context"):
                 wrapped.close()
-                raise EngineError(
+                raise ExecutorError(
                     "the Docker engine must be reached over a Unix socket or plain TCP, not TLS or SSH; "
                     "forward its socket instead"
                 )
@@ -180,7 +180,7 @@ class EngineAPI:
             except APIError as error:
                 if error.status_code == HTTP_CONFLICT:  # It is being removed: by auto-remove, mostly.
                     if not self.wait_removed(name, REQUEST_TIMEOUT):
-                        raise EngineError(f"the Docker engine does not end removing the container {name}") from error
+                        raise ExecutorError(f"the Docker engine does not end removing the container {name}") from error
                 elif error.status_code == HTTP_NOT_FOUND:
                     return False
                 else:
@@ -281,7 +281,7 @@ class EngineAPI:
             )
             for event in events:
                 if "error" in event:
-                    raise EngineError(f"building {tag} failed: {event['error']}")
+                    raise ExecutorError(f"building {tag} failed: {event['error']}")
                 yield from str(event.get("stream", "")).splitlines()
 
     def close(self) -> None:

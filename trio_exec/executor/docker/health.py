@@ -9,8 +9,8 @@ import math
 
 import trio
 
-from trio_exec.errors import EngineError
-from trio_exec.executor.engine_api import EngineAPI
+from trio_exec.errors import ExecutorError
+from trio_exec.executor.docker.api import DockerAPI
 
 CHECK_INTERVAL = 5
 """Seconds between two pings of an engine that answers; one that fails is found out by whoever needs it, too."""
@@ -28,7 +28,7 @@ class Health:
         api: the engine.
     """
 
-    def __init__(self, api: EngineAPI) -> None:
+    def __init__(self, api: DockerAPI) -> None:
         self._api = api
         self._unusable: str | None = "the languages' images are not there yet; they are being built"
         self._failure: str | None = None
@@ -83,7 +83,7 @@ class Health:
         with trio.move_on_after(CHECK_TIMEOUT):
             try:
                 await trio.to_thread.run_sync(self._api.ping, abandon_on_cancel=True, limiter=self._limiter)
-            except EngineError as error:
+            except ExecutorError as error:
                 return error.message
             return None
         return f"the Docker engine does not answer within {CHECK_TIMEOUT} seconds"

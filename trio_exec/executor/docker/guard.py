@@ -5,7 +5,7 @@ when the server was killed, and any container whose launcher can't end for want 
 of a pipe whose writing end only the server has: its end of file says that the server is gone, however it went. A
 byte before that says that nothing is left to do.
 
-Run as `python -m trio_exec.executor.guard INSTANCE`. Until it is needed, it has imported next to nothing.
+Run as `python -m trio_exec.executor.docker.guard INSTANCE`. Until it is needed, it has imported next to nothing.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ PAUSE = 0.5
 
 
 def _remove_all(instance: str) -> None:
-    from trio_exec.errors import EngineError  # noqa: PLC0415 - only now: most guards never need them
-    from trio_exec.executor.engine_api import EngineAPI  # noqa: PLC0415
-    from trio_exec.executor.labels import INSTANCE_LABEL  # noqa: PLC0415
+    from trio_exec.errors import ExecutorError  # noqa: PLC0415 - only now: most guards never need them
+    from trio_exec.executor.docker.api import DockerAPI  # noqa: PLC0415
+    from trio_exec.executor.docker.labels import INSTANCE_LABEL  # noqa: PLC0415
 
     deadline = time.monotonic() + PATIENCE
     quiet = 0
     while quiet < QUIET_ROUNDS and time.monotonic() < deadline:
         quiet += 1
         try:
-            api = EngineAPI()
+            api = DockerAPI()
             for container in api.list(f"{INSTANCE_LABEL}={instance}"):
                 quiet = 0
                 api.remove(container.name)
             api.close()
-        except EngineError as error:
+        except ExecutorError as error:
             LOGGER.warning("%s; will try again", error)
             quiet = 0
         time.sleep(PAUSE)

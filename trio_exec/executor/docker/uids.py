@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 
-from trio_exec.errors import EngineError
+from trio_exec.errors import ExecutorError
 
 
 class UserIds:
@@ -26,11 +26,11 @@ class UserIds:
         """An id that no container has, for the one with this name.
 
         Raises:
-            EngineError: there is none left.
+            ExecutorError: there is none left.
         """
         taken = set(self._taken.values())
         if len(taken) >= len(self._ids):
-            raise EngineError(
+            raise ExecutorError(
                 f"all {len(self._ids)} user ids are in use by containers that are still to be removed; set a larger "
                 "range of `uids`"
             )

@@ -26,14 +26,14 @@ from typing import TypeVar
 
 import trio
 
-from trio_exec.errors import EngineError, EngineUnavailableError, OutOfMemoryError
-from trio_exec.executor import frames
+from trio_exec.errors import ExecutorError, ExecutorUnavailableError, OutOfMemoryError
 from trio_exec.executor.base import Container, ContainerSpec
-from trio_exec.executor.engine_api import EngineAPI
-from trio_exec.executor.hardening import HARDENING
-from trio_exec.executor.health import Health
-from trio_exec.executor.janitor import Janitor, host_name
-from trio_exec.executor.labels import (
+from trio_exec.executor.docker.api import DockerAPI
+from trio_exec.executor.docker.attach_stream import STDERR, Demultiplexer
+from trio_exec.executor.docker.hardening import HARDENING
+from trio_exec.executor.docker.health import Health
+from trio_exec.executor.docker.janitor import Janitor, host_name
+from trio_exec.executor.docker.labels import (
     HOST_LABEL,
     INSTANCE_LABEL,
     LANGUAGE_LABEL,
@@ -41,10 +41,10 @@ from trio_exec.executor.labels import (
     SESSION_LABEL,
     USER_LABEL,
 )
-from trio_exec.executor.machine import EXTRA_CAPABILITIES
-from trio_exec.executor.multiplex import STDERR, Demultiplexer
-from trio_exec.executor.uids import UserIds
+from trio_exec.executor.docker.machine import EXTRA_CAPABILITIES
+from trio_exec.executor.docker.uids import UserIds
 from trio_exec.ids import short_id
+from trio_exec.launcher import frames
 from trio_exec.limits import Limits
 
 LOGGER = logging.getLogger("trio_exec.docker")
@@ -108,7 +108,7 @@ class DockerContainer:
             try:
                 await self._stream.send_all(data)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                raise EngineError("the container is gone: its input was closed") from error
+                raise ExecutorError("the container is gone: its input was closed") from error
 
     async def receive(self) -> Sequence[frames.Event]:
         """The next events; see `Container`."""
@@ -117,12 +117,12 @@ class DockerContainer:
                 data = await self._stream.receive_some(READ_SIZE)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 self._doubt()
-                raise EngineError("the connection to the container broke") from error
+                raise ExecutorError("the connection to the container broke") from error
             if not data:
                 self._doubt()
                 if await self._ran_out_of_memory():
                     raise OutOfMemoryError("the kernel ended the container for want of memory")
-                raise EngineError(
+                raise ExecutorError(
                     "the container ended unexpectedly: the program brought it down, or the engine was stopped"
                 )
             events: list[frames.Event] = []
@@ -135,7 +135,7 @@ class DockerContainer:
             if events:
                 return events
 
-    async def restrict(self, limits: Limits) -> None:
+    async def apply_run_limits(self, limits: Limits) -> None:
         """Puts a session's limits in force; see `Container`."""
         wanted = HARDENING.changeable(limits, compiles=False)
         if wanted != self._in_force:
@@ -149,21 +149,21 @@ class DockerContainer:
             return
         try:
             await self._update({"cpu_period": HARDENING.cpu_period, "cpu_quota": quota})
-        except EngineError as error:
+        except ExecutorError as error:
             LOGGER.debug("a container that ends gets no CPU: %s", error)
 
     async def wait_ready(self) -> None:
         """Returns when the launcher has said that it is up.
 
         Raises:
-            EngineError: it said something else, or nothing.
+            ExecutorError: it said something else, or nothing.
         """
         with trio.move_on_after(START_TIMEOUT) as scope:
             events = await self.receive()
             if events != [frames.Ready(frames.PROTOCOL_VERSION)]:
-                raise EngineError("the image's launcher is of another version; run `trio-exec build`")
+                raise ExecutorError("the image's launcher is of another version; run `trio-exec build`")
         if scope.cancelled_caught:
-            raise EngineError(f"the container did not come up within {START_TIMEOUT} seconds")
+            raise ExecutorError(f"the container did not come up within {START_TIMEOUT} seconds")
 
     async def aclose(self) -> None:
         """Ends the launcher's input, at which it exits."""
@@ -187,7 +187,7 @@ class _Lease:
     name: str
     settled: trio.Event = field(default_factory=trio.Event)
     container: DockerContainer | None = None
-    failure: EngineError | None = None
+    failure: ExecutorError | None = None
     returned: trio.Event = field(default_factory=trio.Event)
     tried: trio.Event = field(default_factory=trio.Event)
     gone: trio.Event = field(default_factory=trio.Event)
@@ -202,19 +202,19 @@ class DockerExecutor:
         runtime: Docker runtime, or None for the engine's default.
 
     Attributes:
-        adjustable: whether the limits of a running container can be changed, as far as is known.
+        can_update_limits: whether the limits of a running container can be changed, as far as is known.
         usable: set once a container could be opened.
         health: whether the engine can be used.
         instance: names this server in its containers' labels.
     """
 
-    def __init__(self, api: EngineAPI, uids: range, runtime: str | None = None) -> None:
+    def __init__(self, api: DockerAPI, uids: range, runtime: str | None = None) -> None:
         self._api = api
         self._uids = UserIds(uids)
         self._hardening = HARDENING
         self._images: Mapping[str, str] = {}
         self._runtime = runtime
-        self.adjustable = False
+        self.can_update_limits = False
         self.usable = trio.Event()
         self.health = Health(api)
         self.instance = secrets.token_hex(8)
@@ -258,7 +258,7 @@ class DockerExecutor:
         """Runs a call to the engine in a thread; cancelled, it goes on there, and only its answer is lost."""
         try:
             return await trio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=limiter)
-        except EngineUnavailableError as error:
+        except ExecutorUnavailableError as error:
             self.health.fail(error.message)
             raise
 
@@ -299,8 +299,8 @@ class DockerExecutor:
         """Opens a container, to learn what the engine and its runtime can do before anybody relies on it.
 
         Raises:
-            EngineUnavailableError: the engine can't be reached.
-            EngineError: it can't run our containers; says why.
+            ExecutorUnavailableError: the engine can't be reached.
+            ExecutorError: it can't run our containers; says why.
         """
         machine = await self._call(self._api.machine, self._starts)
         if not machine.charges_sockets:
@@ -309,15 +309,15 @@ class DockerExecutor:
                 "programs get fewer descriptors and no UDP; cgroup v2 is better"
             )
         spec = ContainerSpec(session_id="", language=next(iter(self._images)), limits=limits, lifetime=60)
-        refusal: EngineError | None = None
+        refusal: ExecutorError | None = None
         for extra in (EXTRA_CAPABILITIES, EXTRA_CAPABILITIES[:1], EXTRA_CAPABILITIES[1:], ()):
             self._hardening = replace(HARDENING, machine=replace(machine, extra_capabilities=extra))
             try:
                 async with self.open_container(spec) as container:
                     await self._try_restricting(container, limits)
-            except EngineUnavailableError:
+            except ExecutorUnavailableError:
                 raise
-            except EngineError as error:
+            except ExecutorError as error:
                 if not extra:
                     raise
                 refusal = error
@@ -332,11 +332,11 @@ class DockerExecutor:
     async def _try_restricting(self, container: Container, limits: Limits) -> None:
         try:
             # Any change will do; a little more is valid whatever the limit.
-            await container.restrict(replace(limits, cpus=limits.cpus + 0.01))
-            self.adjustable = True
-        except EngineUnavailableError:
+            await container.apply_run_limits(replace(limits, cpus=limits.cpus + 0.01))
+            self.can_update_limits = True
+        except ExecutorUnavailableError:
             raise
-        except EngineError:
+        except ExecutorError:
             LOGGER.warning(
                 "the engine's runtime can't change the limits of a running container: the compile stage gets the run "
                 "stage's, and sessions with lower ones start cold"
@@ -351,14 +351,14 @@ class DockerExecutor:
     async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
         """A container for as long as the context lasts; see `Executor`."""
         if self._owners is None:
-            raise EngineUnavailableError("this server does not run containers now")
+            raise ExecutorUnavailableError("this server does not run containers now")
         lease = _Lease(f"trio-exec-{self.instance}-{secrets.token_hex(8)}")
         self._leases[lease.name] = lease
         self._owners.start_soon(self._own, lease, spec)
         try:
             await lease.settled.wait()
             if lease.container is None:
-                raise lease.failure or EngineError("the container could not be opened")
+                raise lease.failure or ExecutorError("the container could not be opened")
             await lease.container.wait_ready()
             yield lease.container
         finally:
@@ -379,7 +379,7 @@ class DockerExecutor:
         started = False
         try:
             started = await self._start(lease, spec)
-        except EngineError as error:
+        except ExecutorError as error:
             lease.failure = error
         lease.settled.set()
         if started:
@@ -393,7 +393,7 @@ class DockerExecutor:
 
     async def _start(self, lease: _Lease, spec: ContainerSpec) -> bool:
         name = lease.name
-        compiles = spec.compiles and self.adjustable
+        compiles = spec.compiles and self.can_update_limits
         uid = self._uids.take(name)
         await self._call(lambda: self._create(name, spec, uid, compiles=compiles), self._starts)
         if lease.returned.is_set():
@@ -402,7 +402,7 @@ class DockerExecutor:
         stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket))
         try:
             await self._call(lambda: self._api.start(name), self._starts)
-        except EngineError:
+        except ExecutorError:
             await trio.aclose_forcefully(stream)
             raise
         lease.container = DockerContainer(
@@ -418,7 +418,7 @@ class DockerExecutor:
     async def _ran_out_of_memory(self, name: str) -> bool:
         try:
             return await self._call(lambda: self._api.ran_out_of_memory(name), self._updates)
-        except EngineError as error:
+        except ExecutorError as error:
             LOGGER.debug("why %s ended is not known: %s", name, error)
             return False
 
@@ -450,7 +450,7 @@ class DockerExecutor:
                     await self._call(lambda: self._api.remove(lease.name), self._removals)
                 lease.gone.set()
                 lease.tried.set()
-            except EngineError as error:
+            except ExecutorError as error:
                 LOGGER.log(logging.DEBUG if lease.tried.is_set() else logging.WARNING, "%s; will try again", error)
                 lease.tried.set()
                 await trio.sleep(retry)

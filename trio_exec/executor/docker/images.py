@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from trio_exec.executor.engine_api import EngineAPI
+from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.languages import RUNTIMES, Language
 
 _TAG_LENGTH = 16
@@ -72,7 +72,7 @@ def _image_name(language: str) -> str:
 
 
 def build_missing(
-    api: EngineAPI,
+    api: DockerAPI,
     languages: Iterable[Language],
     *,
     started: Callable[[str], None],
@@ -92,8 +92,8 @@ def build_missing(
         The tags by name of the language.
 
     Raises:
-        EngineUnavailableError: the engine can't be reached.
-        EngineError: a build failed; says which, and the engine's reason.
+        ExecutorUnavailableError: the engine can't be reached.
+        ExecutorError: a build failed; says which, and the engine's reason.
     """
     images = language_images(languages)
     for image in [launcher_image(), *images.values()]:
@@ -105,7 +105,7 @@ def build_missing(
 
 
 def prune(
-    api: EngineAPI, languages: Iterable[Language], *, removed: Callable[[str], None], kept: Callable[[str], None]
+    api: DockerAPI, languages: Iterable[Language], *, removed: Callable[[str], None], kept: Callable[[str], None]
 ) -> None:
     """Removes the images that other versions of trio-exec have built for these languages.
 
@@ -116,8 +116,8 @@ def prune(
         kept: is called with each tag that a container needs.
 
     Raises:
-        EngineUnavailableError: the engine can't be reached.
-        EngineError: an image could not be removed; says which, and the engine's reason.
+        ExecutorUnavailableError: the engine can't be reached.
+        ExecutorError: an image could not be removed; says which, and the engine's reason.
     """
     present = {image.tag for image in [launcher_image(), *language_images(languages).values()]}
     for repository in sorted(tag.partition(":")[0] for tag in present):

@@ -11,7 +11,7 @@ from typing import Any
 
 from docker.types import LogConfig, Ulimit
 
-from trio_exec.executor.machine import UNKNOWN, Machine
+from trio_exec.executor.docker.machine import UNKNOWN, Machine
 from trio_exec.executor.seccomp import profile_json
 from trio_exec.limits import MIB, Limits
 

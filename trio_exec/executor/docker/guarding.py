@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import trio
 
-from trio_exec.executor.guard import ALL_CLEAN
+from trio_exec.executor.docker.guard import ALL_CLEAN
 
 LOGGER = logging.getLogger("trio_exec.guard")
 
@@ -29,7 +29,7 @@ async def run_guard(
     task_status.started()
     while True:
         guard = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "trio_exec.executor.guard", instance],
+            [sys.executable, "-m", "trio_exec.executor.docker.guard", instance],
             stdin=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the server; and it is to outlive it.
         )

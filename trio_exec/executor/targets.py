@@ -19,14 +19,14 @@ DEMAND_WEIGHT = 1.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Kind:
+class PoolKey:
     """What is fixed when a container is warmed: two sessions of one kind can use the same."""
 
     language: str
     terminal: bool
 
 
-class Shares:
+class Targets:
     """Targets for each kind.
 
     Args:
@@ -36,31 +36,31 @@ class Shares:
 
     def __init__(self, sizes: Mapping[str, int], now: float) -> None:
         self._sizes = {language: size for language, size in sizes.items() if size > 0}
-        self._demand: dict[Kind, tuple[float, float]] = {}
+        self._demand: dict[PoolKey, tuple[float, float]] = {}
         self._last = now
 
     @property
-    def kinds(self) -> list[Kind]:
+    def kinds(self) -> list[PoolKey]:
         """All kinds that there may be places for."""
-        return [Kind(language, terminal) for language in self._sizes for terminal in (False, True)]
+        return [PoolKey(language, terminal) for language in self._sizes for terminal in (False, True)]
 
-    def ask(self, kind: Kind, now: float) -> None:
+    def ask(self, kind: PoolKey, now: float) -> None:
         """Notes that a session of a kind was asked for."""
         if kind.language in self._sizes:
             self._demand[kind] = (self._faded(kind, now) + 1, now)
             self._last = now
 
-    def _faded(self, kind: Kind, now: float) -> float:
+    def _faded(self, kind: PoolKey, now: float) -> float:
         demand, since = self._demand.get(kind, (0.0, now))
         return demand * 0.5 ** ((now - since) / HALF_LIFE)
 
-    def _ranked(self, weights: Mapping[Kind, float]) -> list[Kind]:
+    def _ranked(self, weights: Mapping[PoolKey, float]) -> list[PoolKey]:
         """All kinds, the first to get a place first: one of each language, then the others."""
         by_weight = sorted(self.kinds, key=lambda kind: (-weights[kind], kind))
         first = {kind.language: kind for kind in reversed(by_weight)}
         return sorted(by_weight, key=lambda kind: kind != first[kind.language])  # A stable sort.
 
-    def targets(self, now: float) -> dict[Kind, int]:
+    def targets(self, now: float) -> dict[PoolKey, int]:
         """How many warm containers of each kind there should be."""
         total = sum(self._sizes.values())
         weights = {kind: self._sizes[kind.language] / 2 + DEMAND_WEIGHT * self._faded(kind, now) for kind in self.kinds}
