@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
-from trio_exec.messages import StateFields
+from trio_exec.model import State, Status
 from trio_exec.session.output import PIECE_MAX, OutputLog, StateChange, Stream, Text
 
-RUNNING = StateFields(state="running")
+RUNNING = Status(State.RUNNING)
 
 
 def read_all(log: OutputLog, position: int = 0) -> list[Text | StateChange]:
@@ -77,7 +77,7 @@ def test_states_and_streams_keep_their_order() -> None:
     log.write(Stream.STDOUT, b"b")
     log.write(Stream.STDERR, b"c")
     log.write(Stream.STDOUT, b"d")
-    log.add_state(StateFields(state="finished"))
+    log.add_state(Status(State.FINISHED))
 
     assert read_all(log) == [
         StateChange(RUNNING, 1),
@@ -85,7 +85,7 @@ def test_states_and_streams_keep_their_order() -> None:
         Text(Stream.STDOUT, "ab", 4),
         Text(Stream.STDERR, "c", 5),
         Text(Stream.STDOUT, "d", 6),
-        StateChange(StateFields(state="finished"), 7),
+        StateChange(Status(State.FINISHED), 7),
     ]
 
 
@@ -120,7 +120,7 @@ def test_all_that_is_kept_is_told() -> None:
     log = OutputLog(1000, kept.append)
     for number in range(300):
         log.write(Stream(number % 2), b"x")
-    log.add_state(StateFields(state="finished"))
+    log.add_state(Status(State.FINISHED))
     log.close()
 
     assert sum(kept) == 301 * (1 + 4)

@@ -17,7 +17,7 @@ from trio_exec.errors import InputFullError, OverloadedError, SessionNotFoundErr
 from trio_exec.languages import Languages
 from trio_exec.launcher.frames import StageEnd, Started, Stdout
 from trio_exec.limits import MIB
-from trio_exec.messages import SessionRequest
+from trio_exec.model import Job
 from trio_exec.session.session import Session
 from trio_exec.session.stdin import PENDING_MAX
 from trio_exec.settings import Settings
@@ -38,8 +38,8 @@ async def running_engine(budget: Budget, **settings: float) -> AsyncGenerator[tu
     assert budget.held == 0
 
 
-async def run(engine: Engine, executor: FakeExecutor, output: bytes, code: str = "") -> Session:
-    session = engine.create_session(SessionRequest(language="python", code=code))
+async def run(engine: Engine, executor: FakeExecutor, output: bytes, code: bytes = b"") -> Session:
+    session = engine.create_session(Job("python", code))
     await wait_all_tasks_blocked()
     executor.containers[-1].say(Started(), Stdout(output), OK)
     while not session.log.closed:
@@ -51,10 +51,10 @@ async def run(engine: Engine, executor: FakeExecutor, output: bytes, code: str =
 async def test_what_is_over_keeps_its_log_and_nothing_else(autojump_clock: MockClock) -> None:
     budget = Budget(LIMIT)
     async with running_engine(budget) as (engine, executor):
-        session = await run(engine, executor, b"x" * 1000, code="#" * MIB)
+        session = await run(engine, executor, b"x" * 1000, code=b"#" * MIB)
         assert budget.held < 30_000
         assert not session.plan.files
-        assert session.info().language == "python"
+        assert session.plan.language.name == "python"
         await trio.sleep(engine.settings.retention)
         assert budget.held == 0
         with pytest.raises(SessionNotFoundError):
@@ -64,9 +64,9 @@ async def test_what_is_over_keeps_its_log_and_nothing_else(autojump_clock: MockC
 async def test_what_waits_in_the_queue_counts_until_it_is_ended(autojump_clock: MockClock) -> None:
     budget = Budget(LIMIT)
     async with running_engine(budget, max_sessions=1) as (engine, _):
-        engine.create_session(SessionRequest(language="python", code=""))
+        engine.create_session(Job("python", b""))
         await wait_all_tasks_blocked()
-        queued = engine.create_session(SessionRequest(language="python", code="#" * MIB, stdin="i" * MIB))
+        queued = engine.create_session(Job("python", b"#" * MIB, stdin=b"i" * MIB))
         assert 2 * MIB < budget.held < 2 * MIB + 100_000
         queued.end("stopped")
         await wait_all_tasks_blocked()
@@ -83,7 +83,7 @@ async def test_beyond_the_bound_the_oldest_make_room_and_then_nobody_comes_in(au
         assert budget.held <= LIMIT
 
         with over[-1].attached(), over[-2].attached():  # Who is being read from stays.
-            request = SessionRequest(language="python", code="#" * MIB)
+            request = Job("python", b"#" * MIB)
             waiting = 0
             with contextlib.suppress(OverloadedError):
                 for waiting in range(20):  # noqa: B007 - how many came in
@@ -101,24 +101,24 @@ async def test_beyond_the_bound_the_oldest_make_room_and_then_nobody_comes_in(au
 async def test_input_that_nobody_reads_is_bounded_for_one_and_in_sum(autojump_clock: MockClock) -> None:
     budget = Budget(LIMIT)
     async with running_engine(budget) as (engine, _):
-        sessions = [engine.create_session(SessionRequest(language="python", code="")) for _ in range(10)]
+        sessions = [engine.create_session(Job("python", b"")) for _ in range(10)]
         with pytest.raises(InputFullError, match=str(PENDING_MAX)):
-            sessions[0].write_input("i" * (PENDING_MAX + 1))
+            sessions[0].write_input(b"i" * (PENDING_MAX + 1))
         taken = 0
         with contextlib.suppress(OverloadedError):
             for session in sessions:
-                session.write_input("i" * PENDING_MAX)
+                session.write_input(b"i" * PENDING_MAX)
                 taken += 1
         assert taken == LIMIT // PENDING_MAX - 1
         with pytest.raises(OverloadedError):
-            sessions[-1].write_input("i" * PENDING_MAX)
+            sessions[-1].write_input(b"i" * PENDING_MAX)
         assert budget.held <= LIMIT
 
 
 async def test_end_of_input_on_a_terminal_counts_as_input(autojump_clock: MockClock) -> None:
     async with running_engine(Budget(LIMIT)) as (engine, _):
-        session = engine.create_session(SessionRequest(language="python", code="", tty=True))
-        session.write_input("i" * PENDING_MAX)
+        session = engine.create_session(Job("python", b"", terminal=(24, 80)))
+        session.write_input(b"i" * PENDING_MAX)
         with pytest.raises(InputFullError):
             session.end_input()
 

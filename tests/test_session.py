@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import signal
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -25,7 +26,7 @@ from trio_exec.errors import DrainingError, ExecutorError, ExecutorUnavailableEr
 from trio_exec.languages import Languages
 from trio_exec.launcher.frames import Failure, StageEnd, Started, Stdout
 from trio_exec.limits import MIB
-from trio_exec.messages import SessionRequest, StateFields
+from trio_exec.model import Job, State, Status
 from trio_exec.session.output import StateChange, Text
 from trio_exec.session.session import Session
 from trio_exec.session.stage import EXPEDITE_AFTER, KILL_GRACE
@@ -45,19 +46,19 @@ class Stage:
     session: Session
 
 
-def entries(session: Session) -> list[StateFields | str]:
-    seen: list[StateFields | str] = []
+def entries(session: Session) -> list[Status | str]:
+    seen: list[Status | str] = []
     position = 0
     while entry := session.log.read(position):
-        seen.append(entry.fields if isinstance(entry, StateChange) else entry.data)
+        seen.append(entry.status if isinstance(entry, StateChange) else entry.data)
         position = entry.seq
     return seen
 
 
-def final(session: Session) -> StateFields:
+def final(session: Session) -> Status:
     assert session.log.closed
     last = entries(session)[-1]
-    assert isinstance(last, StateFields)
+    assert isinstance(last, Status)
     return last
 
 
@@ -93,7 +94,7 @@ STAGES = ["queued", "creating", "starting", "compiling", "running", "ending"]
 async def at(stage: str, **settings: float) -> AsyncGenerator[Stage]:
     executor = FakeExecutor(opening=3)
     engine = Engine(Settings(max_sessions=1, **settings), Languages.load(), executor, Budget(64 * MIB))
-    request = SessionRequest(language="cpp", code="")
+    request = Job("cpp", b"")
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
         if stage == "queued":
@@ -122,7 +123,9 @@ async def test_a_stop_ends_every_stage_and_nothing_is_left(autojump_clock: MockC
 
         told = final(it.session)
         if stage == "ending":
-            assert (told.state, told.reason, told.exit_code) == ("finished", None, 0)
+            assert (told.state, told.reason) == (State.FINISHED, None)
+            assert told.figures is not None
+            assert told.figures.exit_code == 0
         else:
             assert (told.state, told.reason) == ("terminated", "stopped")
         await trio.sleep(1)
@@ -135,7 +138,7 @@ async def test_cancelling_the_engine_ends_every_stage_and_nothing_is_left(
 ) -> None:
     executor = FakeExecutor(opening=3)
     engine = Engine(Settings(max_sessions=1), Languages.load(), executor, Budget(64 * MIB))
-    request = SessionRequest(language="cpp", code="")
+    request = Job("cpp", b"")
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
         first = engine.create_session(request)
@@ -177,7 +180,9 @@ async def test_a_kill_keeps_the_last_output_and_the_figures(autojump_clock: Mock
 
         assert [entry for entry in entries(it.session) if isinstance(entry, str)] == ["out and last words"]
         told = final(it.session)
-        assert (told.reason, told.signal, told.cpu_time) == ("stopped", "SIGKILL", 0.6)
+        assert told.reason == "stopped"
+        assert told.figures is not None
+        assert (told.figures.signal, told.figures.cpu_time) == (signal.SIGKILL, 0.6)
 
 
 async def test_the_run_limits_come_into_force_between_the_stages(autojump_clock: MockClock) -> None:
@@ -198,7 +203,7 @@ async def test_a_launcher_that_does_not_answer_a_kill_gets_cpu_and_is_not_waited
         await over(it.session)
 
         assert trio.current_time() - start == pytest.approx(KILL_GRACE)
-        assert final(it.session).wall_time is None
+        assert final(it.session).figures is None
 
 
 @pytest.mark.parametrize(
@@ -246,14 +251,14 @@ async def test_a_slot_is_free_when_its_container_is_gone(autojump_clock: MockClo
         it.executor.removal = 5
         it.session.end("stopped")
         await over(it.session)
-        session = it.engine.create_session(SessionRequest(language="python", code=""))
+        session = it.engine.create_session(Job("python", b""))
         it.executor.linger(1)  # What the first one could not remove in time.
         await trio.sleep(10)
-        assert session.info().position == 1
+        assert session.status.position == 1
 
         it.executor.linger(0)
         await wait_all_tasks_blocked()
-        assert session.info().position is None
+        assert session.status.position is None
 
 
 @pytest.mark.parametrize("first", ["end", "move"])
@@ -286,7 +291,7 @@ async def test_no_session_begins_once_the_engine_stops(autojump_clock: MockClock
         nursery.start_soon(it.engine.stop)
         await wait_all_tasks_blocked()
         with pytest.raises(DrainingError):
-            it.engine.create_session(SessionRequest(language="python", code=""))
+            it.engine.create_session(Job("python", b""))
 
 
 async def test_a_kill_is_sent_whatever_else_waits_to_be_sent(autojump_clock: MockClock) -> None:
@@ -305,8 +310,8 @@ async def test_compile_stages_beyond_the_bound_wait_for_their_turn(autojump_cloc
     engine = Engine(Settings(max_sessions=3, max_compiles=1), Languages.load(), executor, Budget(64 * MIB))
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        first, second = (engine.create_session(SessionRequest(language="cpp", code="")) for _ in range(2))
-        script = engine.create_session(SessionRequest(language="python", code=""))
+        first, second = (engine.create_session(Job("cpp", b"")) for _ in range(2))
+        script = engine.create_session(Job("python", b""))
         await trio.sleep(1)
         started = {id(it): "s" in it.kinds() for it in executor.containers}
         assert sorted(started.values()) == [False, True, True]
@@ -332,7 +337,7 @@ async def test_a_bug_of_ours_ends_one_session_and_says_so(
         await over(it.session)
 
         assert (final(it.session).reason, "ZeroDivisionError" in caplog.text) == ("engine_error", True)
-        assert (await it.engine.readiness()).ready
+        assert (await it.engine.readiness()).reason is None
 
 
 async def test_the_final_state_is_the_last_entry_even_after_a_broken_character(autojump_clock: MockClock) -> None:
@@ -392,30 +397,30 @@ async def play_launcher(executor: FakeExecutor) -> None:
 
 def test_an_end_that_is_asked_for_at_any_step_is_heard() -> None:
     """Every await of a session's life is a step or more: ended before each of them, it is over soon."""
-    ends: Counter[tuple[str, str | None]] = Counter()
+    ends: Counter[bool] = Counter()
     for step in count(1):
         told, took = end_at_step(step)
         if told is None:
             break  # All steps are done, and the program runs.
         assert (told.state, told.reason) == ("terminated", "stopped"), step
         assert took < 5, step
-        ends[told.state, told.signal] += 1
+        ends[told.figures is not None and told.figures.signal == signal.SIGKILL] += 1
 
     # Steps before the program, and steps at which it ran and was killed, with its figures.
-    assert ends["terminated", None] > 30
-    assert ends["terminated", "SIGKILL"] > 5
+    assert ends[False] > 30
+    assert ends[True] > 5
 
 
-def end_at_step(step: int) -> tuple[StateFields | None, float]:
+def end_at_step(step: int) -> tuple[Status | None, float]:
     instrument = EndAtStep(step)
 
-    async def main() -> tuple[StateFields | None, float]:
+    async def main() -> tuple[Status | None, float]:
         executor = FakeExecutor(opening=0.1)
         engine = Engine(Settings(max_sessions=1), Languages.load(), executor, Budget(64 * MIB))
         async with trio.open_nursery() as nursery:
             await nursery.start(engine.run)
             nursery.start_soon(play_launcher, executor)
-            session = engine.create_session(SessionRequest(language="cpp", code=""))
+            session = engine.create_session(Job("cpp", b""))
             instrument.session = session
             start = trio.current_time()
             with trio.move_on_after(LONG_RUNNING + 10):  # Shorter than any of its deadlines.

@@ -23,7 +23,7 @@ from trio_exec.engine.engine import Engine
 from trio_exec.executor.docker.janitor import Janitor
 from trio_exec.languages import Languages
 from trio_exec.limits import MIB
-from trio_exec.messages import SessionRequest
+from trio_exec.model import Job
 from trio_exec.server import serving, tcp
 from trio_exec.server.app import Application, create_app
 from trio_exec.server.arrivals import Arrivals
@@ -187,7 +187,7 @@ async def test_a_fault_in_serving_a_client_is_logged_and_closes_with_1011(caplog
     engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(64 * MIB))
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        session = engine.create_session(SessionRequest(language="python", code=""))
+        session = engine.create_session(Job("python", b""))
         socket = BrokenSocket()
         await Attachment(socket, session, 0).serve(trio.Event())
         nursery.cancel_scope.cancel(reason="the test is over")

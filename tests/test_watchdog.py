@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_exec.messages import Reason
+from trio_exec.model import Reason
 from trio_exec.session.watchdog import Watchdog
 
 

@@ -8,7 +8,7 @@ surrogates are refused there), and its core is fast enough for one message per c
 from __future__ import annotations
 
 import signal as signals
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,10 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from trio_exec.errors import TrioExecError
+from trio_exec.model import Job, Readiness, Status
+
+if TYPE_CHECKING:
+    from trio_exec.session.session import Session
 
 MAX_FILES = 64
 MAX_PATH = 512
@@ -32,7 +36,7 @@ MAX_TERMINAL = 1000
 
 StateName = Literal["waiting", "compiling", "running", "finished", "terminated"]
 StageName = Literal["compile", "run"]
-Reason = Literal[
+ReasonName = Literal[
     "idle_timeout",
     "execution_timeout",
     "output_limit",
@@ -126,10 +130,21 @@ class SessionRequest(_Wire):
                 raise ValueError(f"{field}: too long; {MAX_STRINGS_BYTES} bytes at most, all together")
         return self
 
-    @property
-    def ends_input(self) -> bool:
-        """Whether end of input follows `stdin` by itself."""
-        return self.stdin is not None if self.interactive is None else not self.interactive
+    def job(self) -> Job:
+        """What it asks for."""
+        # End of input follows `stdin` by itself.
+        ends_input = self.stdin is not None if self.interactive is None else not self.interactive
+        return Job(
+            language=self.language,
+            code=None if self.code is None else self.code.encode(),
+            files={name: text.encode() for name, text in self.files.items()},
+            args=self.args,
+            env=self.env,
+            stdin=(self.stdin or "").encode(),
+            ends_input=ends_input,
+            terminal=(self.rows, self.cols) if self.tty else None,
+            limits=self.limits.model_dump(exclude_none=True, by_alias=False),
+        )
 
 
 class SessionCreated(_Wire):
@@ -145,7 +160,7 @@ class StateFields(_Wire):
     state: StateName
     stage: StageName | None = None
     position: int | None = None
-    reason: Reason | None = None
+    reason: ReasonName | None = None
     message: str | None = None
     exit_code: int | None = None
     signal: str | None = None
@@ -153,6 +168,29 @@ class StateFields(_Wire):
     cpu_time: float | None = None
     peak_memory: int | None = None
     output_truncated: bool | None = None
+
+    @staticmethod
+    def fields_of(status: Status) -> dict[str, Any]:
+        """A state's fields by their names."""
+        figures = status.figures
+        fields = {
+            "state": status.state.value,
+            "stage": status.stage,
+            "position": status.position,
+            "reason": status.reason,
+            "message": status.message,
+            "output_truncated": status.output_truncated,
+        }
+        if figures is None:
+            return fields
+        return {
+            **fields,
+            "exit_code": figures.exit_code,
+            "signal": None if figures.signal is None else signal_name(figures.signal),
+            "wall_time": figures.wall_time,
+            "cpu_time": figures.cpu_time,
+            "peak_memory": figures.peak_memory,
+        }
 
 
 class SessionInfo(StateFields):
@@ -164,6 +202,19 @@ class SessionInfo(StateFields):
     created_at: float
     clients: int
     seq: int
+
+    @classmethod
+    def of(cls, session: Session) -> SessionInfo:
+        """The form of a session."""
+        return cls(
+            **cls.fields_of(session.status),
+            session_id=session.id,
+            language=session.plan.language.name,
+            tty=session.plan.terminal is not None,
+            created_at=session.created_at,
+            clients=session.clients,
+            seq=session.log.end,
+        )
 
 
 class ExampleInfo(_Wire):
@@ -207,7 +258,7 @@ class LanguagesInfo(_Wire):
     limits: LimitsInfo
 
 
-class Readiness(_Wire):
+class ReadinessInfo(_Wire):
     """The answer to `GET /readyz`."""
 
     ready: bool
@@ -215,6 +266,17 @@ class Readiness(_Wire):
     queued: int
     warm: dict[str, int]
     reason: str | None = None
+
+    @classmethod
+    def of(cls, readiness: Readiness) -> ReadinessInfo:
+        """The form of what the engine says."""
+        return cls(
+            ready=readiness.reason is None,
+            running=readiness.running,
+            queued=readiness.queued,
+            warm=dict(readiness.warm),
+            reason=readiness.reason,
+        )
 
 
 class ErrorBody(_Wire):
@@ -226,8 +288,14 @@ class ErrorBody(_Wire):
 
     @classmethod
     def of(cls, error: TrioExecError) -> ErrorBody:
-        """The form of one of our errors."""
-        return cls(error=error.message, code=error.code, field=error.field)
+        """The form of one of our errors; a limit is told by its name on the wire."""
+        field, message = error.field, error.message
+        if field is not None:
+            wanted = RequestedLimits.model_fields.get(field.removeprefix("limits."))
+            if wanted is not None and field.startswith("limits."):
+                field = f"limits.{wanted.alias}"
+                message = message.replace(error.field or "", field, 1)
+        return cls(error=message, code=error.code, field=field)
 
 
 class StdoutMessage(_Wire):
@@ -251,6 +319,11 @@ class StateMessage(StateFields):
 
     type: Literal["state"] = "state"
     seq: int
+
+    @classmethod
+    def of(cls, status: Status, seq: int) -> StateMessage:
+        """The form of a state; `seq` is the position behind it."""
+        return cls(**cls.fields_of(status), seq=seq)
 
 
 class InputWaitMessage(_Wire):

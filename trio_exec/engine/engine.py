@@ -17,7 +17,7 @@ from trio_exec.engine.admission import Admission
 from trio_exec.errors import DrainingError, ExecutorUnavailableError, SessionNotFoundError
 from trio_exec.executor.base import Executor
 from trio_exec.languages import Languages
-from trio_exec.messages import Readiness, SessionRequest
+from trio_exec.model import Job, Readiness, Reason
 from trio_exec.session.plan import make_plan
 from trio_exec.session.session import Session
 from trio_exec.settings import Settings
@@ -72,11 +72,11 @@ class Engine:
             self._admission.review()
             await self._executor.wait_lingering(known)
 
-    def create_session(self, request: SessionRequest) -> Session:
+    def create_session(self, job: Job) -> Session:
         """Starts a session.
 
         Raises:
-            RequestError: the request asks for what there is not.
+            RequestError: the job asks for what there is not.
             QueueFullError: too many sessions wait.
             OverloadedError: the server holds as much for its clients as it may.
             DrainingError: the server is going away.
@@ -84,7 +84,7 @@ class Engine:
         """
         if self._draining or self._nursery is None:
             raise DrainingError("this server is going away and takes no new sessions; try again in a few seconds")
-        plan = make_plan(request, self.languages.find(request.language), self.settings.limits)
+        plan = make_plan(job, self.languages.find(job.language), self.settings.limits)
         if self._executor.obstacle is not None:
             raise ExecutorUnavailableError(self._executor.obstacle)
         account = Account(self._budget)
@@ -129,7 +129,7 @@ class Engine:
             if missing <= 0:
                 return
             session = self._sessions[session_id]
-            if session.watched:
+            if session.clients:
                 continue
             missing -= session.account.held
             session.account.close()
@@ -165,10 +165,9 @@ class Engine:
         await self._executor.check()
         reason = "the server is going away" if self._leaving else self._executor.obstacle
         return Readiness(
-            ready=reason is None,
             running=self._admission.running,
             queued=self._admission.queued,
-            warm=dict(self._executor.warm),
+            warm=self._executor.warm,
             reason=reason,
         )
 
@@ -191,7 +190,7 @@ class Engine:
         """Ends all sessions and returns when they are over, or after `STOP_TIMEOUT`."""
         self._draining = True
         for session in self._live:
-            session.end("shutdown")
+            session.end(Reason.SHUTDOWN)
         with trio.move_on_after(STOP_TIMEOUT) as scope:
             await self.drain()
         if scope.cancelled_caught:

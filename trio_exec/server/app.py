@@ -21,9 +21,11 @@ from trio_exec.messages import (
     LanguageInfo,
     LanguagesInfo,
     LimitsInfo,
+    ReadinessInfo,
     SessionCreated,
     SessionInfo,
 )
+from trio_exec.model import Reason
 from trio_exec.parsing import parse_session_request
 from trio_exec.server.access import Access
 from trio_exec.server.arrivals import Arrivals, HeldRequest, HeldWebsocket, HTTPConnection, WebSocketConnection
@@ -177,7 +179,7 @@ class _Routes:
                 f"send the request as JSON, with the header `content-type: {_JSON}`", field="content-type"
             )
         body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
-        session = self._engine.create_session(parse_session_request(body))
+        session = self._engine.create_session(parse_session_request(body).job())
         path = f"{request.root_path}/ws/session/{session.id}"
         return _json(SessionCreated(session_id=session.id, websocket=path).to_json(), 201)
 
@@ -185,12 +187,11 @@ class _Routes:
         return self._describe(session_id)
 
     async def end_session(self, session_id: str) -> Response:
-        self._engine.session(session_id).end("stopped")
+        self._engine.session(session_id).end(Reason.STOPPED)
         return self._describe(session_id, 202)
 
     def _describe(self, session_id: str, status: int = 200) -> Response:
-        info: SessionInfo = self._engine.session(session_id).info()
-        return _json(info.to_json(), status)
+        return _json(SessionInfo.of(self._engine.session(session_id)).to_json(), status)
 
     async def list_languages(self) -> Response:
         limits = self._engine.settings.limits
@@ -204,9 +205,9 @@ class _Routes:
         return _json('{"healthy":true}')
 
     async def readiness(self) -> Response:
-        readiness = await self._engine.readiness()
-        response = _json(readiness.to_json(), 200 if readiness.ready else 503)
-        if not readiness.ready:
+        info = ReadinessInfo.of(await self._engine.readiness())
+        response = _json(info.to_json(), 200 if info.ready else 503)
+        if not info.ready:
             response.headers["Retry-After"] = "5"
         return response
 

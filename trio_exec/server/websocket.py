@@ -27,8 +27,9 @@ from trio_exec.messages import (
     StdoutMessage,
     StopMessage,
 )
+from trio_exec.model import Reason, Stream
 from trio_exec.parsing import parse_client_message
-from trio_exec.session.output import StateChange, Stream
+from trio_exec.session.output import StateChange
 from trio_exec.session.session import Session
 
 LOGGER = logging.getLogger("trio_exec.websocket")
@@ -101,7 +102,7 @@ class Attachment:
             if entry is not None:
                 self._position = entry.seq
                 if isinstance(entry, StateChange):
-                    message = StateMessage(**entry.fields.model_dump(by_alias=False), seq=entry.seq)
+                    message = StateMessage.of(entry.status, entry.seq)
                 elif entry.stream is Stream.STDOUT:
                     message = StdoutMessage(data=entry.data, seq=entry.seq)
                 else:
@@ -130,7 +131,7 @@ class Attachment:
         session = self._session
         match parse_client_message(data):
             case InputMessage(data=text):
-                session.write_input(text)
+                session.write_input(text.encode())
             case EofMessage():
                 session.end_input()
             case SignalMessage() as message:
@@ -138,4 +139,4 @@ class Attachment:
             case ResizeMessage(rows=rows, cols=columns):
                 session.resize(rows, columns)
             case StopMessage():
-                session.end("stopped")
+                session.end(Reason.STOPPED)

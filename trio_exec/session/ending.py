@@ -6,7 +6,7 @@ import signal
 
 from trio_exec.launcher.frames import StageEnd
 from trio_exec.limits import MIB, Limits
-from trio_exec.messages import Reason, StageName
+from trio_exec.model import Figures, Reason, StageName
 
 
 def ran_out_of_memory(figures: StageEnd) -> bool:
@@ -16,18 +16,29 @@ def ran_out_of_memory(figures: StageEnd) -> bool:
 
 def explain(reason: Reason, limits: Limits, stage: StageName | None) -> str:
     """A sentence for people: why the session was ended."""
-    compiling = stage == "compile"
+    compiling = stage is StageName.COMPILE
     seconds = limits.compile_timeout if compiling else limits.execution_timeout
     sentences: dict[Reason, str] = {
-        "idle_timeout": f"there was no input and no output for {limits.idle_timeout:g} seconds",
-        "execution_timeout": f"{'compiling' if compiling else 'the program'} took longer than {seconds:g} seconds",
-        "output_limit": f"the program wrote more than {limits.output_bytes} bytes",
-        "memory_limit": f"{'the compiler' if compiling else 'the program'} used more than "
+        Reason.IDLE_TIMEOUT: f"there was no input and no output for {limits.idle_timeout:g} seconds",
+        Reason.EXECUTION_TIMEOUT: f"{'compiling' if compiling else 'the program'} took longer than {seconds:g} seconds",
+        Reason.OUTPUT_LIMIT: f"the program wrote more than {limits.output_bytes} bytes",
+        Reason.MEMORY_LIMIT: f"{'the compiler' if compiling else 'the program'} used more than "
         f"{(limits.compile_memory_bytes if compiling else limits.memory_bytes) // MIB} MiB of memory",
-        "stopped": "a client asked for it",
-        "detached": "every client left, and none came back in time",
-        "queue_timeout": "no slot became free in time; try again later",
-        "shutdown": "the server is going away",
-        "engine_error": "the Docker engine failed",
+        Reason.STOPPED: "a client asked for it",
+        Reason.DETACHED: "every client left, and none came back in time",
+        Reason.QUEUE_TIMEOUT: "no slot became free in time; try again later",
+        Reason.SHUTDOWN: "the server is going away",
+        Reason.EXECUTOR_FAILED: "the Docker engine failed",
     }
     return sentences[reason]
+
+
+def figures_of(end: StageEnd) -> Figures:
+    """What a stage came to, as the launcher tells it."""
+    return Figures(
+        exit_code=end.exit_code,
+        signal=end.signal,
+        wall_time=end.wall_time,
+        cpu_time=end.user_time + end.system_time,
+        peak_memory=end.peak_memory,
+    )

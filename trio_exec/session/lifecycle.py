@@ -8,23 +8,7 @@ An illegal move raises and changes nothing. docs/architecture.md shows `diagram(
 
 from __future__ import annotations
 
-from enum import StrEnum
-
-
-class State(StrEnum):
-    """As clients see them."""
-
-    WAITING = "waiting"
-    COMPILING = "compiling"
-    RUNNING = "running"
-    FINISHED = "finished"
-    TERMINATED = "terminated"
-
-    @property
-    def final(self) -> bool:
-        """Whether nothing can follow."""
-        return not TRANSITIONS[self]
-
+from trio_exec.model import State
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     # Waiting again: a new place in the queue.

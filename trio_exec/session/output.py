@@ -18,21 +18,13 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 
 import trio
 
-from trio_exec.messages import StateFields
+from trio_exec.model import Status, Stream
 
 PIECE_MAX = 65536
 """Bytes of text in one entry: a client that replays much gets it in pieces that its other tasks can bear."""
-
-
-class Stream(IntEnum):
-    """Where text came from."""
-
-    STDOUT = 0
-    STDERR = 1
 
 
 _STATE = 2
@@ -54,7 +46,7 @@ class Text:
 class StateChange:
     """A state; `seq` is the position behind it."""
 
-    fields: StateFields
+    status: Status
     seq: int
 
 
@@ -74,7 +66,7 @@ class OutputLog:
         self._waiting = False
         self._text = bytearray()
         self._runs = array("I")
-        self._states: dict[int, StateFields] = {}
+        self._states: dict[int, Status] = {}
         self._decoders = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in Stream}
         self._grown = trio.Event()
 
@@ -129,9 +121,9 @@ class OutputLog:
         for stream, decoder in self._decoders.items():
             self._take(stream, decoder.decode(b"", final=True).encode())
 
-    def add_state(self, fields: StateFields) -> None:
+    def add_state(self, status: Status) -> None:
         """Appends a state."""
-        self._states[self.end] = fields
+        self._states[self.end] = status
         self._append(_STATE, b"\n")
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from trio_exec.executor.pool import Prestart
 from trio_exec.languages import Language
 from trio_exec.launcher import frames
 from trio_exec.limits import Limits
-from trio_exec.messages import RequestedLimits, SessionRequest
+from trio_exec.model import Job
 
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -93,7 +93,7 @@ def environment(language: Language, *, terminal: bool) -> dict[str, str]:
     return {**ENVIRONMENT, **(TERMINAL_ENVIRONMENT if terminal else {}), **language.env}
 
 
-def _can_use_prestart(language: Language, files: Mapping[str, str], *, as_sized: bool) -> bool:
+def _can_use_prestart(language: Language, files: Mapping[str, bytes], *, as_sized: bool) -> bool:
     """Whether starting ahead makes no difference.
 
     Args:
@@ -103,35 +103,34 @@ def _can_use_prestart(language: Language, files: Mapping[str, str], *, as_sized:
     """
     if list(files) != [language.source_file]:
         return False
-    (text,) = files.values()
+    text = files[language.source_file].decode(errors="replace")
     return not any(
         (warm.sized and not as_sized) or (warm.unless and re.search(warm.unless, text)) for warm in language.warm
     )
 
 
-def make_plan(request: SessionRequest, language: Language, limits: Limits) -> Plan:
-    """Works a request out.
+def make_plan(job: Job, language: Language, limits: Limits) -> Plan:
+    """Works out what to do.
 
     Args:
-        request: what the client asks for.
+        job: what the client asks for.
         language: the language that it names.
-        limits: the server's limits, which the request may lower.
+        limits: the server's limits, which the job may lower.
 
     Raises:
         RequestError: a limit is above the server's, a file's name is needed for something else, the files don't fit
             the workspace, or the command does not fit a frame.
     """
-    most, limits = limits, _lower(limits, request.limits)
-    texts = dict(request.files)
-    if request.code is not None:
-        if language.source_file in texts:
+    most, limits = limits, _lower(limits, job.limits)
+    files = dict(job.files)
+    if job.code is not None:
+        if language.source_file in files:
             raise RequestError(
                 f"files: {language.source_file!r} is the main file, whose text is `code` already",
                 field="files",
             )
-        texts = {language.source_file: request.code, **texts}
-    _check_names(texts, language)
-    files = {name: text.encode() for name, text in texts.items()}
+        files = {language.source_file: job.code, **files}
+    _check_names(files, language)
     size = sum(-(-len(content) // _BLOCK) * _BLOCK for content in files.values())
     if size > limits.workspace_bytes:
         raise RequestError(
@@ -139,19 +138,19 @@ def make_plan(request: SessionRequest, language: Language, limits: Limits) -> Pl
             field="files",
         )
     names = list(files)
-    plain_environment = environment(language, terminal=request.tty)
+    plain_environment = environment(language, terminal=job.terminal is not None)
     plan = Plan(
         language=language,
         files=files,
         compile_command=language.compile.expand(names, limits.memory_bytes) if language.compile else None,
-        run_command=[*language.run.expand(names, limits.memory_bytes), *request.args],
-        environment={**plain_environment, **request.env},
+        run_command=[*language.run.expand(names, limits.memory_bytes), *job.args],
+        environment={**plain_environment, **job.env},
         compile_environment=plain_environment,
-        stdin=(request.stdin or "").encode(),
-        ends_input=request.ends_input,
-        terminal=(request.rows, request.cols) if request.tty else None,
+        stdin=job.stdin,
+        ends_input=job.ends_input,
+        terminal=job.terminal,
         limits=limits,
-        may_use_prestart=_can_use_prestart(language, texts, as_sized=limits.memory_bytes == most.memory_bytes),
+        may_use_prestart=_can_use_prestart(language, files, as_sized=limits.memory_bytes == most.memory_bytes),
     )
     _check_lengths(plan)
     return plan
@@ -182,12 +181,10 @@ def _check_lengths(plan: Plan) -> None:
             )
 
 
-def _lower(limits: Limits, requested: RequestedLimits) -> Limits:
-    changes: dict[str, float] = {}
-    for name, wanted in requested.model_dump(exclude_none=True, by_alias=False).items():
+def _lower(limits: Limits, wanted: Mapping[str, float]) -> Limits:
+    for name, value in wanted.items():
         most: float = getattr(limits, name)
-        if wanted > most:
-            field = f"limits.{RequestedLimits.model_fields[name].alias}"
-            raise RequestError(f"{field}: {wanted} is above this server's limit of {most}", field=field)
-        changes[name] = wanted
-    return dataclasses.replace(limits, **changes)
+        if value > most:
+            field = f"limits.{name}"
+            raise RequestError(f"{field}: {value} is above this server's limit of {most}", field=field)
+    return dataclasses.replace(limits, **wanted)

@@ -33,10 +33,10 @@ from trio_exec.executor.base import Container, ContainerSpec, Executor
 from trio_exec.ids import short_id
 from trio_exec.launcher import frames
 from trio_exec.limits import Limits
-from trio_exec.messages import Reason, SessionInfo, StageName, StateFields, signal_name
-from trio_exec.session.ending import explain, ran_out_of_memory
-from trio_exec.session.lifecycle import Lifecycle, State
-from trio_exec.session.output import OutputLog, Stream
+from trio_exec.model import Reason, StageName, State, Status, Stream
+from trio_exec.session.ending import explain, figures_of, ran_out_of_memory
+from trio_exec.session.lifecycle import Lifecycle
+from trio_exec.session.output import OutputLog
 from trio_exec.session.plan import Plan
 from trio_exec.session.stage import follow_stage
 from trio_exec.session.stdin import Stdin
@@ -111,7 +111,7 @@ class Session:
         self._queue_timeout = queue_timeout
         self._detach_grace = detach_grace
         self._lifecycle = Lifecycle()
-        self._fields = StateFields(state="waiting")
+        self._status = Status(State.WAITING)
         self._stdin = Stdin(plan.stdin, account, ends=plan.ends_input, terminal=plan.terminal is not None)
         self._terminal = plan.terminal
         self._watchdog = Watchdog()
@@ -130,35 +130,28 @@ class Session:
         return self._lifecycle.state.final
 
     @property
-    def watched(self) -> bool:
-        """Whether a client is attached."""
-        return self._clients > 0
+    def status(self) -> Status:
+        """The present state; what its fields hold depends on it."""
+        return self._status
 
-    def info(self) -> SessionInfo:
-        """The present state, for those who ask over REST."""
-        return SessionInfo(
-            **self._fields.model_dump(by_alias=False),
-            session_id=self.id,
-            language=self.plan.language.name,
-            tty=self.plan.terminal is not None,
-            created_at=self.created_at,
-            clients=self._clients,
-            seq=self.log.end,
-        )
+    @property
+    def clients(self) -> int:
+        """How many are attached."""
+        return self._clients
 
     @contextmanager
     def attached(self) -> Generator[None]:
         """For as long as a client watches. The session is ended a while after the last one left."""
         self._clients += 1
-        self._watchdog.clear("detached")
+        self._watchdog.clear(Reason.DETACHED)
         try:
             yield
         finally:
             self._clients -= 1
             if self._clients == 0:
-                self._watchdog.set("detached", trio.current_time() + self._detach_grace)
+                self._watchdog.set(Reason.DETACHED, trio.current_time() + self._detach_grace)
 
-    def write_input(self, text: str) -> None:
+    def write_input(self, data: bytes) -> None:
         """Queues input; before the program runs, it waits for it.
 
         Raises:
@@ -167,7 +160,7 @@ class Session:
             OverloadedError: the server holds as much as it may.
         """
         self._check_not_ended()
-        self._stdin.write(text.encode())
+        self._stdin.write(data)
         self._touch()
 
     def end_input(self) -> None:
@@ -225,27 +218,27 @@ class Session:
         Cancellation: ends the session with the reason `shutdown`.
         """
         now = trio.current_time()
-        self._watchdog.set("detached", now + self._detach_grace)
-        self._watchdog.set("queue_timeout", now + self._queue_timeout)
+        self._watchdog.set(Reason.DETACHED, now + self._detach_grace)
+        self._watchdog.set(Reason.QUEUE_TIMEOUT, now + self._queue_timeout)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch)
                 await self._live()
                 nursery.cancel_scope.cancel(reason="the session is over")
         except* OutOfMemoryError:
-            self.end("memory_limit")
+            self.end(Reason.MEMORY_LIMIT)
         except* ExecutorError as group:
             error = _first(group)
             LOGGER.warning("session %s: %s", short_id(self.id), error)
-            self.end("engine_error", error.message)
+            self.end(Reason.EXECUTOR_FAILED, error.message)
         except* Exception:
             # A bug of ours must end this session only, and say so.
             LOGGER.exception("session %s failed", short_id(self.id))
-            self.end("engine_error", "a fault of the server's own; it is in the server's log")
+            self.end(Reason.EXECUTOR_FAILED, "a fault of the server's own; it is in the server's log")
         finally:
             self._slot.leave()
             if not self.ended:
-                self.end("shutdown")
+                self.end(Reason.SHUTDOWN)
                 self._conclude()
 
     async def _watch(self) -> None:
@@ -289,7 +282,7 @@ class Session:
             if position == 0:
                 break
             await self._slot.wait_moved(position)
-        self._watchdog.clear("queue_timeout")
+        self._watchdog.clear(Reason.QUEUE_TIMEOUT)
 
     def _spec(self) -> ContainerSpec:
         return ContainerSpec(
@@ -316,25 +309,25 @@ class Session:
                 async with self._until_end():
                     await compiling.enter_async_context(self._compiles)
                 if not self.ended:
-                    await self._run_stage(container, "compile", plan.compile_command)
+                    await self._run_stage(container, StageName.COMPILE, plan.compile_command)
             if not self.ended:
                 async with self._until_end():
                     await self._apply_run_limits(container)  # Before any of the program runs.
         if not self.ended:
-            await self._run_stage(container, "run", plan.run_command)
+            await self._run_stage(container, StageName.RUN, plan.run_command)
 
     async def _apply_run_limits(self, container: Container) -> None:
         try:
             await container.apply_run_limits(self.plan.limits)
         except MemoryInUseError:
-            self.end("memory_limit", "what is in the workspace already takes more memory than the program may use")
+            self.end(Reason.MEMORY_LIMIT, "what is in the workspace already takes more memory than the program may use")
 
     async def _run_stage(self, container: Container, stage: StageName, command: Sequence[str]) -> None:
         """Runs one stage; the session is over afterwards, unless it was to be compiled and that went well."""
         limits = self.plan.limits
-        timeout = limits.compile_timeout if stage == "compile" else limits.execution_timeout
-        terminal = self._terminal if stage == "run" else None
-        environment = self.plan.compile_environment if stage == "compile" else self.plan.environment
+        timeout = limits.compile_timeout if stage is StageName.COMPILE else limits.execution_timeout
+        terminal = self._terminal if stage is StageName.RUN else None
+        environment = self.plan.compile_environment if stage is StageName.COMPILE else self.plan.environment
         self._stage = stage
         self._figures = None
         async with self._until_end():
@@ -371,20 +364,20 @@ class Session:
 
     def _stage_ended(self, figures: frames.StageEnd) -> None:
         self._figures = figures
-        self._watchdog.clear("execution_timeout", "idle_timeout")
+        self._watchdog.clear(Reason.EXECUTION_TIMEOUT, Reason.IDLE_TIMEOUT)
         self.log.set_waiting(False)
         # At once: whatever is asked for from now on can't change how the program ended.
-        if self._stage == "run" or self._end_reason is not None or figures.exit_code != 0:
+        if self._stage is StageName.RUN or self._end_reason is not None or figures.exit_code != 0:
             self._conclude()
 
     def _started(self) -> None:
         limits = self.plan.limits
-        timeout = limits.compile_timeout if self._stage == "compile" else limits.execution_timeout
-        self._watchdog.set("execution_timeout", trio.current_time() + timeout)
-        if self._stage == "compile":
-            self._move(State.COMPILING, stage="compile")
+        timeout = limits.compile_timeout if self._stage is StageName.COMPILE else limits.execution_timeout
+        self._watchdog.set(Reason.EXECUTION_TIMEOUT, trio.current_time() + timeout)
+        if self._stage is StageName.COMPILE:
+            self._move(State.COMPILING, stage=StageName.COMPILE)
         else:
-            self._move(State.RUNNING, stage="run")
+            self._move(State.RUNNING, stage=StageName.RUN)
             self._touch()
             self._stdin.open()
             if self._terminal is not None and self._terminal != self.plan.terminal:
@@ -393,16 +386,16 @@ class Session:
     def _take_output(self, stream: Stream, data: bytes) -> None:
         self._touch()
         if not self.log.write(stream, data):
-            self.end("output_limit")
+            self.end(Reason.OUTPUT_LIMIT)
 
     def _touch(self) -> None:
         if self._lifecycle.state is State.RUNNING:
-            self._watchdog.set("idle_timeout", trio.current_time() + self.plan.limits.idle_timeout)
+            self._watchdog.set(Reason.IDLE_TIMEOUT, trio.current_time() + self.plan.limits.idle_timeout)
 
     def _move(self, state: State, **fields: Any) -> None:
         self._lifecycle.move(state)
-        self._fields = StateFields(state=state.value, **fields)
-        self.log.add_state(self._fields)
+        self._status = Status(state, **fields)
+        self.log.add_state(self._status)
 
     def _conclude(self) -> None:
         """Writes the final state, behind all output, closes the log, and keeps nothing else."""
@@ -410,26 +403,17 @@ class Session:
         figures = self._figures
         reason = self._end_reason
         if reason is None and figures is not None and ran_out_of_memory(figures):
-            reason = "memory_limit"
+            reason = Reason.MEMORY_LIMIT
         message = None
         if reason is not None:
             message = self._end_message or explain(reason, self.plan.limits, self._stage)
-        fields: dict[str, Any] = {}
-        if figures is not None:
-            fields = {
-                "exit_code": figures.exit_code,
-                "signal": None if figures.signal is None else signal_name(figures.signal),
-                "wall_time": figures.wall_time,
-                "cpu_time": figures.user_time + figures.system_time,
-                "peak_memory": figures.peak_memory,
-            }
         self._move(
             State.FINISHED if reason is None else State.TERMINATED,
             stage=self._stage,
             reason=reason,
             message=message,
+            figures=None if figures is None else figures_of(figures),
             output_truncated=self.log.truncated,
-            **fields,
         )
         self.log.close()
         self._stdin.close()

@@ -6,7 +6,7 @@ import math
 
 import trio
 
-from trio_exec.messages import Reason
+from trio_exec.model import Reason
 
 
 class Watchdog:

@@ -1,0 +1,140 @@
+"""The domain's words: what is asked for, what happens, and how it ended. No I/O, and no wire.
+
+Each wire format is an adapter: it makes a `Job` of a request, and messages of what the output log holds. So files,
+input and output are bytes here; what text is made of them is the wire's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+
+class State(StrEnum):
+    """Where a session is; `trio_exec.session.lifecycle` says which may follow which."""
+
+    WAITING = "waiting"
+    COMPILING = "compiling"
+    RUNNING = "running"
+    FINISHED = "finished"
+    TERMINATED = "terminated"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing can follow."""
+        return self in {State.FINISHED, State.TERMINATED}
+
+
+class StageName(StrEnum):
+    """What is done with a program."""
+
+    COMPILE = "compile"
+    RUN = "run"
+
+
+class Reason(StrEnum):
+    """Why a session was ended; a program that ends by itself needs none."""
+
+    IDLE_TIMEOUT = "idle_timeout"
+    EXECUTION_TIMEOUT = "execution_timeout"
+    OUTPUT_LIMIT = "output_limit"
+    MEMORY_LIMIT = "memory_limit"
+    STOPPED = "stopped"
+    DETACHED = "detached"
+    QUEUE_TIMEOUT = "queue_timeout"
+    SHUTDOWN = "shutdown"
+    EXECUTOR_FAILED = "engine_error"
+
+
+class Stream(IntEnum):
+    """Where output came from."""
+
+    STDOUT = 0
+    STDERR = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a client asks for.
+
+    Attributes:
+        language: a name or an alias.
+        code: the main file's content, or None when it is the first of `files`.
+        files: further content by path.
+        args: arguments of the program.
+        env: variables of the program.
+        stdin: input that is there from the start.
+        ends_input: whether end of input follows it.
+        terminal: rows and columns, or None for pipes.
+        limits: lower limits, by the names of `trio_exec.limits.Limits`.
+    """
+
+    language: str
+    code: bytes | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    args: Sequence[str] = ()
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    stdin: bytes = b""
+    ends_input: bool = False
+    terminal: tuple[int, int] | None = None
+    limits: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a stage came to.
+
+    Attributes:
+        exit_code: None when a signal ended it.
+        signal: the signal's number, or None.
+        wall_time: seconds.
+        cpu_time: seconds, of all its processes.
+        peak_memory: resident bytes of the largest process.
+    """
+
+    exit_code: int | None
+    signal: int | None
+    wall_time: float
+    cpu_time: float
+    peak_memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One state of a session, with what is known by then.
+
+    Attributes:
+        state: the state.
+        stage: the stage that was reached.
+        position: in the queue, from 1.
+        reason: why the session was ended.
+        message: the same, for people.
+        figures: of the last stage that ended.
+        output_truncated: whether output beyond the limit was dropped; of final states only.
+    """
+
+    state: State
+    stage: StageName | None = None
+    position: int | None = None
+    reason: Reason | None = None
+    message: str | None = None
+    figures: Figures | None = None
+    output_truncated: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether a session could start now.
+
+    Attributes:
+        reason: why not, for people; None when one could.
+        running: sessions that run.
+        queued: sessions that wait.
+        warm: containers that are there already, unused, by language.
+    """
+
+    reason: str | None
+    running: int
+    queued: int
+    warm: Mapping[str, int]
