@@ -35,12 +35,12 @@ from benchmarks.chart import draw
 from benchmarks.programs import PROGRAMS, Program
 from benchmarks.table import ms, table
 from tests.support import Client, ServerProcess, running_server
+from trio_exec.api.native.messages import StdoutMessage
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.hardening import HARDENING, WORKSPACE
 from trio_exec.executor.docker.images import build_missing
 from trio_exec.executor.docker.labels import INSTANCE_LABEL, SESSION_LABEL
 from trio_exec.languages import Languages
-from trio_exec.messages import StdoutMessage
 from trio_exec.settings import Settings
 
 ROOT = Path(__file__).parent.parent

@@ -23,7 +23,7 @@ import docker
 import trio
 from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection, wrap_client_stream
 
-from trio_exec.messages import (
+from trio_exec.api.native.messages import (
     ClientMessage,
     EofMessage,
     ErrorMessage,
@@ -34,7 +34,7 @@ from trio_exec.messages import (
     StderrMessage,
     StdoutMessage,
 )
-from trio_exec.parsing import parse_server_message
+from trio_exec.api.native.parsing import parse_server_message
 
 START_TIMEOUT = 60
 PATIENCE = 60

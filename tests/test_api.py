@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support import Client, ServerProcess
-from trio_exec.messages import InputMessage
+from trio_exec.api.native.messages import InputMessage
 
 OK: dict[str, Any] = {"language": "python", "code": "print(1)"}
 

@@ -93,7 +93,7 @@ def test_the_image_has_the_page_and_the_same_languages(image: str) -> None:
     code = (
         "from trio_exec.executor.docker.images import language_images, launcher_image\n"
         "from trio_exec.languages import Languages\n"
-        "from trio_exec.server.run import STATIC\n"
+        "from trio_exec.server.process import STATIC\n"
         "assert (STATIC / 'index.html').is_file() and list((STATIC / 'assets').iterdir())\n"
         "print(launcher_image().tag, *(image.tag for image in language_images(Languages.load().values()).values()))"
     )

@@ -19,9 +19,9 @@ import pytest
 import trio
 
 from tests.support import PATIENCE, Attached, Client, ServerProcess, attach_over
+from trio_exec.api.native.messages import EofMessage
 from trio_exec.executor.docker.labels import INSTANCE_LABEL
 from trio_exec.limits import MIB
-from trio_exec.messages import EofMessage
 
 ASK = "name = input('name? ')\nprint('hello', name)"
 

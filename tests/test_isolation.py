@@ -20,7 +20,7 @@ from trio_exec.executor.docker.labels import (
     SESSION_LABEL,
     USER_LABEL,
 )
-from trio_exec.executor.docker.machine import EXTRA_CAPABILITIES, Machine
+from trio_exec.executor.machine import EXTRA_CAPABILITIES, Machine
 from trio_exec.limits import MIB
 from trio_exec.settings import Settings
 

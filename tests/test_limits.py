@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from tests.support import Client, Run, ServerProcess
-from trio_exec.messages import SignalMessage
+from trio_exec.api.native.messages import SignalMessage
 
 FAST = {"idle_timeout": 1.5, "execution_timeout": 4, "compile_timeout": 6, "detach_grace": 1, "retention": 3}
 

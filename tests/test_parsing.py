@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+from trio_exec.api.native.parsing import parse_client_message, parse_session_request
 from trio_exec.errors import RequestError, TrioExecError
-from trio_exec.parsing import parse_client_message, parse_session_request
 
 SIZE = 1024 * 1024
 REQUEST = '{"language":"python","code":"x",'

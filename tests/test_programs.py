@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support import Client
-from trio_exec.messages import StdoutMessage
+from trio_exec.api.native.messages import StdoutMessage
 
 
 @dataclass(frozen=True)

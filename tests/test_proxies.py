@@ -20,8 +20,8 @@ from trio_websocket import wrap_client_stream
 
 from tests.compose import Deployed
 from tests.support import PATIENCE, Attached, Client, Run, ServerProcess
+from trio_exec.api.proxies import BehindProxies
 from trio_exec.errors import ConfigurationError
-from trio_exec.server.proxies import BehindProxies
 from trio_exec.settings import Settings
 
 CONFIGURATION = Path(__file__).parent.parent / "deploy" / "nginx.conf"

@@ -7,7 +7,7 @@ import functools
 import trio
 
 from tests.support import Client, Run
-from trio_exec.messages import ResizeMessage, SignalMessage, StderrMessage, StdoutMessage, StopMessage
+from trio_exec.api.native.messages import ResizeMessage, SignalMessage, StderrMessage, StdoutMessage, StopMessage
 
 
 async def test_a_client_that_comes_after_the_end_sees_everything(client: Client) -> None:

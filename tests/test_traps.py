@@ -18,17 +18,17 @@ from trio.testing import wait_all_tasks_blocked
 
 from tests.fakes import FakeExecutor
 from tests.support import Client, ServerProcess
+from trio_exec.api.app import Application, create_app
+from trio_exec.api.arrivals import Arrivals
+from trio_exec.api.native.websocket import Attachment
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
 from trio_exec.executor.docker.janitor import Janitor
 from trio_exec.languages import Languages
 from trio_exec.limits import MIB
 from trio_exec.model import Job
-from trio_exec.server import serving, tcp
-from trio_exec.server.app import Application, create_app
-from trio_exec.server.arrivals import Arrivals
-from trio_exec.server.run import STATIC, serve
-from trio_exec.server.websocket import Attachment
+from trio_exec.server import hypercorn_worker, tcp
+from trio_exec.server.process import STATIC, serve
 from trio_exec.settings import Settings
 
 PATIENCE = 30
@@ -223,12 +223,12 @@ def test_slow_downloads_are_not_cut_short() -> None:
 async def serve_bare(handler: Callable[[], object], **options: object) -> AsyncGenerator[int]:
     app = Application(arrivals())
     app.add_websocket("/ws", view_func=handler)
-    config: Config = serving.make_config(Settings(port=0), arrivals())
+    config: Config = hypercorn_worker.make_config(Settings(port=0), arrivals())
     for name, value in options.items():
         setattr(config, name, value)
-    serving.install()
+    hypercorn_worker.install()
     async with trio.open_nursery() as nursery:
-        address, *_ = await nursery.start(serving.hypercorn.trio.serve, app, config)
+        address, *_ = await nursery.start(hypercorn_worker.hypercorn.trio.serve, app, config)
         yield int(address.rsplit(":", 1)[1])
         nursery.cancel_scope.cancel(reason="the test is over")
 
@@ -261,7 +261,7 @@ async def test_nothing_is_left_of_a_connection_that_has_ended() -> None:
             async with await upgrade(port) as stream:
                 await stream.receive_some()
                 assert trio.lowlevel.current_statistics().tasks_living > before
-            with trio.fail_after(serving.PING_INTERVAL / 2):
+            with trio.fail_after(hypercorn_worker.PING_INTERVAL / 2):
                 while trio.lowlevel.current_statistics().tasks_living > before:  # noqa: ASYNC110 - a number has no event
                     await trio.sleep(0.05)
 
@@ -315,12 +315,12 @@ async def test_shutdown_sends_no_close_frame_by_itself() -> None:
     stop = trio.Event()
     app = Application(arrivals())
     app.add_websocket("/ws", view_func=handler)
-    config = serving.make_config(Settings(port=0), arrivals())
+    config = hypercorn_worker.make_config(Settings(port=0), arrivals())
     config.graceful_timeout = 0.5
-    serving.install()
+    hypercorn_worker.install()
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
-            serve = functools.partial(serving.hypercorn.trio.serve, app, config, shutdown_trigger=stop.wait)
+            serve = functools.partial(hypercorn_worker.hypercorn.trio.serve, app, config, shutdown_trigger=stop.wait)
             address, *_ = await nursery.start(serve)
             async with await upgrade(int(address.rsplit(":", 1)[1])) as stream:
                 received = b""

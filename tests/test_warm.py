@@ -10,8 +10,8 @@ import trio
 
 from tests.programs import JAVA_MAIN, PROGRAMS
 from tests.support import Client, Run, ServerProcess, running_server
+from trio_exec.api.native.messages import ResizeMessage
 from trio_exec.limits import MIB
-from trio_exec.messages import ResizeMessage
 
 WARM = {"python": 2, "javascript": 2, "java": 2, "cpp": 2}
 POOL = ",".join(f"{language}={size}" for language, size in WARM.items())

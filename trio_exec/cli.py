@@ -18,7 +18,7 @@ from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.images import build_missing, prune
 from trio_exec.languages import Languages
 from trio_exec.logs import Sparing
-from trio_exec.server.run import serve
+from trio_exec.server.process import serve
 from trio_exec.settings import Settings
 
 EXIT_FAILURE = 1

@@ -89,9 +89,9 @@ class InputFullError(TrioExecError):
 
 
 class ExecutorError(TrioExecError):
-    """The Docker engine's fault, or ours towards it: a container could not be made or went away.
+    """The executor's fault, or ours towards it: a container could not be made or went away.
 
-    Distinct from its subclass in that the engine answers, so other sessions may well succeed.
+    Where it is not of the subclass below, other sessions may well succeed.
     """
 
     code = "engine_error"
@@ -100,13 +100,17 @@ class ExecutorError(TrioExecError):
 
 
 class ExecutorUnavailableError(ExecutorError):
-    """The Docker engine can't be reached at all."""
+    """What the executor makes containers with can't be reached at all."""
 
     code = "engine_unavailable"
 
 
 class MemoryInUseError(ExecutorError):
     """A container holds more memory than a limit that was to be put in force; its stage's fault, not the engine's."""
+
+
+class LauncherGoneError(ExecutorError):
+    """The launcher's stream has ended, though nobody here closed it."""
 
 
 class OutOfMemoryError(ExecutorError):

@@ -24,6 +24,7 @@ from trio_exec.errors import ExecutorError
 from trio_exec.executor.base import Container, ContainerSpec, Executor
 from trio_exec.executor.targets import PoolKey, Targets
 from trio_exec.launcher import frames
+from trio_exec.launcher.prestart import Prestart
 from trio_exec.limits import Limits
 
 LOGGER = logging.getLogger("trio_exec.pool")
@@ -43,23 +44,6 @@ QUIET = 0.5
 QUIET_PATIENCE = 2
 """Seconds after which a pool that is not full refills although sessions keep starting: under a steady load there is
 no better moment, and what a session finds warm it need not do itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prestart:
-    """A command that can be started before a file that it reads is there; environments without and with a terminal."""
-
-    file: str
-    command: Sequence[str]
-    environment: Mapping[str, str]
-    terminal_environment: Mapping[str, str]
-    runs_on_terminal: bool
-
-    def frame(self, terminal: bool) -> bytes:  # noqa: FBT001 - of two kinds, which
-        """The frame that starts it."""
-        environment = self.terminal_environment if terminal else self.environment
-        size = (24, 80) if terminal and self.runs_on_terminal else None
-        return frames.encode_prepare(self.file, self.command, environment, terminal=size)
 
 
 @dataclass(eq=False, slots=True)

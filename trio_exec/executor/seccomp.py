@@ -12,7 +12,7 @@ import errno
 import json
 from typing import Any
 
-from trio_exec.executor.docker.machine import UNKNOWN, Machine
+from trio_exec.executor.machine import UNKNOWN, Machine
 
 _FILES = """
 access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2 fadvise64

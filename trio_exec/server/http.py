@@ -23,8 +23,8 @@ from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.typing import ASGISendEvent
 
-from trio_exec.messages import ErrorBody
-from trio_exec.server.arrivals import CONTINUE
+from trio_exec.api.arrivals import CONTINUE
+from trio_exec.api.native.messages import ErrorBody
 
 _CONTINUE_STATUS = 100
 _RETRY_AFTER = 5

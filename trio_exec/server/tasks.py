@@ -10,7 +10,7 @@ from hypercorn.config import Config
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, Scope
 
-from trio_exec.server.arrivals import Holder
+from trio_exec.api.arrivals import Holder
 
 LOGGER = logging.getLogger("trio_exec.serving")
 

@@ -36,7 +36,7 @@ from hypercorn.utils import (
     parse_socket_addr,  # pyright: ignore[reportUnknownVariableType] - its tuple has no parameters
 )
 
-from trio_exec.server.arrivals import Arrivals
+from trio_exec.api.arrivals import Arrivals
 from trio_exec.server.connections import REFUSALS_MAX, Connection, Connections
 from trio_exec.server.http import HTTP11, too_many_connections
 from trio_exec.server.tasks import ConnectionTasks

@@ -28,9 +28,9 @@ from wsproto.events import CloseConnection, Message, Ping
 from wsproto.frame_protocol import CloseReason
 from wsproto.handshake import WEBSOCKET_VERSION
 
+from trio_exec.api.arrivals import Holder
+from trio_exec.api.native.messages import ErrorBody
 from trio_exec.errors import OverloadedError
-from trio_exec.messages import ErrorBody
-from trio_exec.server.arrivals import Holder
 from trio_exec.server.tasks import ConnectionTasks
 
 EVENTS_AT_ONCE = 100

@@ -8,21 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trio_exec.errors import RequestError
-from trio_exec.executor.docker.hardening import WORKSPACE
-from trio_exec.executor.pool import Prestart
 from trio_exec.languages import Language
 from trio_exec.launcher import frames
+from trio_exec.launcher.layout import PATH, TEMPORARY, WORKSPACE
+from trio_exec.launcher.prestart import Prestart
 from trio_exec.limits import Limits
 from trio_exec.model import Job
 
 ENVIRONMENT = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "PATH": PATH,
     "HOME": WORKSPACE,
     "LANG": "C.UTF-8",
 }
 TERMINAL_ENVIRONMENT = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
-TEMPORARY = ".tmp"
-"""The launcher makes it for programs, and keeps in there what it has yet to put in place."""
 _BLOCK = 4096
 
 

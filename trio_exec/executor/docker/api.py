@@ -21,8 +21,9 @@ from docker.credentials.errors import StoreError
 from docker.errors import APIError, DockerException
 
 from trio_exec.errors import ExecutorError, ExecutorUnavailableError, MemoryInUseError
-from trio_exec.executor.docker.hardening import HARDENING, WORKSPACE
-from trio_exec.executor.docker.machine import Machine
+from trio_exec.executor.docker.hardening import HARDENING
+from trio_exec.executor.machine import Machine
+from trio_exec.launcher.layout import WORKSPACE
 
 REQUEST_TIMEOUT = 30
 """Seconds that one call may take; an engine under load takes some for a start."""

@@ -1,4 +1,4 @@
-"""Docker's attach stream without a terminal, sans-IO.
+"""Docker's attach stream without a terminal, sans-IO and over a socket.
 
 The engine prefixes each chunk with eight bytes: the stream's number (1 standard output, 2 standard error), three
 zeros, and the chunk's length, big-endian (Docker Engine API, "Attach to a container", stream format). For us the
@@ -8,7 +8,9 @@ launcher's frames come as standard output, and its own complaints as standard er
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+import trio
 
 from trio_exec.errors import ProtocolError
 
@@ -47,3 +49,46 @@ class Demultiplexer:
                 if self._stream not in {STDOUT, STDERR} or any(self._header[1:4]):
                     raise ProtocolError(f"not an attach stream: {bytes(self._header)!r}")
                 self._header.clear()
+
+
+class AttachStream(trio.abc.Stream):
+    """A container's standard input and output over its attached socket.
+
+    Args:
+        socket: as `DockerAPI.attach` hands it out; closed with this.
+        complain: is called with what comes as standard error.
+    """
+
+    def __init__(self, socket: trio.SocketStream, complain: Callable[[str], None]) -> None:
+        self._socket = socket
+        self._complain = complain
+        self._demultiplexer = Demultiplexer()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Sends to the container's standard input."""
+        await self._socket.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Returns when there may be room to send."""
+        await self._socket.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """What came next from the container's standard output; nothing at its end.
+
+        Raises:
+            ProtocolError: this is not an attach stream.
+        """
+        while data := await self._socket.receive_some(max_bytes):
+            received = b""
+            for stream, piece in self._demultiplexer.feed(bytes(data)):
+                if stream == STDERR:
+                    self._complain(piece.decode("utf-8", "replace").strip())
+                else:
+                    received += piece
+            if received:
+                return received
+        return b""
+
+    async def aclose(self) -> None:
+        """Closes the socket."""
+        await self._socket.aclose()

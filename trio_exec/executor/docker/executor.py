@@ -26,10 +26,10 @@ from typing import TypeVar
 
 import trio
 
-from trio_exec.errors import ExecutorError, ExecutorUnavailableError, OutOfMemoryError
+from trio_exec.errors import ExecutorError, ExecutorUnavailableError, LauncherGoneError, OutOfMemoryError
 from trio_exec.executor.base import Container, ContainerSpec
 from trio_exec.executor.docker.api import DockerAPI
-from trio_exec.executor.docker.attach_stream import STDERR, Demultiplexer
+from trio_exec.executor.docker.attach_stream import AttachStream
 from trio_exec.executor.docker.hardening import HARDENING
 from trio_exec.executor.docker.health import Health
 from trio_exec.executor.docker.janitor import Janitor, host_name
@@ -41,19 +41,17 @@ from trio_exec.executor.docker.labels import (
     SESSION_LABEL,
     USER_LABEL,
 )
-from trio_exec.executor.docker.machine import EXTRA_CAPABILITIES
 from trio_exec.executor.docker.uids import UserIds
+from trio_exec.executor.machine import EXTRA_CAPABILITIES
 from trio_exec.ids import short_id
 from trio_exec.launcher import frames
+from trio_exec.launcher.connection import LauncherConnection
 from trio_exec.limits import Limits
 
 LOGGER = logging.getLogger("trio_exec.docker")
 
 THREADS = 16
 """Calls of a kind at once. The engine itself works on few starts at a time; more would only wait there."""
-READ_SIZE = 65536
-START_TIMEOUT = 30
-"""Seconds from a container's start to its launcher's first frame."""
 CLEANUP_TIMEOUT = 10
 """Seconds that whoever opened a container waits for its removal; then it lingers, and only its owner waits on."""
 EXPEDITE_AFTER = 0.5
@@ -71,11 +69,10 @@ _T = TypeVar("_T")
 
 
 class DockerContainer:
-    """A container's launcher, at the other end of an attached socket.
+    """A container, by its launcher and its engine.
 
     Args:
-        stream: the attached socket.
-        session_id: for the log.
+        launcher: the connection to its launcher.
         in_force: the limits that it has, as for `update`.
         update: changes them.
         ran_out_of_memory: tells of a container that has ended whether that was why.
@@ -84,56 +81,32 @@ class DockerContainer:
 
     def __init__(
         self,
-        stream: trio.SocketStream,
-        session_id: str,
+        launcher: LauncherConnection,
         *,
         in_force: Mapping[str, int],
         update: Callable[[Mapping[str, int]], Awaitable[None]],
         ran_out_of_memory: Callable[[], Awaitable[bool]],
         doubt: Callable[[], None],
     ) -> None:
-        self._stream = stream
-        self._session_id = session_id
+        self.launcher = launcher
         self._in_force = in_force
         self._update = update
         self._ran_out_of_memory = ran_out_of_memory
         self._doubt = doubt
-        self._demultiplexer = Demultiplexer()
-        self._decoder = frames.FrameDecoder()
-        self._send_lock = trio.StrictFIFOLock()
 
     async def send(self, data: bytes) -> None:
         """Sends encoded frames; see `Container`."""
-        async with self._send_lock:
-            try:
-                await self._stream.send_all(data)
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                raise ExecutorError("the container is gone: its input was closed") from error
+        await self.launcher.send(data)
 
     async def receive(self) -> Sequence[frames.Event]:
         """The next events; see `Container`."""
-        while True:
-            try:
-                data = await self._stream.receive_some(READ_SIZE)
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                self._doubt()
-                raise ExecutorError("the connection to the container broke") from error
-            if not data:
-                self._doubt()
-                if await self._ran_out_of_memory():
-                    raise OutOfMemoryError("the kernel ended the container for want of memory")
-                raise ExecutorError(
-                    "the container ended unexpectedly: the program brought it down, or the engine was stopped"
-                )
-            events: list[frames.Event] = []
-            for stream, piece in self._demultiplexer.feed(data):
-                if stream == STDERR:
-                    text = piece.decode("utf-8", "replace").strip()
-                    LOGGER.warning("session %s: %s", short_id(self._session_id), text)
-                else:
-                    events += self._decoder.feed(piece)
-            if events:
-                return events
+        try:
+            return await self.launcher.receive()
+        except LauncherGoneError as error:
+            self._doubt()
+            if await self._ran_out_of_memory():
+                raise OutOfMemoryError("the kernel ended the container for want of memory") from error
+            raise
 
     async def apply_run_limits(self, limits: Limits) -> None:
         """Puts a session's limits in force; see `Container`."""
@@ -151,23 +124,6 @@ class DockerContainer:
             await self._update({"cpu_period": HARDENING.cpu_period, "cpu_quota": quota})
         except ExecutorError as error:
             LOGGER.debug("a container that ends gets no CPU: %s", error)
-
-    async def wait_ready(self) -> None:
-        """Returns when the launcher has said that it is up.
-
-        Raises:
-            ExecutorError: it said something else, or nothing.
-        """
-        with trio.move_on_after(START_TIMEOUT) as scope:
-            events = await self.receive()
-            if events != [frames.Ready(frames.PROTOCOL_VERSION)]:
-                raise ExecutorError("the image's launcher is of another version; run `trio-exec build`")
-        if scope.cancelled_caught:
-            raise ExecutorError(f"the container did not come up within {START_TIMEOUT} seconds")
-
-    async def aclose(self) -> None:
-        """Ends the launcher's input, at which it exits."""
-        await trio.aclose_forcefully(self._stream)
 
 
 @dataclass(eq=False, slots=True)
@@ -359,7 +315,7 @@ class DockerExecutor:
             await lease.settled.wait()
             if lease.container is None:
                 raise lease.failure or ExecutorError("the container could not be opened")
-            await lease.container.wait_ready()
+            await lease.container.launcher.wait_ready()
             yield lease.container
         finally:
             lease.returned.set()
@@ -399,15 +355,18 @@ class DockerExecutor:
         if lease.returned.is_set():
             return False
         socket = await self._call(lambda: self._api.attach(name), self._starts)
-        stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket))
+        stream = AttachStream(
+            trio.SocketStream(trio.socket.from_stdlib_socket(socket)),
+            lambda complaint: LOGGER.warning("session %s: %s", short_id(spec.session_id), complaint),
+        )
+        launcher = LauncherConnection(stream)
         try:
             await self._call(lambda: self._api.start(name), self._starts)
         except ExecutorError:
-            await trio.aclose_forcefully(stream)
+            await launcher.aclose()
             raise
         lease.container = DockerContainer(
-            stream,
-            spec.session_id,
+            launcher,
             in_force=HARDENING.changeable(spec.limits, compiles=compiles),
             update=lambda limits: self._call(lambda: self._api.update(name, limits), self._updates),
             ran_out_of_memory=lambda: self._ran_out_of_memory(name),
@@ -442,7 +401,7 @@ class DockerExecutor:
     async def _remove(self, lease: _Lease) -> None:
         """Returns when the container is gone, however often the engine has to be asked."""
         if lease.container is not None:
-            await lease.container.aclose()
+            await lease.container.launcher.aclose()
         retry = RETRY_FIRST
         while not lease.gone.is_set():
             try:

@@ -11,11 +11,10 @@ from typing import Any
 
 from docker.types import LogConfig, Ulimit
 
-from trio_exec.executor.docker.machine import UNKNOWN, Machine
+from trio_exec.executor.machine import UNKNOWN, Machine
 from trio_exec.executor.seccomp import profile_json
+from trio_exec.launcher.layout import WORKSPACE
 from trio_exec.limits import MIB, Limits
-
-WORKSPACE = "/workspace"
 
 _MASKED = """
 /proc/acpi /proc/asound /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/pressure

@@ -27,6 +27,9 @@ from pathlib import Path
 import hypercorn.trio
 import trio
 
+from trio_exec.api.app import create_app
+from trio_exec.api.arrivals import Arrivals
+from trio_exec.api.proxies import BehindProxies
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import ConfigurationError, ExecutorError, ExecutorUnavailableError
@@ -37,10 +40,7 @@ from trio_exec.executor.docker.images import build_missing
 from trio_exec.executor.pool import Pool
 from trio_exec.languages import Languages
 from trio_exec.limits import Limits
-from trio_exec.server import serving
-from trio_exec.server.app import create_app
-from trio_exec.server.arrivals import Arrivals
-from trio_exec.server.proxies import BehindProxies
+from trio_exec.server import hypercorn_worker
 from trio_exec.session.plan import prestarts
 from trio_exec.session.session import container_lifetime
 from trio_exec.settings import Settings
@@ -86,9 +86,9 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
     engine = Engine(settings, languages, pool, budget)
     going_away = trio.Event()
     wishes = _Wishes()
-    serving.install()
+    hypercorn_worker.install()
     arrivals = Arrivals(budget)
-    config = serving.make_config(settings, arrivals)
+    config = hypercorn_worker.make_config(settings, arrivals)
     app = BehindProxies(create_app(engine, going_away, STATIC, arrivals), settings)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as outermost:

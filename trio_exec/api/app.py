@@ -12,10 +12,9 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import BadHost, HTTPException
 from werkzeug.routing import MapAdapter
 
-from trio_exec.engine.engine import Engine
-from trio_exec.errors import RequestError, TrioExecError
-from trio_exec.languages import Language
-from trio_exec.messages import (
+from trio_exec.api.access import Access
+from trio_exec.api.arrivals import Arrivals, HeldRequest, HeldWebsocket, HTTPConnection, WebSocketConnection
+from trio_exec.api.native.messages import (
     ErrorBody,
     ExampleInfo,
     LanguageInfo,
@@ -25,12 +24,13 @@ from trio_exec.messages import (
     SessionCreated,
     SessionInfo,
 )
+from trio_exec.api.native.parsing import parse_session_request
+from trio_exec.api.native.websocket import Attachment
+from trio_exec.api.page import add_page
+from trio_exec.engine.engine import Engine
+from trio_exec.errors import RequestError, TrioExecError
+from trio_exec.languages import Language
 from trio_exec.model import Reason
-from trio_exec.parsing import parse_session_request
-from trio_exec.server.access import Access
-from trio_exec.server.arrivals import Arrivals, HeldRequest, HeldWebsocket, HTTPConnection, WebSocketConnection
-from trio_exec.server.page import add_page
-from trio_exec.server.websocket import Attachment
 
 LOGGER = logging.getLogger("trio_exec.server")
 

@@ -14,8 +14,8 @@ import hypercorn.protocol.ws_stream
 import hypercorn.trio.run
 from hypercorn.config import Config
 
+from trio_exec.api.arrivals import Arrivals
 from trio_exec.errors import ConfigurationError
-from trio_exec.server.arrivals import Arrivals
 from trio_exec.server.connections import Connections, connections_that_fit, raise_descriptor_limit
 from trio_exec.server.http import HTTPExchange
 from trio_exec.server.tcp import ClientConnection, ServerConfig

@@ -12,9 +12,7 @@ from typing import Protocol
 
 import trio
 
-from trio_exec.errors import RequestError, TrioExecError
-from trio_exec.ids import short_id
-from trio_exec.messages import (
+from trio_exec.api.native.messages import (
     EofMessage,
     ErrorBody,
     ErrorMessage,
@@ -27,8 +25,10 @@ from trio_exec.messages import (
     StdoutMessage,
     StopMessage,
 )
+from trio_exec.api.native.parsing import parse_client_message
+from trio_exec.errors import RequestError, TrioExecError
+from trio_exec.ids import short_id
 from trio_exec.model import Reason, Stream
-from trio_exec.parsing import parse_client_message
 from trio_exec.session.output import StateChange
 from trio_exec.session.session import Session
 

@@ -13,8 +13,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from trio_exec.errors import RequestError
-from trio_exec.messages import (
+from trio_exec.api.native.messages import (
     MAX_ARGUMENTS,
     MAX_FILES,
     MAX_VARIABLES,
@@ -22,6 +21,7 @@ from trio_exec.messages import (
     ServerMessage,
     SessionRequest,
 )
+from trio_exec.errors import RequestError
 
 ITEMS_MAX = 1000
 """Names and values in one request; one that fills every field has some four hundred."""
