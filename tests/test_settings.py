@@ -118,3 +118,13 @@ def test_a_bad_setting_ends_the_program_with_a_sentence() -> None:
 
     assert result.returncode == 2
     assert result.stderr.startswith("trio-exec: pids (TRIO_EXEC_PIDS): ")
+
+
+def test_printing_the_settings_imports_no_server() -> None:
+    code = (
+        "import sys; sys.argv = ['trio-exec', 'config']; from trio_exec.cli.main import main; main(); "
+        "print(sorted({'quart', 'hypercorn', 'docker', 'trio'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert result.stdout.splitlines()[-1] == "[]"

@@ -17,7 +17,7 @@ def main() -> None:
     # A container's first process ignores a signal that it has no handler for, and importing takes half a second: an
     # early `docker stop` would wait out its grace.
     signal.signal(signal.SIGTERM, _exit)
-    from trio_exec.cli import main as run  # noqa: PLC0415 - only now
+    from trio_exec.cli.main import main as run  # noqa: PLC0415 - only now
 
     run()
 

@@ -1,0 +1,69 @@
+"""The command line: which commands there are, and what they take. One file a command.
+
+Only the module of the command that runs is imported: `trio-exec config` has no use for a web server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from pathlib import Path
+
+from trio_exec import __version__
+from trio_exec.errors import ConfigurationError, TrioExecError
+from trio_exec.logs import Sparing
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="trio-exec", description="Runs untrusted code interactively in hardened Docker containers."
+    )
+    parser.add_argument("--version", action="version", version=f"trio-exec {__version__}")
+    parser.add_argument("--config", type=Path, help="TOML file with settings; `trio-exec config` prints one")
+    parser.add_argument("--verbose", action="store_true", help="log more")
+    commands = parser.add_subparsers(required=True, metavar="command", dest="command")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text)
+
+    serve_command = add("serve", "serve the API and the page, building missing images first")
+    serve_command.add_argument("--host", help="address to listen on")
+    serve_command.add_argument("--port", type=int, help="port to listen on; 0 takes a free one")
+    build_command = add("build", "build the languages' images, where they are missing")
+    build_command.add_argument("languages", nargs="*", help="only these; default: all")
+    build_command.add_argument("--rebuild", action="store_true", help="build even those that are there")
+    add("prune", "remove the images that other versions have built for the languages")
+    add("config", "print all settings, with their values and what they mean, as TOML")
+    return parser
+
+
+def main() -> None:
+    """Runs the command that the arguments name; exits with 1 and a sentence when it can't."""
+    arguments = _parser().parse_args()
+    logging.basicConfig(
+        level=logging.DEBUG if arguments.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Sparing())
+    for chatty in ("urllib3", "docker", "hypercorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    if arguments.config is not None:
+        os.environ["TRIO_EXEC_CONFIG"] = str(arguments.config)
+    try:
+        importlib.import_module(f"trio_exec.cli.{arguments.command}").run(arguments)
+    except ConfigurationError as error:
+        sys.stderr.write(f"trio-exec: {error.message}\n")
+        sys.exit(EXIT_USAGE)
+    except TrioExecError as error:
+        sys.stderr.write(f"trio-exec: {error.message}\n")
+        sys.exit(EXIT_FAILURE)
+    except KeyboardInterrupt:
+        sys.exit(130)
