@@ -174,7 +174,7 @@ class Languages(Mapping[str, Language]):
                     languages[language.name] = language
         unknown = sorted(set(only) - set(languages))
         if unknown:
-            raise ConfigurationError(f"languages: there is no {', '.join(unknown)}; there are {', '.join(languages)}")
+            raise ConfigurationError(f"languages: unknown: {', '.join(unknown)}; available: {', '.join(languages)}")
         return cls([language for name, language in languages.items() if not only or name in only])
 
     def find(self, name: str) -> Language:
@@ -188,7 +188,7 @@ class Languages(Mapping[str, Language]):
         except KeyError:
             known = ", ".join(self._by_name)
             raise UnknownLanguageError(
-                f"language: there is no {name[:40]!r} here; choose one of {known}", field="language"
+                f"language: unknown language {name[:40]!r}; available: {known}", field="language"
             ) from None
 
     def __getitem__(self, name: str) -> Language:

@@ -111,7 +111,7 @@ export class Run {
     }
     if (this.#view.kind !== "live" || !this.#session) return;
     if (this.#view.stopping && this.#view.phase.kind !== "open") {
-      this.#finish({ kind: "refused", message: "Let go of a server that can't be reached. It ends the program by itself." });
+      this.#finish({ kind: "refused", message: "Disconnected from an unreachable server. It will end the program by itself." });
       return;
     }
     // Both ways: one works while the WebSocket is down, the other waits for a server that is away.

@@ -170,7 +170,7 @@ class _Routes:
 
     async def unexpected_error(self, error: Exception) -> Response:
         LOGGER.error("a request failed", exc_info=error)
-        body = ErrorBody(error="a fault of the server's own; it is in the server's log", code="internal_error")
+        body = ErrorBody(error="internal error; see the server's log", code="internal_error")
         return _error(body, 500)
 
     async def create_session(self) -> Response:

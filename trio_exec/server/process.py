@@ -120,7 +120,7 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
 def _make_pool(settings: Settings, languages: Languages, executor: DockerExecutor) -> Pool:
     unknown = sorted(set(settings.pool) - set(languages)) if "pool" in settings.model_fields_set else []
     if unknown:
-        raise ConfigurationError(f"pool: there is no {', '.join(unknown)}; there are {', '.join(languages)}")
+        raise ConfigurationError(f"pool: unknown: {', '.join(unknown)}; available: {', '.join(languages)}")
     return Pool(
         executor,
         sizes={name: size for name, size in settings.pool.items() if name in languages},

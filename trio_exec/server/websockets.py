@@ -36,7 +36,7 @@ from trio_exec.server.tasks import ConnectionTasks
 EVENTS_AT_ONCE = 100
 """Frames that are looked at before others have their turn; thousands of empty ones fit what is read at once."""
 
-_FAULT = (500, "internal_error", "a fault of the server's own; it is in the server's log")
+_FAULT = (500, "internal_error", "internal error; see the server's log")
 _INVALID = (400, "bad_request", "this is not an upgrade to a WebSocket of version 13")
 
 

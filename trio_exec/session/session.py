@@ -234,7 +234,7 @@ class Session:
         except* Exception:
             # A bug of ours must end this session only, and say so.
             LOGGER.exception("session %s failed", short_id(self.id))
-            self.end(Reason.EXECUTOR_FAILED, "a fault of the server's own; it is in the server's log")
+            self.end(Reason.EXECUTOR_FAILED, "internal error; see the server's log")
         finally:
             self._slot.leave()
             if not self.ended:

@@ -41,7 +41,7 @@ export interface Status {
 const SIGNALS: Readonly<Record<string, string>> = {
   SIGABRT: "it aborted itself",
   SIGALRM: "its alarm went off",
-  SIGBUS: "a memory access that can't be",
+  SIGBUS: "invalid memory access",
   SIGFPE: "an arithmetic error, such as a division by zero",
   SIGHUP: "its terminal went away",
   SIGILL: "an instruction that does not exist",
@@ -102,7 +102,7 @@ function terminated(state: SessionState, limits: Limits): Status {
     case "detached":
       return bad("Ended by the server: this page was away for too long.");
     case "queue_timeout":
-      return bad("Not started: the server had no free place in time. Try again in a moment.");
+      return bad("Not started: no slot became free in time. Try again in a moment.");
     case "shutdown":
       return bad("Ended: the server is shutting down. Your code is kept in this browser.");
     case "engine_error":
