@@ -1,4 +1,9 @@
-"""An executor without an engine: for what only time and cancellation can show, on a clock that jumps."""
+"""An executor without an engine: for what only time and cancellation can show, on a clock that jumps.
+
+It is as strict as the real ones: opening and removing take their time, what was closed or has died can't be used, one
+stage runs at a time, and limits that can't be changed are not. What can be had for real is tested with
+`trio_exec.executor.process` instead.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +12,40 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from trio_exec.errors import ExecutorError
+from trio_exec.errors import ExecutorError, LauncherGoneError
 from trio_exec.executor.base import Container, ContainerSpec
-from trio_exec.launcher.frames import Event
+from trio_exec.launcher.frames import Event, Failure, StageEnd
 from trio_exec.limits import Limits
+
+EVENTS_MAX = 100
 
 
 class FakeContainer:
-    """A launcher that the test plays: it reads what was sent, and says what it likes."""
+    """A launcher that the test plays: it reads what was sent, and says what it likes.
 
-    def __init__(self) -> None:
+    Args:
+        made_with: its limits.
+        can_update_limits: whether others can be put in force.
+    """
+
+    def __init__(self, made_with: Limits, *, can_update_limits: bool) -> None:
         self.sent: list[bytes] = []
         self.limits: Limits | None = None
         self.expedited = False
         self.sent_something = trio.Event()
-        self._send, self._receive = trio.open_memory_channel[Sequence[Event]](100)
+        self._made_with = made_with
+        self._can_update_limits = can_update_limits
+        self._stage_runs = False
+        self._gone = False
+        self._send, self._receive = trio.open_memory_channel[Sequence[Event]](EVENTS_MAX)
 
     async def send(self, data: bytes) -> None:
         await trio.lowlevel.checkpoint()
+        if self._gone:
+            raise LauncherGoneError("the container is gone: its input was closed")
+        if data[:1] == b"s":
+            assert not self._stage_runs, "a stage is running already"
+            self._stage_runs = True
         self.sent.append(data)
         self.sent_something.set()
         self.sent_something = trio.Event()
@@ -32,11 +53,15 @@ class FakeContainer:
     async def receive(self) -> Sequence[Event]:
         try:
             return await self._receive.receive()
-        except trio.EndOfChannel:
-            raise ExecutorError("the container ended") from None
+        except (trio.EndOfChannel, trio.ClosedResourceError) as error:
+            raise LauncherGoneError("the container ended") from error
 
     async def apply_run_limits(self, limits: Limits) -> None:
         await trio.lowlevel.checkpoint()
+        if self._gone:
+            raise ExecutorError("there is no such container")
+        if not limits.fit(self._made_with, can_update_limits=self._can_update_limits):
+            raise ExecutorError("limits can't be changed")
         self.limits = limits
 
     async def expedite(self) -> None:
@@ -44,10 +69,20 @@ class FakeContainer:
         self.expedited = True
 
     def say(self, *events: Event) -> None:
+        """Has the launcher send something, as one that is there would."""
+        if any(isinstance(event, StageEnd | Failure) for event in events):
+            self._stage_runs = False
         self._send.send_nowait(events)
 
     def die(self) -> None:
+        """What it has said before can still be read."""
+        self._gone = True
         self._send.close()
+
+    def close(self) -> None:
+        """What it has said is lost."""
+        self._gone = True
+        self._receive.close()
 
     def kinds(self) -> str:
         """The types of the frames that were sent, a letter each."""
@@ -57,7 +92,7 @@ class FakeContainer:
 class FakeExecutor:
     """Opens fake containers, in steps that take as long as the test says."""
 
-    def __init__(self, opening: float = 0, removal: float = 0.1) -> None:
+    def __init__(self, opening: float = 0.1, removal: float = 0.1) -> None:
         self.opening = opening
         self.removal = removal
         self.asked_at: list[float] = []
@@ -90,16 +125,17 @@ class FakeExecutor:
     async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
         self.asked_at.append(trio.current_time())
         self.open_count += 1
+        container = FakeContainer(spec.limits, can_update_limits=self.can_update_limits)
         try:
             await trio.sleep(self.opening)
             if self.failure is not None:
                 raise self.failure
             if spec.language in self.refused_languages:
                 raise ExecutorError(f"no {spec.language}")
-            container = FakeContainer()
             self.containers.append(container)
             yield container
         finally:
+            container.close()
             with trio.CancelScope(shield=True):
                 await trio.sleep(self.removal)  # A removal takes its time, whoever cancels.
                 self.open_count -= 1

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from trio_exec.session.lifecycle import TRANSITIONS, IllegalTransitionError, Lifecycle, State, diagram
+from trio_exec.model import State
+from trio_exec.session.lifecycle import IllegalTransitionError, Lifecycle, diagram
 
 PATHS = {
     State.WAITING: [],
@@ -18,33 +19,46 @@ PATHS = {
 }
 
 
-@pytest.mark.parametrize(("start", "to"), list(product(State, State)))
-def test_every_move_is_allowed_or_raises_and_changes_nothing(start: State, to: State) -> None:
+ALLOWED = {
+    (State.WAITING, State.WAITING),  # A new place in the queue.
+    (State.WAITING, State.COMPILING),
+    (State.WAITING, State.RUNNING),
+    (State.WAITING, State.TERMINATED),
+    (State.COMPILING, State.RUNNING),
+    (State.COMPILING, State.FINISHED),
+    (State.COMPILING, State.TERMINATED),
+    (State.RUNNING, State.FINISHED),
+    (State.RUNNING, State.TERMINATED),
+}
+
+
+def at(state: State) -> Lifecycle:
     lifecycle = Lifecycle()
-    for state in PATHS[start]:
-        lifecycle.move(state)
+    for step in PATHS[state]:
+        lifecycle.move(step)
+    assert lifecycle.state is state
+    return lifecycle
+
+
+@pytest.mark.parametrize(("start", "to"), sorted(ALLOWED))
+def test_every_move_that_is_allowed(start: State, to: State) -> None:
+    lifecycle = at(start)
+    lifecycle.move(to)
+
+    assert lifecycle.state is to
+
+
+@pytest.mark.parametrize(("start", "to"), sorted(set(product(State, State)) - ALLOWED))
+def test_any_other_move_raises_and_changes_nothing(start: State, to: State) -> None:
+    lifecycle = at(start)
+    with pytest.raises(IllegalTransitionError, match=f"from {start} to {to}"):
+        lifecycle.move(to)
+
     assert lifecycle.state is start
 
-    if to in TRANSITIONS[start]:
-        lifecycle.move(to)
-        assert lifecycle.state is to
-    else:
-        with pytest.raises(IllegalTransitionError, match=f"from {start} to {to}"):
-            lifecycle.move(to)
-        assert lifecycle.state is start
 
-
-def test_every_state_is_reachable_and_exactly_two_are_final() -> None:
-    reachable = {State.WAITING}
-    while more := {to for state in reachable for to in TRANSITIONS[state]} - reachable:
-        reachable |= more
-
-    assert reachable == set(State)
+def test_the_final_states() -> None:
     assert {state for state in State if state.final} == {State.FINISHED, State.TERMINATED}
-
-
-def test_every_state_but_the_final_ones_can_be_terminated() -> None:
-    assert all(State.TERMINATED in TRANSITIONS[state] for state in State if not state.final)
 
 
 def test_the_documentation_shows_the_table() -> None:

@@ -40,6 +40,7 @@ async def running_engine(budget: Budget, **settings: float) -> AsyncGenerator[tu
 
 async def run(engine: Engine, executor: FakeExecutor, output: bytes, code: bytes = b"") -> Session:
     session = engine.create_session(Job("python", code))
+    await trio.sleep(executor.opening)
     await wait_all_tasks_blocked()
     executor.containers[-1].say(Started(), Stdout(output), OK)
     while not session.log.closed:

@@ -10,7 +10,7 @@ import contextlib
 import signal
 from collections import Counter
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -91,8 +91,8 @@ STAGES = ["queued", "creating", "starting", "compiling", "running", "ending"]
 
 
 @asynccontextmanager
-async def at(stage: str, **settings: float) -> AsyncGenerator[Stage]:
-    executor = FakeExecutor(opening=3)
+async def at(stage: str, *, opening: float = 3, **settings: float) -> AsyncGenerator[Stage]:
+    executor = FakeExecutor(opening=opening)
     engine = Engine(Settings(max_sessions=1, **settings), Languages.load(), executor, Budget(64 * MIB))
     request = Job("cpp", b"")
     async with trio.open_nursery() as nursery:
@@ -206,31 +206,58 @@ async def test_a_launcher_that_does_not_answer_a_kill_gets_cpu_and_is_not_waited
         assert final(it.session).figures is None
 
 
+TIMES = {"queue_timeout": 10, "detach_grace": 50, "compile_timeout": 20, "execution_timeout": 60, "idle_timeout": 30}
+
+
 @pytest.mark.parametrize(
-    ("stage", "reason", "after"),
+    ("stage", "watched", "reason", "after"),
     [
-        ("queued", "queue_timeout", 10),
-        ("creating", "detached", 50),
-        ("compiling", "execution_timeout", 20),
-        ("running", "idle_timeout", 7),
+        ("queued", False, "queue_timeout", 10),
+        ("queued", True, "queue_timeout", 10),
+        ("creating", False, "detached", 50),
+        # A launcher that plays dead adds the kill's grace. What began with the session has lasted for 3 seconds.
+        ("starting", False, "detached", 50 - 3 + KILL_GRACE),
+        ("compiling", True, "execution_timeout", 20 + KILL_GRACE),
+        ("running", True, "idle_timeout", 30 + KILL_GRACE),
+        ("running", False, "idle_timeout", 30 + KILL_GRACE),
     ],
 )
-async def test_every_deadline_in_its_stage(autojump_clock: MockClock, stage: str, reason: str, after: float) -> None:
-    async with at(
-        stage, queue_timeout=10, detach_grace=50, compile_timeout=20, execution_timeout=30, idle_timeout=7
-    ) as it:
-        if stage == "creating":
-            it.executor.opening = 1000
+async def test_every_deadline_in_its_stage(
+    autojump_clock: MockClock, stage: str, watched: bool, reason: str, after: float
+) -> None:
+    times = {
+        "queue_timeout": 10,
+        "detach_grace": 50,
+        "compile_timeout": 20,
+        "execution_timeout": 60,
+        "idle_timeout": 30,
+    }
+    async with at(stage, opening=1000 if stage == "creating" else 3, **times) as it:
         start = trio.current_time()
-        if stage in {"queued", "creating"}:
+        with it.session.attached() if watched else nullcontext():
             await over(it.session)
-        else:
-            with it.session.attached():
-                await over(it.session)
 
         assert final(it.session).reason == reason
-        # A launcher that plays dead adds the kill's grace.
-        assert after - 4 <= trio.current_time() - start <= after + 4
+        assert trio.current_time() - start == pytest.approx(after)
+
+
+async def test_a_program_that_is_never_idle_runs_as_long_as_it_may(autojump_clock: MockClock) -> None:
+    async with at("running", execution_timeout=60, idle_timeout=30) as it:
+        start = trio.current_time()
+        async with trio.open_nursery() as nursery:
+
+            async def chatter() -> None:
+                while True:
+                    it.executor.containers[-1].say(Stdout(b"."))
+                    await trio.sleep(29)
+
+            nursery.start_soon(chatter)
+            with it.session.attached():
+                await over(it.session)
+            nursery.cancel_scope.cancel(reason="the session is over")
+
+        assert final(it.session).reason == "execution_timeout"
+        assert trio.current_time() - start == pytest.approx(60 + KILL_GRACE)
 
 
 @pytest.mark.parametrize("stage", ["creating", "starting", "compiling"])
