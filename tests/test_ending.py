@@ -1,0 +1,70 @@
+"""Why a session ended, and the sentence for people."""
+
+from __future__ import annotations
+
+import pytest
+
+from trio_exec.launcher.frames import StageEnd
+from trio_exec.limits import MIB, Limits
+from trio_exec.model import Figures, Reason, StageName
+from trio_exec.session.ending import explain, figures_of, ran_out_of_memory
+
+LIMITS = Limits(
+    memory_bytes=200 * MIB,
+    cpus=0.5,
+    pids=32,
+    workspace_bytes=MIB,
+    output_bytes=1000,
+    idle_timeout=7.5,
+    execution_timeout=60,
+    compile_timeout=20,
+    compile_memory_bytes=512 * MIB,
+    compile_cpus=2,
+)
+
+
+def end(*, exit_code: int | None = None, signal: int | None = None, oom_kills: int = 0) -> StageEnd:
+    return StageEnd(exit_code, signal, 3, 0.5, 0.25, 1000, oom_kills)
+
+
+@pytest.mark.parametrize(
+    ("figures", "out_of_memory"),
+    [
+        (end(signal=9, oom_kills=1), True),
+        (end(exit_code=1, oom_kills=1), True),
+        (end(exit_code=137, oom_kills=2), True),
+        (end(exit_code=0, oom_kills=1), False),  # It lost a child, and coped.
+        (end(signal=11, oom_kills=1), False),
+        (end(signal=9), False),
+        (end(exit_code=137), False),  # A number that a program can choose.
+    ],
+)
+def test_only_the_kernels_killing_is_out_of_memory(figures: StageEnd, out_of_memory: bool) -> None:
+    assert ran_out_of_memory(figures) is out_of_memory
+
+
+@pytest.mark.parametrize(
+    ("reason", "stage", "sentence"),
+    [
+        (Reason.IDLE_TIMEOUT, StageName.RUN, "there was no input and no output for 7.5 seconds"),
+        (Reason.EXECUTION_TIMEOUT, StageName.RUN, "the program took longer than 60 seconds"),
+        (Reason.EXECUTION_TIMEOUT, StageName.COMPILE, "compiling took longer than 20 seconds"),
+        (Reason.OUTPUT_LIMIT, StageName.RUN, "the program wrote more than 1000 bytes"),
+        (Reason.MEMORY_LIMIT, StageName.RUN, "the program used more than 200 MiB of memory"),
+        (Reason.MEMORY_LIMIT, StageName.COMPILE, "the compiler used more than 512 MiB of memory"),
+    ],
+)
+def test_a_limit_is_told_with_its_figure(reason: Reason, stage: StageName, sentence: str) -> None:
+    assert explain(reason, LIMITS, stage) == sentence
+
+
+@pytest.mark.parametrize("stage", [None, *StageName])
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_a_sentence_in_every_stage(reason: Reason, stage: StageName | None) -> None:
+    assert explain(reason, LIMITS, stage)
+
+
+def test_cpu_time_is_the_programs_and_the_kernels_on_its_behalf() -> None:
+    told = figures_of(end(exit_code=3))
+
+    assert told == Figures(exit_code=3, signal=None, wall_time=3, cpu_time=0.75, peak_memory=1000)

@@ -1,0 +1,206 @@
+"""From a job to a plan: what is run, with what, and what can't be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from trio_exec.errors import RequestError
+from trio_exec.languages import Language, Stage, Warm
+from trio_exec.launcher.frames import PAYLOAD_MAX
+from trio_exec.launcher.prestart import Prestart
+from trio_exec.limits import Limits
+from trio_exec.model import Job
+from trio_exec.session.plan import Plan, make_plan, prestarts
+
+LIMITS = Limits(
+    memory_bytes=2**27,
+    cpus=0.5,
+    pids=32,
+    workspace_bytes=2**20,
+    output_bytes=1000,
+    idle_timeout=30,
+    execution_timeout=60,
+    compile_timeout=20,
+    compile_memory_bytes=2**28,
+    compile_cpus=2,
+)
+SCRIPT = Language(
+    name="script",
+    title="Script",
+    version="1",
+    source_file="main.s",
+    run=Stage(command=["run", "--memory={memory}", "{source}"]),
+    warm=[Warm(stage="run", unless="coding")],
+    env={"COLOUR": "no"},
+    directory=Path(),
+)
+COMPILED = Language(
+    name="compiled",
+    title="Compiled",
+    version="1",
+    source_file="main.c",
+    compile=Stage(command=["cc", "{sources}"], makes=["program"]),
+    run=Stage(command=["./program"]),
+    warm=[Warm(stage="compile", sized=True), Warm(stage="run", file="program", pids=20)],
+    directory=Path(),
+)
+PLAIN_ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/workspace",
+    "LANG": "C.UTF-8",
+}
+
+
+def plan(job: Job, language: Language = SCRIPT) -> Plan:
+    return make_plan(job, language, LIMITS)
+
+
+def test_everything_of_a_job_is_in_its_plan() -> None:
+    job = Job(
+        "script",
+        b"code",
+        files={"data": b"\xff"},
+        args=["a b", ""],
+        env={"NAME": "value"},
+        stdin=b"in",
+        ends_input=True,
+        terminal=(24, 80),
+        limits={"cpus": 0.25},
+    )
+
+    assert plan(job) == Plan(
+        language=SCRIPT,
+        files={"main.s": b"code", "data": b"\xff"},
+        compile_command=None,
+        run_command=["run", f"--memory={2**27}", "main.s", "a b", ""],
+        environment={
+            **PLAIN_ENVIRONMENT,
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+            "COLOUR": "no",
+            "NAME": "value",
+        },
+        compile_environment={
+            **PLAIN_ENVIRONMENT,
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+            "COLOUR": "no",
+        },
+        stdin=b"in",
+        ends_input=True,
+        terminal=(24, 80),
+        limits=replace(LIMITS, cpus=0.25),
+        may_use_prestart=False,
+    )
+
+
+def test_a_compiler_sees_all_sources_and_no_variables_of_the_request() -> None:
+    job = Job("compiled", b"", files={"b.c": b"", "b.h": b"", "-o.c": b""}, env={"CPATH": "/x"}, args=["x"])
+    made = plan(job, COMPILED)
+
+    assert made.compile_command == ["cc", "main.c", "b.c", "./-o.c"]
+    assert made.compile_environment == PLAIN_ENVIRONMENT
+    assert made.run_command == ["./program", "x"]
+    assert made.environment == {**PLAIN_ENVIRONMENT, "CPATH": "/x"}
+
+
+def test_without_code_the_first_file_is_the_main_one() -> None:
+    made = plan(Job("script", files={"first.s": b"1", "main.s": b"2"}))
+
+    assert made.run_command[-1] == "first.s"
+    assert list(made.files) == ["first.s", "main.s"]
+
+
+def test_the_main_file_comes_once() -> None:
+    with pytest.raises(RequestError, match=r"'main\.s' is the main file") as caught:
+        plan(Job("script", b"", files={"main.s": b""}))
+    assert caught.value.field == "files"
+
+
+def test_a_requests_variables_win() -> None:
+    made = plan(Job("script", b"", env={"COLOUR": "yes", "HOME": "/"}))
+
+    assert (made.environment["COLOUR"], made.environment["HOME"]) == ("yes", "/")
+
+
+@pytest.mark.parametrize("name", ["program", "program/x", ".tmp", ".tmp/x"])
+def test_names_that_are_needed_are_taken(name: str) -> None:
+    with pytest.raises(RequestError, match="choose another name") as caught:
+        plan(Job("compiled", b"", files={name: b""}), COMPILED)
+    assert caught.value.field == "files"
+
+
+@pytest.mark.parametrize("name", ["programs", "x/program", ".tmpfile"])
+def test_names_that_only_look_alike_are_free(name: str) -> None:
+    assert name in plan(Job("compiled", b"", files={name: b""}), COMPILED).files
+
+
+def test_files_take_whole_blocks_of_the_workspace() -> None:
+    blocks = LIMITS.workspace_bytes // 4096
+    full = {f"f{number}": b"x" for number in range(blocks)}
+
+    assert len(plan(Job("script", files=full)).files) == blocks
+    with pytest.raises(RequestError, match="the workspace has 1048576") as caught:
+        plan(Job("script", files={**full, "more": b"x"}))
+    assert caught.value.field == "files"
+
+
+def test_limits_can_be_lowered_and_not_raised() -> None:
+    assert plan(Job("script", b"", limits={"pids": 32, "cpus": 0.1})).limits == replace(LIMITS, cpus=0.1)
+    with pytest.raises(RequestError, match="33 is above this server's limit of 32") as caught:
+        plan(Job("script", b"", limits={"pids": 33}))
+    assert caught.value.field == "limits.pids"
+
+
+def test_commands_are_told_the_memory_of_the_session() -> None:
+    assert plan(Job("script", b"", limits={"memory_bytes": 2**24})).run_command[1] == f"--memory={2**24}"
+
+
+def test_a_command_that_fits_no_frame_is_refused() -> None:
+    plan(Job("script", b"", args=["x" * (PAYLOAD_MAX - 500)]))
+    with pytest.raises(RequestError, match="65536 at most"):
+        plan(Job("script", b"", args=["x" * PAYLOAD_MAX]))
+    with pytest.raises(RequestError, match="65536 at most"):
+        plan(Job("compiled", b"", files={f"{number:0>1000}.c": b"" for number in range(66)}), COMPILED)
+
+
+@pytest.mark.parametrize(
+    ("job", "language", "may"),
+    [
+        (Job("script", b"print"), SCRIPT, True),
+        (Job("script", files={"main.s": b"print"}), SCRIPT, True),
+        (Job("script", b"# coding: latin-1"), SCRIPT, False),
+        (Job("script", b"\xff"), SCRIPT, True),
+        (Job("script", files={"other.s": b""}), SCRIPT, False),
+        (Job("script", b"", files={"other": b""}), SCRIPT, False),
+        (Job("script", b"", limits={"memory_bytes": 2**24}), SCRIPT, True),
+        (Job("compiled", b"", limits={"memory_bytes": 2**24}), COMPILED, False),
+        (Job("compiled", b"", limits={"cpus": 0.1}), COMPILED, True),
+    ],
+)
+def test_what_was_started_ahead_is_used_where_that_makes_no_difference(job: Job, language: Language, may: bool) -> None:
+    assert plan(job, language).may_use_prestart is may
+
+
+def test_what_can_be_started_ahead() -> None:
+    terminal = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+
+    assert prestarts(COMPILED, LIMITS) == [
+        Prestart("main.c", ["cc", "main.c"], PLAIN_ENVIRONMENT, PLAIN_ENVIRONMENT | terminal, runs_on_terminal=False),
+        Prestart("program", ["./program"], PLAIN_ENVIRONMENT, PLAIN_ENVIRONMENT | terminal, runs_on_terminal=True),
+    ]
+    few = prestarts(COMPILED, replace(LIMITS, pids=19))
+    assert [it.file for it in few] == ["main.c"]
+
+
+def test_what_is_over_keeps_nothing_large() -> None:
+    made = plan(Job("script", b"code", files={"ü": b"12"}, stdin=b"in"))
+    assert made.files_size == len("main.s") + 4 + 2 + 2
+
+    assert (made.without_files().files, made.without_files().stdin) == ({}, b"in")
+    kept = made.without_content()
+    assert (kept.files, kept.run_command, kept.environment, kept.stdin) == ({}, (), {}, b"")
+    assert (kept.language, kept.limits) == (SCRIPT, LIMITS)

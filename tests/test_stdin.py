@@ -1,0 +1,224 @@
+"""What clients send to a program, from the queue to the launcher's frames; the launcher's end is a list."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from trio_exec.budget import Account, Budget
+from trio_exec.errors import InputFullError, LauncherGoneError, OverloadedError, SessionStateError
+from trio_exec.launcher import frames
+from trio_exec.session.stdin import CHUNK, CONTROLS_MAX, PENDING_MAX, Stdin
+
+SIGNAL = frames.encode_signal(2)
+EOF = frames.encode_eof()
+
+
+class Launcher:
+    """A container as far as it is sent to."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.gone = False
+
+    async def send(self, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.gone:
+            raise LauncherGoneError("its input was closed")
+        self.sent.append(data)
+
+    @property
+    def input(self) -> bytes:
+        return b"".join(frame[5:] for frame in self.sent if frame[:1] == b"i")
+
+    @property
+    def kinds(self) -> str:
+        return "".join(chr(frame[0]) for frame in self.sent)
+
+
+def account(limit: int = 10 * PENDING_MAX) -> Account:
+    return Account(Budget(limit))
+
+
+def stdin(initial: bytes = b"", held: Account | None = None, *, ends: bool = False, terminal: bool = False) -> Stdin:
+    held = held or account()
+    held.take(len(initial))
+    return Stdin(initial, held, ends=ends, terminal=terminal)
+
+
+@asynccontextmanager
+async def pumped(queue: Stdin) -> AsyncGenerator[Launcher]:
+    launcher = Launcher()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(queue.pump, launcher)
+        await wait_all_tasks_blocked()
+        yield launcher
+        nursery.cancel_scope.cancel(reason="the test is over")
+
+
+async def test_input_waits_for_the_program_and_signals_do_not() -> None:
+    queue = stdin(b"early ")
+    queue.write(b"bird")
+    queue.control(SIGNAL)
+    async with pumped(queue) as launcher:
+        assert launcher.sent == [SIGNAL]
+
+        queue.open()
+        await wait_all_tasks_blocked()
+
+    assert launcher.sent == [SIGNAL, frames.encode_stdin(b"early bird")]
+
+
+async def test_signals_overtake_input_that_waits() -> None:
+    queue = stdin(b"x" * (2 * CHUNK))
+    queue.open()
+    queue.control(SIGNAL)
+    async with pumped(queue) as launcher:
+        pass
+
+    assert launcher.kinds == "gii"
+
+
+async def test_no_more_is_sent_than_the_window_and_then_as_much_as_was_taken() -> None:
+    queue = stdin(b"x" * (frames.STDIN_WINDOW + 1000))
+    queue.open()
+    async with pumped(queue) as launcher:
+        assert len(launcher.input) == frames.STDIN_WINDOW
+        assert max(len(frame) for frame in launcher.sent) == CHUNK + 5
+
+        queue.acknowledge(300)
+        await wait_all_tasks_blocked()
+        assert len(launcher.input) == frames.STDIN_WINDOW + 300
+
+        queue.acknowledge(frames.STDIN_WINDOW)
+        await wait_all_tasks_blocked()
+        assert len(launcher.input) == frames.STDIN_WINDOW + 1000
+
+
+async def test_signals_pass_where_the_window_is_used_up() -> None:
+    queue = stdin(b"x" * (frames.STDIN_WINDOW + 1))
+    queue.open()
+    async with pumped(queue) as launcher:
+        queue.control(SIGNAL)
+        await wait_all_tasks_blocked()
+
+        assert launcher.sent[-1] == SIGNAL
+
+
+async def test_end_of_input_follows_all_input_and_comes_once() -> None:
+    queue = stdin(b"x" * (frames.STDIN_WINDOW + 1), ends=True)
+    queue.open()
+    queue.end()
+    async with pumped(queue) as launcher:
+        assert EOF not in launcher.sent
+
+        queue.acknowledge(1)
+        await wait_all_tasks_blocked()
+        queue.end()
+        queue.control(SIGNAL)
+        await wait_all_tasks_blocked()
+
+    assert launcher.sent[-2:] == [EOF, SIGNAL]
+    assert launcher.sent.count(EOF) == 1
+
+
+async def test_nothing_follows_the_end_of_input() -> None:
+    queue = stdin()
+    queue.end()
+    with pytest.raises(SessionStateError, match="has ended"):
+        queue.write(b"more")
+
+
+async def test_end_of_input_waits_for_the_program() -> None:
+    queue = stdin(ends=True)
+    async with pumped(queue) as launcher:
+        assert launcher.sent == []
+
+        queue.open()
+        await wait_all_tasks_blocked()
+        assert launcher.sent == [EOF]
+
+
+async def test_on_a_terminal_the_end_is_a_key_and_more_can_follow() -> None:
+    queue = stdin(b"one\n", terminal=True, ends=True)
+    queue.write(b"two\n")
+    queue.end()
+    queue.open()
+    async with pumped(queue) as launcher:
+        pass
+
+    assert launcher.input == b"one\n\x04two\n\x04"
+    assert EOF not in launcher.sent
+
+
+def test_what_is_too_much_is_refused_as_a_whole() -> None:
+    held = account()
+    queue = stdin(b"x" * (PENDING_MAX - 10), held)
+    with pytest.raises(InputFullError) as caught:
+        queue.write(b"y" * 11)
+
+    assert caught.value.field == "data"
+    assert held.held == PENDING_MAX - 10
+    queue.write(b"y" * 10)
+    assert held.held == PENDING_MAX
+
+
+def test_what_the_server_has_no_room_for_is_refused_as_a_whole() -> None:
+    held = account(limit=100)
+    queue = stdin(b"x" * 60, held)
+    with pytest.raises(OverloadedError):
+        queue.write(b"y" * 41)
+
+    assert held.held == 60
+
+
+def test_a_key_that_ends_input_needs_room_like_any_other() -> None:
+    queue = stdin(b"x" * PENDING_MAX, terminal=True)
+    with pytest.raises(InputFullError):
+        queue.end()
+
+
+def test_signals_are_bounded() -> None:
+    queue = stdin()
+    for _ in range(CONTROLS_MAX):
+        queue.control(SIGNAL)
+    with pytest.raises(InputFullError, match="too many signals"):
+        queue.control(SIGNAL)
+
+
+async def test_what_was_sent_is_held_no_more() -> None:
+    held = account()
+    queue = stdin(b"x" * 1000, held, terminal=True, ends=True)
+    assert held.held == 1001
+    queue.open()
+    async with pumped(queue):
+        assert held.held == 0
+
+
+async def test_what_is_dropped_is_neither_held_nor_sent() -> None:
+    held = account()
+    queue = stdin(b"x" * 1000, held)
+    queue.control(SIGNAL)
+    queue.open()
+    queue.close()
+    async with pumped(queue) as launcher:
+        pass
+
+    assert (launcher.sent, held.held) == ([], 0)
+
+
+async def test_a_container_that_is_gone_ends_the_sending_in_silence() -> None:
+    queue = stdin(b"x" * (frames.STDIN_WINDOW + 1))
+    queue.open()
+    launcher = Launcher()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(queue.pump, launcher)
+        await wait_all_tasks_blocked()
+        launcher.gone = True
+        queue.acknowledge(1)
+
+    assert len(launcher.input) == frames.STDIN_WINDOW
