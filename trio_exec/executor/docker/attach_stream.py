@@ -55,11 +55,11 @@ class AttachStream(trio.abc.Stream):
     """A container's standard input and output over its attached socket.
 
     Args:
-        socket: as `DockerAPI.attach` hands it out; closed with this.
+        socket: over what `DockerAPI.attach` hands out; closed with this.
         complain: is called with what comes as standard error.
     """
 
-    def __init__(self, socket: trio.SocketStream, complain: Callable[[str], None]) -> None:
+    def __init__(self, socket: trio.abc.Stream, complain: Callable[[str], None]) -> None:
         self._socket = socket
         self._complain = complain
         self._demultiplexer = Demultiplexer()

@@ -1,0 +1,263 @@
+"""A client of a session over a WebSocket in memory: what it is sent, and what becomes of what it sends."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.fakes import FakeContainer, FakeExecutor
+from trio_exec.api.native.websocket import Attachment
+from trio_exec.budget import Budget
+from trio_exec.engine.engine import Engine
+from trio_exec.languages import Languages
+from trio_exec.launcher import frames
+from trio_exec.limits import MIB
+from trio_exec.model import Job, Reason, State
+from trio_exec.session.session import Session
+from trio_exec.settings import Settings
+
+OK = frames.StageEnd(0, None, 1, 0.5, 0.1, 1_000_000, 0)
+
+
+class Socket:
+    """An accepted WebSocket, whose client the test is."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.closed_with: int | None = None
+        self.takes = trio.Event()
+        self.takes.set()
+        self.client, self._incoming = trio.open_memory_channel[str | bytes](math.inf)
+
+    async def send(self, data: str) -> None:
+        await self.takes.wait()
+        assert self.closed_with is None, "sent after the close frame"
+        self.sent.append(json.loads(data))
+
+    async def receive(self) -> str | bytes:
+        return await self._incoming.receive()
+
+    async def close(self, code: int, reason: str = "") -> None:
+        del reason
+        await trio.lowlevel.checkpoint()
+        assert self.closed_with is None, "closed twice"
+        self.closed_with = code
+
+    async def says(self, **message: object) -> None:
+        """Has the client send a message, and the server deal with it."""
+        self.client.send_nowait(json.dumps(message))
+        await wait_all_tasks_blocked()
+
+    def types(self) -> list[str]:
+        return [message["type"] for message in self.sent]
+
+    def text(self) -> str:
+        return "".join(message["data"] for message in self.sent if message["type"] == "stdout")
+
+
+class Running:
+    """A session whose program runs, and its launcher, which the test plays."""
+
+    def __init__(self, session: Session, container: FakeContainer) -> None:
+        self.session = session
+        self.container = container
+        self.going_away = trio.Event()
+
+    @asynccontextmanager
+    async def client(self, position: int = 0) -> AsyncGenerator[Socket]:
+        """A client that is attached until it has everything, or is sent away."""
+        socket = Socket()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(Attachment(socket, self.session, position).serve, self.going_away)
+            await wait_all_tasks_blocked()
+            yield socket
+
+    async def say(self, *events: frames.Event) -> None:
+        self.container.say(*events)
+        await wait_all_tasks_blocked()
+
+
+@pytest.fixture
+async def running() -> AsyncGenerator[Running]:
+    async with running_with(Job("python", b"")) as it:
+        yield it
+
+
+@asynccontextmanager
+async def running_with(job: Job) -> AsyncGenerator[Running]:
+    executor = FakeExecutor()
+    engine = Engine(Settings(), Languages.load(), executor, Budget(64 * MIB))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(engine.run)
+        session = engine.create_session(job)
+        await trio.sleep(executor.opening)
+        await wait_all_tasks_blocked()
+        it = Running(session, executor.containers[0])
+        await it.say(frames.Started())
+        yield it
+        await engine.stop()
+        nursery.cancel_scope.cancel(reason="the test is over")
+
+
+async def test_a_client_gets_everything_in_order_and_then_a_normal_end(
+    autojump_clock: MockClock, running: Running
+) -> None:
+    await running.say(frames.Stdout(b"out"), frames.Stderr(b"err"))
+    async with running.client() as socket:
+        await running.say(frames.Stdout(b" more"), OK)
+
+    assert [(message["type"], message.get("state") or message.get("data")) for message in socket.sent] == [
+        ("state", "waiting"),
+        ("state", "running"),
+        ("stdout", "out"),
+        ("stderr", "err"),
+        ("stdout", " more"),
+        ("state", "finished"),
+    ]
+    assert socket.closed_with == 1000
+
+
+async def test_a_client_goes_on_from_where_it_was(autojump_clock: MockClock, running: Running) -> None:
+    await running.say(frames.Stdout("é漢".encode()), frames.Stderr(b"err"), OK)
+    async with running.client() as first:
+        pass
+    for seen in first.sent:
+        async with running.client(seen["seq"]) as second:
+            pass
+        assert second.sent == first.sent[first.sent.index(seen) + 1 :]
+
+
+async def test_who_comes_after_the_end_is_sent_all_of_it(autojump_clock: MockClock, running: Running) -> None:
+    await running.say(frames.Stdout(b"out"), OK)
+    async with running.client() as socket:
+        pass
+
+    assert socket.types() == ["state", "state", "stdout", "state"]
+    assert socket.closed_with == 1000
+
+
+async def test_who_is_slow_gets_the_same_in_larger_pieces(autojump_clock: MockClock, running: Running) -> None:
+    async with running.client() as socket:
+        socket.takes = trio.Event()
+        for _ in range(100):
+            await running.say(frames.Stdout(b"x"))
+        await running.say(OK)
+        assert running.session.ended, "a slow client holds up no program"
+        socket.takes.set()
+
+    assert socket.text() == "x" * 100
+    assert socket.types().count("stdout") == 2  # The one that it was being sent, and the others.
+
+
+async def test_waiting_is_told_and_taken_back_to_who_has_read_everything(
+    autojump_clock: MockClock, running: Running
+) -> None:
+    async with running.client() as socket:
+        await running.say(frames.Stdout(b"? "), frames.Waiting(waiting=True))
+        await running.say(frames.Waiting(waiting=False))
+        await running.say(frames.Waiting(waiting=True))
+        await running.say(OK)
+
+    assert [message.get("waiting", message["type"]) for message in socket.sent[2:]] == [
+        "stdout",
+        True,
+        False,
+        True,
+        "state",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("message", "frame"),
+    [
+        ({"type": "input", "data": "é\n"}, frames.encode_stdin("é\n".encode())),
+        ({"type": "eof"}, frames.encode_eof()),
+        ({"type": "signal", "signal": "SIGINT"}, frames.encode_signal(2)),
+        ({"type": "stop"}, frames.encode_kill()),
+    ],
+)
+async def test_what_a_client_sends_reaches_the_launcher(
+    autojump_clock: MockClock, running: Running, message: dict[str, object], frame: bytes
+) -> None:
+    async with running.client() as socket:
+        await socket.says(**message)
+        assert running.container.sent[-1] == frame
+        await running.say(OK)
+
+    assert "error" not in socket.types()
+    assert running.session.status.reason == (Reason.STOPPED if message["type"] == "stop" else None)
+
+
+async def test_a_terminal_can_be_resized(autojump_clock: MockClock) -> None:
+    async with running_with(Job("python", b"", terminal=(24, 80))) as it, it.client() as socket:
+        await socket.says(type="resize", rows=50, cols=120)
+        assert it.container.sent[-1] == frames.encode_resize(50, 120)
+        await it.say(OK)
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "field"),
+    [
+        ("{", "invalid_json", None),
+        ('{"type": "dance"}', "invalid_message", "type"),
+        ('{"type": "input"}', "invalid_message", "data"),
+        ('{"type": "signal", "signal": "SIGNO"}', "invalid_message", "signal"),
+        ('{"type": "resize", "rows": 1, "cols": 1}', "wrong_state", None),
+        (b"\0", "invalid_request", None),
+    ],
+)
+async def test_what_can_not_be_used_is_said_and_the_session_goes_on(
+    autojump_clock: MockClock, running: Running, data: str | bytes, code: str, field: str | None
+) -> None:
+    async with running.client() as socket:
+        socket.client.send_nowait(data)
+        await wait_all_tasks_blocked()
+        await socket.says(type="input", data="on")
+        await running.say(OK)
+
+    (error,) = (message for message in socket.sent if message["type"] == "error")
+    assert (error["code"], error.get("field")) == (code, field)
+    assert running.container.sent[-1] == frames.encode_stdin(b"on")
+    assert running.session.status.state is State.FINISHED
+
+
+async def test_a_server_that_goes_away_says_so_and_ends_no_session(autojump_clock: MockClock, running: Running) -> None:
+    async with running.client() as socket:
+        running.going_away.set()
+
+    assert socket.closed_with == 1001
+    assert not running.session.ended
+
+
+async def test_a_client_that_drops_ends_no_session(autojump_clock: MockClock, running: Running) -> None:
+    socket = Socket()
+    with trio.CancelScope() as connection:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(Attachment(socket, running.session, 0).serve, running.going_away)
+            await wait_all_tasks_blocked()
+            assert running.session.clients == 1
+            connection.cancel(reason="the client is gone")
+
+    assert (running.session.clients, running.session.ended) == (0, False)
+    assert socket.closed_with is None
+
+
+async def test_one_client_that_leaves_is_none_of_anothers_business(autojump_clock: MockClock, running: Running) -> None:
+    async with running.client() as stays:
+        with trio.CancelScope() as connection:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(Attachment(Socket(), running.session, 0).serve, running.going_away)
+                await wait_all_tasks_blocked()
+                assert running.session.clients == 2
+                connection.cancel(reason="this client is gone")
+        await running.say(frames.Stdout(b"on"), OK)
+
+    assert stays.text() == "on"
+    assert stays.closed_with == 1000
