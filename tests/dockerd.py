@@ -68,7 +68,7 @@ class Dockerd:
                 return False
 
     def left(self) -> list[str]:
-        """Ids of the containers that there are.
+        """Ids of the containers of ours that there are; a build that was killed leaves one that is the engine's own.
 
         A restarted engine may list one as dead that it has removed, and knows nothing of it when asked: its list was
         written while the removal went on (moby's pull request 51692 tells of it). It is gone with the next restart.
@@ -76,7 +76,7 @@ class Dockerd:
         engine = docker.DockerClient(self.host, version="1.41")
         try:
             left: list[str] = []
-            for item in engine.api.containers(all=True):
+            for item in engine.api.containers(all=True, filters={"label": "trio-exec.instance"}):
                 with contextlib.suppress(docker.errors.NotFound):
                     left.append(engine.api.inspect_container(item["Id"])["Id"])
             return left

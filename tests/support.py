@@ -209,6 +209,10 @@ class Run:
         return final
 
     @property
+    def over(self) -> bool:
+        return bool(self.states) and self.states[-1].state in {"finished", "terminated"}
+
+    @property
     def reason(self) -> str | None:
         return self.final.reason
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support import Client, ServerProcess
-from trio_exec.api.native.messages import InputMessage
+from trio_exec.api.native.messages import InputMessage, StopMessage
 
 OK: dict[str, Any] = {"language": "python", "code": "print(1)"}
 
@@ -184,14 +184,51 @@ async def test_languages_and_limits(client: Client) -> None:
     assert info["limits"]["executionTimeout"] == 120
 
 
+EXAMPLES = {
+    # name: input, exit code, what the output ends with
+    "hello": ("", 0, "Hello, world!\n"),
+    "ask": ("Ada\n2\n", 0, "1. Hello, Ada!\n2. Hello, Ada!\n"),
+    "guess": ("".join(f"{number}\n" for number in range(1, 101)), 0, "guesses.\n"),
+}
+FAILING = {
+    # The language of an example that fails on purpose: exit code, signal, part of what it says of that
+    "python": (1, None, "ZeroDivisionError: division by zero\n"),
+    "javascript": (1, None, "TypeError: Cannot read properties of undefined"),
+    "java": (1, None, "java.lang.NullPointerException: "),
+    "cpp": (None, "SIGABRT", "what():  the average of nothing\n"),
+}
+
+
 async def test_every_example_runs(client: Client) -> None:
-    languages = (await client.request("GET", "/languages")).json()["languages"]
-    for language in languages:
+    for language in (await client.request("GET", "/languages")).json()["languages"]:
         for example in language["examples"]:
+            which = (language["name"], example["name"])
             body = {"language": language["name"], "code": example["code"], "tty": example["tty"]}
-            async with client.session(**body) as session:
-                await session.until(lambda run: run.stdout or run.stderr or "finished" in run.state_names)
-            assert "error:" not in session.run.stderr, (language["name"], example["name"])
+            if example["tty"]:
+                await assert_draws(client, which, body)
+            elif example["name"] == "error":
+                run = await client.run(**body)
+                exit_code, signal, said = FAILING[language["name"]]
+                assert (run.final.state, run.final.exit_code, run.final.signal) == ("finished", exit_code, signal), (
+                    which
+                )
+                assert said in run.stderr, which
+                assert run.stdout, which
+            else:
+                text, exit_code, end = EXAMPLES[example["name"]]
+                run = await client.run(**body, stdin=text)
+                assert (run.final.state, run.final.exit_code, run.stderr) == ("finished", exit_code, ""), which
+                assert run.stdout.replace("1 guess.", "1 guesses.").endswith(end), which
+
+
+async def assert_draws(client: Client, which: tuple[str, str], body: dict[str, Any]) -> None:
+    """An example for the terminal draws until it is done, or is stopped, and has not failed by then."""
+    async with client.session(**body) as session:
+        await session.until(lambda run: len(run.stdout) > 500 or run.over)
+        await session.send(StopMessage())
+        run = await session.to_end()
+    assert "\x1b[" in run.stdout, which
+    assert (run.reason, run.final.exit_code) in {("stopped", None), (None, 0)}, (which, run.stdout)
 
 
 async def test_aliases_are_names_too(client: Client) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Set
 from dataclasses import dataclass, field
 
 import pytest
 
+from trio_exec.errors import ExecutorError, ExecutorUnavailableError
 from trio_exec.executor.docker import janitor
 from trio_exec.executor.docker.api import DockerAPI, Listed
 from trio_exec.executor.docker.janitor import UNSTARTED_MAX_AGE, Janitor
@@ -62,6 +64,53 @@ def container(*, age: float, status: str = "running", **labels: str) -> Listed:
 async def test_what_nobody_can_want(listed: Listed, is_leftover: bool) -> None:
     assert await swept(listed) == (["it"] if is_leftover else [])
     assert await swept(listed, owned={"it"}) == []
+
+
+def leftover(name: str) -> Listed:
+    return Listed(name, {INSTANCE_LABEL: "other", LIFETIME_LABEL: "0"}, ENGINE_NOW - 1, "exited")
+
+
+class HangingEngine(Engine):
+    """An engine that removes one container only when all others are gone, as long as anybody waits for that."""
+
+    def remove(self, name: str) -> bool:
+        if name == "stuck":
+            deadline = time.monotonic() + 10
+            while len(self.removed) < len(self.listed) - 1:
+                assert time.monotonic() < deadline, "the others were held up"
+                time.sleep(0.001)
+        return super().remove(name)
+
+
+class RefusingEngine(Engine):
+    """An engine that can't be talked to about one container."""
+
+    error: ExecutorError
+
+    def remove(self, name: str) -> bool:
+        if name == "stuck":
+            raise self.error
+        return super().remove(name)
+
+
+@pytest.mark.parametrize("names", [["stuck", "a", "b", "c", "d", "e"], ["a", "b", "stuck", "c"]])
+async def test_one_that_the_engine_hangs_on_holds_up_no_other(names: list[str]) -> None:
+    engine = HangingEngine([leftover(name) for name in names])
+    await Janitor(engine, "mine", frozenset())._sweep()
+
+    assert engine.removed[-1] == "stuck"
+    assert sorted(engine.removed) == sorted(names)
+
+
+@pytest.mark.parametrize("error", [ExecutorError("not permitted"), ExecutorUnavailableError("timed out")])
+async def test_one_that_is_refused_is_told_and_the_others_go(error: ExecutorError) -> None:
+    engine = RefusingEngine([leftover(name) for name in ("stuck", "a", "b")])
+    engine.error = error
+    with pytest.raises(ExecutorError) as caught:
+        await Janitor(engine, "mine", frozenset())._sweep()
+
+    assert caught.value is error
+    assert sorted(engine.removed) == ["a", "b"]
 
 
 async def test_a_server_knows_what_its_predecessor_in_the_same_container_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,13 @@ import functools
 import struct
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import trio
 from hypercorn.config import Config
-from quart import websocket
+from quart import Quart, websocket
+from quart_trio import QuartTrio
 from trio.testing import wait_all_tasks_blocked
 
 from tests.fakes import FakeExecutor
@@ -28,7 +30,7 @@ from trio_exec.languages import Languages
 from trio_exec.limits import MIB
 from trio_exec.model import Job
 from trio_exec.server import hypercorn_worker, tcp
-from trio_exec.server.process import STATIC, serve
+from trio_exec.server.process import serve
 from trio_exec.settings import Settings
 
 PATIENCE = 30
@@ -209,10 +211,24 @@ async def test_a_crash_of_any_part_ends_the_process(monkeypatch: pytest.MonkeyPa
     assert addresses
 
 
-def test_slow_downloads_are_not_cut_short() -> None:
+async def test_a_slow_download_is_not_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hasty = {**Quart.default_config, "RESPONSE_TIMEOUT": 0.2}  # Else a minute, after which it would be.
+    monkeypatch.setattr(Quart, "default_config", hasty)
+    size = 16 * MIB  # More than sockets hold.
+    (tmp_path / "large").write_bytes(b"x" * size)
     engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(64 * MIB))
+    app = create_app(engine, trio.Event(), tmp_path, arrivals())
+    with trio.fail_after(PATIENCE):
+        async with serving(app) as port, await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            await stream.send_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            received = await stream.receive_some()
+            await trio.sleep(1)
+            while data := await stream.receive_some():
+                received += data
 
-    assert create_app(engine, trio.Event(), STATIC, arrivals()).config["RESPONSE_TIMEOUT"] is None
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert len(body) == size
 
 
 # What follows shows the faults themselves, with a small application: when one of these fails after an upgrade, the
@@ -223,6 +239,12 @@ def test_slow_downloads_are_not_cut_short() -> None:
 async def serve_bare(handler: Callable[[], object], **options: object) -> AsyncGenerator[int]:
     app = Application(arrivals())
     app.add_websocket("/ws", view_func=handler)
+    async with serving(app, **options) as port:
+        yield port
+
+
+@asynccontextmanager
+async def serving(app: QuartTrio, **options: object) -> AsyncGenerator[int]:
     config: Config = hypercorn_worker.make_config(Settings(port=0), arrivals())
     for name, value in options.items():
         setattr(config, name, value)

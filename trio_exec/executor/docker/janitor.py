@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 import trio
 
-from trio_exec.errors import ExecutorError, ExecutorUnavailableError
+from trio_exec.errors import ExecutorError
 from trio_exec.executor.docker.api import DockerAPI, Listed
 from trio_exec.executor.docker.labels import HOST_LABEL, INSTANCE_LABEL, LIFETIME_LABEL
 
@@ -27,6 +27,8 @@ RETRY_FIRST, RETRY_LAST = 2, 16
 """Seconds until what the engine refused is tried again; doubled each time."""
 UNSTARTED_MAX_AGE = 120
 """Seconds after which a container that was created but never started belongs to nobody."""
+PARALLEL = 4
+"""Removals at once: one on which the engine hangs, for as long as a call may take, holds up no other."""
 
 _FIRST_PROCESS = 1
 _CONTAINER_NAME = re.compile(r"[0-9a-f]{12}")
@@ -57,6 +59,7 @@ class Janitor:
         self._owned = owned
         self._host = host_name()
         self._limiter = trio.CapacityLimiter(1)
+        self._removals = trio.CapacityLimiter(PARALLEL)
 
     async def run(self) -> None:
         """Removes leftovers now and then regularly, until cancelled."""
@@ -78,7 +81,6 @@ class Janitor:
         Raises:
             ExecutorError: at least one is still there; the others are gone.
         """
-        refused: ExecutorError | None = None
         foreign = [
             container
             for container in await trio.to_thread.run_sync(
@@ -89,21 +91,21 @@ class Janitor:
         if not foreign:
             return
         now = await trio.to_thread.run_sync(self._api.now, abandon_on_cancel=True, limiter=self._limiter)
-        for container in foreign:
-            if container.name in self._owned or not self._is_leftover(container, now):
-                continue
-            try:
-                # An engine that was restarted may list what is gone for good (moby's pull request 51692): no news.
-                if await trio.to_thread.run_sync(
-                    self._api.remove, container.name, abandon_on_cancel=True, limiter=self._limiter
-                ):
-                    LOGGER.info("removed %s, which nobody owned", container.name)
-            except ExecutorUnavailableError:
-                raise
-            except ExecutorError as error:
-                refused = error
-        if refused is not None:
-            raise refused
+        refusals: list[ExecutorError] = []
+        async with trio.open_nursery() as nursery:
+            for container in foreign:
+                if self._is_leftover(container, now):
+                    nursery.start_soon(self._remove, container.name, refusals)
+        if refusals:
+            raise refusals[0]
+
+    async def _remove(self, name: str, refusals: list[ExecutorError]) -> None:
+        try:
+            # An engine that was restarted may list what is gone for good (moby's pull request 51692): no news.
+            if await trio.to_thread.run_sync(self._api.remove, name, abandon_on_cancel=True, limiter=self._removals):
+                LOGGER.info("removed %s, which nobody owned", name)
+        except ExecutorError as error:
+            refusals.append(error)
 
     def _is_leftover(self, container: Listed, now: float) -> bool:
         """Whether nobody can still want a container that this server does not own."""
