@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import Client, ServerProcess, running_server
+from tests.support import GENEROUS, Client, ServerProcess, running_server
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.images import build_missing
 from trio_exec.languages import Languages
@@ -25,8 +25,8 @@ def images() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def server(images: dict[str, str]) -> Generator[ServerProcess]:
-    """A server with default settings, for all tests that need no other."""
-    with running_server() as process:
+    """A server with default settings, but generous times, for all tests that need no other."""
+    with running_server(**GENEROUS) as process:
         yield process
     process.assert_no_containers()
 

@@ -83,15 +83,6 @@ class Dockerd:
         finally:
             engine.close()
 
-    def clear(self) -> None:
-        """Removes all containers."""
-        engine = docker.DockerClient(self.host, version="1.41")
-        try:
-            for name in self.left():
-                engine.api.remove_container(name, force=True)
-        finally:
-            engine.close()
-
     def wait_left(self, expected: set[str], within: float = 60) -> None:
         """Returns when these containers are left, by their ids."""
         deadline = time.monotonic() + within

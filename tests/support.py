@@ -37,8 +37,12 @@ from trio_exec.api.native.messages import (
 from trio_exec.api.native.parsing import parse_server_message
 
 START_TIMEOUT = 60
-PATIENCE = 60
+PATIENCE = 120
 """Seconds after which a test gives a wait up; generous, since machines are shared."""
+CLOSE_TIMEOUT = 0.5
+"""Seconds for a client's farewell: with two messages unread, trio-websocket 0.12 would wait for it for ever."""
+GENEROUS = {"compile_timeout": 120, "idle_timeout": 120, "execution_timeout": 120}
+"""Times of a server whose tests ask what a program does, and not how long it takes: machines are shared."""
 
 
 @dataclass
@@ -209,6 +213,18 @@ class Run:
         return final
 
     @property
+    def ending(self) -> str:
+        """How it ended, in a word or two: a test that compares it sees a timeout for what it is."""
+        final = self.final
+        how = final.reason or final.signal or f"exit {final.exit_code}"
+        return f"{final.stage}: {how}"
+
+    @property
+    def outcome(self) -> tuple[str, str, str]:
+        """Standard output, standard error and the ending."""
+        return self.stdout, self.stderr, self.ending
+
+    @property
     def over(self) -> bool:
         return bool(self.states) and self.states[-1].state in {"finished", "terminated"}
 
@@ -340,7 +356,9 @@ class Client:
             async with stream, trio.open_nursery() as nursery:
                 attached = await attach_over(stream, nursery, self.server.port, session_id, query)
                 yield attached
-                await attached.aclose()
+                with trio.move_on_after(CLOSE_TIMEOUT):
+                    await attached.aclose()
+                nursery.cancel_scope.cancel(reason="the client has left")
 
     @asynccontextmanager
     async def session(self, **body: Any) -> AsyncGenerator[Attached]:

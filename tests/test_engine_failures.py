@@ -137,7 +137,6 @@ async def test_an_engine_that_dies_in_the_midst_of_a_build_takes_no_server_along
         assert (await client.run(language="slow", code="print(1)")).stdout == "1\n"
     finally:
         server.close()
-        dockerd.clear()  # What the build's step ran in is no container of ours.
 
 
 async def test_a_runtime_that_is_not_there_is_said(dockerd: Dockerd) -> None:

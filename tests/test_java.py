@@ -46,5 +46,5 @@ async def test_java_is_as_the_jdk(client: Client, jdk: Any, code: str, stdin: st
 
     run_here = await client.run(language="java", code=code, stdin=stdin)
 
-    assert (run_here.stdout, run_here.stderr) == ((stdout or b"").decode(), (stderr or b"").decode())
-    assert run_here.final.exit_code == exit_code
+    expected = (stdout or b"").decode(), (stderr or b"").decode(), exit_code, None
+    assert (run_here.stdout, run_here.stderr, run_here.final.exit_code, run_here.reason) == expected

@@ -119,8 +119,7 @@ each_compiled = pytest.mark.parametrize("language", [name for name, it in LANGUA
 async def test_hello(client: Client, language: str) -> None:
     run = await client.run(language=language, code=LANGUAGES[language].hello)
 
-    assert run.stdout == "Hello World\n"
-    assert run.stderr == ""
+    assert run.outcome == ("Hello World\n", "", "run: exit 0")
     stages = ["compiling", "running"] if LANGUAGES[language].compiled else ["running"]
     assert run.state_names == ["waiting", *stages, "finished"]
     assert (run.final.exit_code, run.final.signal, run.final.stage) == (0, None, "run")
@@ -144,31 +143,26 @@ async def test_a_prompt_without_newline_is_seen_before_the_answer_is_given(clien
         await session.input("Ada\n")
         run = await session.to_end()
 
-    assert run.stdout == "name? hello Ada\n"
-    assert run.final.exit_code == 0
+    assert run.outcome == ("name? hello Ada\n", "", "run: exit 0")
 
 
 @each_language
 async def test_streams_are_apart_and_the_exit_code_is_the_programs(client: Client, language: str) -> None:
     run = await client.run(language=language, code=LANGUAGES[language].both)
 
-    assert (run.stdout, run.stderr) == ("out\n", "err\n")
+    assert run.outcome == ("out\n", "err\n", "run: exit 7")
     assert run.final.state == "finished"
-    assert run.final.exit_code == 7
 
 
 @each_language
 async def test_an_uncaught_error_shows_the_languages_own_trace(client: Client, language: str) -> None:
     run = await client.run(language=language, code=LANGUAGES[language].crash)
 
+    assert run.ending == ("run: SIGABRT" if language == "cpp" else "run: exit 1")
     lines = run.stderr.splitlines()
     assert lines[: len(LANGUAGES[language].trace)] == LANGUAGES[language].trace
     if language in {"python", "java"}:
         assert len(lines) == len(LANGUAGES[language].trace), "frames that are not the program's"
-    if language == "cpp":
-        assert (run.final.exit_code, run.final.signal) == (None, "SIGABRT")
-    else:
-        assert (run.final.exit_code, run.final.signal) == (1, None)
     assert run.final.state == "finished"
 
 
@@ -212,7 +206,7 @@ int main(int n, char **a) { for (int i = 1; i < n; i++) std::cout << a[i] << "|"
         "java": "a b|-x|é*blue8\n",
         "cpp": "a b|-x|é*|blue8\n",
     }[language]
-    assert (run.stdout, run.stderr) == (expected, "")
+    assert run.outcome == (expected, "", "run: exit 0")
 
 
 async def test_the_first_file_is_the_main_one_under_its_own_name(client: Client) -> None:

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from tests.programs import JAVA_MAIN, PROGRAMS
-from tests.support import Client, Run, ServerProcess, running_server
+from tests.support import GENEROUS, Client, Run, ServerProcess, running_server
 from trio_exec.api.native.messages import ResizeMessage
 from trio_exec.limits import MIB
 
@@ -19,7 +19,7 @@ POOL = ",".join(f"{language}={size}" for language, size in WARM.items())
 
 @pytest.fixture(scope="module")
 def warm_server(images: dict[str, str]) -> Generator[ServerProcess]:
-    with running_server(pool=POOL) as process:
+    with running_server(pool=POOL, **GENEROUS) as process:
         yield process
     process.assert_no_containers()
 
@@ -60,7 +60,7 @@ async def test_the_program_really_was_started_before(warm: Client, tty: bool) ->
     await trio.sleep(1)
     run = await warm.run(language="python", code=AGE, tty=tty)
 
-    assert run.stdout == "True"
+    assert (run.stdout, run.ending) == ("True", "run: exit 0")
     assert run.final.cpu_time is not None
     assert run.final.cpu_time < 0.5
 
@@ -80,7 +80,7 @@ async def test_the_virtual_machine_really_was_started_before(warm_server: Server
     await trio.sleep(1)
     run = await Client(warm_server).run(language="java", code=JAVA_AGE, tty=tty)
 
-    assert run.stdout == "true"
+    assert run.outcome == ("true", "", "run: exit 0")
 
 
 JAVA_LIMITS = JAVA_MAIN % (
@@ -105,7 +105,7 @@ async def test_the_run_limits_hold_from_the_first_instruction_of_what_was_starte
     warm_server.wait_warm({"java": WARM["java"]})
     run = await Client(warm_server).run(language="java", code=JAVA_LIMITS)
 
-    assert (run.stdout, run.stderr) == (f"{200 * 2**20}\ntrue\n", "")
+    assert run.outcome == (f"{200 * 2**20}\ntrue\n", "", "run: exit 0")
 
 
 LIMITS_IN_FORCE = """
@@ -149,7 +149,7 @@ async def test_the_other_languages_run_with_less_memory(warm_server: ServerProce
     warm_server.wait_warm({language: WARM[language]})
     run = await Client(warm_server).run(language=language, code=code, limits={"memoryBytes": 96 * MIB})
 
-    assert (run.stdout, run.stderr, run.final.exit_code) == ("hello\n", "", 0)
+    assert run.outcome == ("hello\n", "", "run: exit 0")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ async def test_what_was_started_ahead_is_not_used_for_anything_else(warm: Client
     expected = ["x"] if "args" in options else []
     value = "1" if "env" in options else None
     files = [".tmp", "main.py", *options.get("files", {})]
-    assert (run.stdout, run.stderr) == (f"False{expected} {value} {files}\n", "")
+    assert run.outcome == (f"False{expected} {value} {files}\n", "", "run: exit 0")
 
 
 async def test_a_terminal_has_the_clients_size_and_not_the_pools(warm: Client) -> None:
@@ -184,6 +184,7 @@ async def test_a_burst_is_served_whole(warm: Client) -> None:
         for number in range(30):
             nursery.start_soon(one, number)
 
+    assert {run.ending for run in runs} == {"run: exit 0"}
     assert sorted(int(run.stdout) for run in runs) == list(range(30))
 
 

@@ -138,7 +138,7 @@ def test_a_phone(new_page: Callable[..., Page], server: ServerProcess) -> None:
     assert not page.locator("#output-pane").is_visible()
     ide.choose("python", "Ask for a name")
     page.tap("#run")
-    ide.shows("name?").type("Ada\n1\n").ends("Finished.").shows("1. Hello, Ada!")
+    ide.shows("name?").type("Ada\n").shows("do you want, Ada?").type("1\n").shows("1. Hello, Ada!").ends("Finished.")
     assert page.locator("#output-pane").is_visible()
     assert page.evaluate(width) == 390
     assert_accessible(page)
