@@ -7,6 +7,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 
 import pytest
+import trio
 
 from trio_exec.errors import ExecutorError, ExecutorUnavailableError
 from trio_exec.executor.docker import janitor
@@ -111,6 +112,23 @@ async def test_one_that_is_refused_is_told_and_the_others_go(error: ExecutorErro
 
     assert caught.value is error
     assert sorted(engine.removed) == ["a", "b"]
+
+
+async def test_what_was_refused_is_tried_again_soon(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(janitor, "RETRY_FIRST", 0)
+    engine = RefusingEngine([leftover("stuck")])
+    engine.error = ExecutorError("not permitted")
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(Janitor(engine, "mine", frozenset()).run)  # noqa: ASYNC113 - it has no beginning
+            while caplog.text.count("not permitted; will try again") < 2:  # noqa: ASYNC110 - a log has no event
+                await trio.sleep(0.001)
+            engine.listed.append(leftover("other"))
+            while engine.removed != ["other"]:  # noqa: ASYNC110 - it is removed in a thread
+                await trio.sleep(0.001)
+            nursery.cancel_scope.cancel(reason="the test is over")
 
 
 async def test_a_server_knows_what_its_predecessor_in_the_same_container_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ import trio
 
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
-from trio_exec.errors import ConfigurationError, ExecutorUnavailableError, LauncherGoneError
+from trio_exec.errors import ConfigurationError, ExecutorError, ExecutorUnavailableError, LauncherGoneError
 from trio_exec.executor.base import ContainerSpec
 from trio_exec.executor.process import binary
 from trio_exec.executor.process import executor as process_executor
@@ -406,6 +407,14 @@ trio.run(main)
     gone, _, _ = select.select([launcher], [], [], PATIENCE)
     os.close(launcher)
     assert gone, "the launcher is still there"
+
+
+async def test_what_keeps_a_container_from_coming_up_is_told(executor: ProcessExecutor) -> None:
+    with pytest.raises(ExecutorError, match="could not be started: launcher: usage: launcher SECONDS UID"):
+        async with executor.open_container(replace(SPEC, lifetime=0)):
+            pass
+
+    assert (launchers(), executor.lingering) == ([], 0)
 
 
 async def test_a_machine_without_a_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
