@@ -75,7 +75,8 @@ class Running:
         """A client that is attached until it has everything, or is sent away."""
         socket = Socket()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(Attachment(socket, self.session, position).serve, self.going_away)
+            serve = Attachment(socket, self.session, position).serve
+            nursery.start_soon(serve, self.going_away)  # noqa: ASYNC113 - the next line waits for it
             await wait_all_tasks_blocked()
             yield socket
 

@@ -126,7 +126,7 @@ async def test_end_of_input_follows_all_input_and_comes_once() -> None:
     assert launcher.sent.count(EOF) == 1
 
 
-async def test_nothing_follows_the_end_of_input() -> None:
+def test_nothing_follows_the_end_of_input() -> None:
     queue = stdin()
     queue.end()
     with pytest.raises(SessionStateError, match="has ended"):

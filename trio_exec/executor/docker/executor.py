@@ -103,10 +103,11 @@ class DockerContainer:
         try:
             return await self.launcher.receive()
         except LauncherGoneError as error:
-            self._doubt()
-            if await self._ran_out_of_memory():
-                raise OutOfMemoryError("the kernel ended the container for want of memory") from error
-            raise
+            gone = error
+        self._doubt()
+        if await self._ran_out_of_memory():
+            raise OutOfMemoryError("the kernel ended the container for want of memory") from gone
+        raise gone
 
     async def apply_run_limits(self, limits: Limits) -> None:
         """Puts a session's limits in force; see `Container`."""
