@@ -281,7 +281,9 @@ class Attached:
         return self.run
 
     async def aclose(self) -> None:
-        await self._socket.aclose()
+        """Says farewell; the client's tasks may be there still, for whoever owns them to cancel."""
+        with trio.move_on_after(CLOSE_TIMEOUT):
+            await self._socket.aclose()
 
 
 async def attach_over(
@@ -356,8 +358,7 @@ class Client:
             async with stream, trio.open_nursery() as nursery:
                 attached = await attach_over(stream, nursery, self.server.port, session_id, query)
                 yield attached
-                with trio.move_on_after(CLOSE_TIMEOUT):
-                    await attached.aclose()
+                await attached.aclose()
                 nursery.cancel_scope.cancel(reason="the client has left")
 
     @asynccontextmanager

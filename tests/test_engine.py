@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import trio
@@ -56,7 +57,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running(**settings: float) -> AsyncGenerator[Running]:
+async def running(**settings: Any) -> AsyncGenerator[Running]:
     executor, budget = FakeExecutor(), Budget(64 * MIB)
     engine = Engine(Settings(**settings), Languages.load(), executor, budget)
     async with trio.open_nursery() as nursery:

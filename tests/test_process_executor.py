@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -62,7 +63,7 @@ async def executor(possible: None) -> AsyncGenerator[ProcessExecutor]:
 
 
 @asynccontextmanager
-async def running(executor: ProcessExecutor, **settings: float) -> AsyncGenerator[Engine]:
+async def running(executor: ProcessExecutor, **settings: Any) -> AsyncGenerator[Engine]:
     engine = Engine(Settings(**settings), LANGUAGES, executor, Budget(64 * MIB))
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)

@@ -207,8 +207,10 @@ async def attach(port: int, path: str) -> AsyncGenerator[Attached]:
         stream = await trio.open_tcp_stream("127.0.0.1", port)
         async with stream, trio.open_nursery() as nursery:
             socket = await wrap_client_stream(nursery, stream, f"127.0.0.1:{port}", path)
-            yield Attached(socket, Run(path))
-            await socket.aclose()
+            attached = Attached(socket, Run(path))
+            yield attached
+            await attached.aclose()
+            nursery.cancel_scope.cancel(reason="the client has left")
 
 
 @pytest.mark.parametrize("target", ["http://trio_exec", "http://trio_exec/"], ids=["passed on", "taken off"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import trio
@@ -17,7 +18,7 @@ from trio_exec.errors import InputFullError, OverloadedError, SessionNotFoundErr
 from trio_exec.languages import Languages
 from trio_exec.launcher.frames import StageEnd, Started, Stdout
 from trio_exec.limits import MIB
-from trio_exec.model import Job
+from trio_exec.model import Job, Reason
 from trio_exec.session.session import Session
 from trio_exec.session.stdin import PENDING_MAX
 from trio_exec.settings import Settings
@@ -27,7 +28,7 @@ LIMIT = 8 * MIB
 
 
 @asynccontextmanager
-async def running_engine(budget: Budget, **settings: float) -> AsyncGenerator[tuple[Engine, FakeExecutor]]:
+async def running_engine(budget: Budget, **settings: Any) -> AsyncGenerator[tuple[Engine, FakeExecutor]]:
     executor = FakeExecutor()
     engine = Engine(Settings(**settings), Languages.load(), executor, budget)
     async with trio.open_nursery() as nursery:
@@ -69,7 +70,7 @@ async def test_what_waits_in_the_queue_counts_until_it_is_ended(autojump_clock: 
         await wait_all_tasks_blocked()
         queued = engine.create_session(Job("python", b"#" * MIB, stdin=b"i" * MIB))
         assert 2 * MIB < budget.held < 2 * MIB + 100_000
-        queued.end("stopped")
+        queued.end(Reason.STOPPED)
         await wait_all_tasks_blocked()
         assert budget.held < 100_000
 

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -26,7 +27,7 @@ from trio_exec.errors import DrainingError, ExecutorError, ExecutorUnavailableEr
 from trio_exec.languages import Languages
 from trio_exec.launcher.frames import Failure, StageEnd, Started, Stdout
 from trio_exec.limits import MIB
-from trio_exec.model import Job, State, Status
+from trio_exec.model import Job, Reason, State, Status
 from trio_exec.session.output import StateChange, Text
 from trio_exec.session.session import Session
 from trio_exec.session.stage import EXPEDITE_AFTER, KILL_GRACE
@@ -91,20 +92,19 @@ STAGES = ["queued", "creating", "starting", "compiling", "running", "ending"]
 
 
 @asynccontextmanager
-async def at(stage: str, *, opening: float = 3, **settings: float) -> AsyncGenerator[Stage]:
+async def at(stage: str, *, opening: float = 3, **settings: Any) -> AsyncGenerator[Stage]:
     executor = FakeExecutor(opening=opening)
     engine = Engine(Settings(max_sessions=1, **settings), Languages.load(), executor, Budget(64 * MIB))
     request = Job("cpp", b"")
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        if stage == "queued":
-            blocker = engine.create_session(request)
-            await wait_all_tasks_blocked()
+        blocker = engine.create_session(request) if stage == "queued" else None
+        await wait_all_tasks_blocked()
         session = engine.create_session(request)
         await advance(session, executor, stage)
         yield Stage(engine, executor, session)
-        if stage == "queued":
-            blocker.end("stopped")
+        if blocker is not None:
+            blocker.end(Reason.STOPPED)
         await engine.stop()
         nursery.cancel_scope.cancel(reason="the test is over")
     assert executor.open_count == 0
@@ -118,7 +118,7 @@ async def over(session: Session) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 async def test_a_stop_ends_every_stage_and_nothing_is_left(autojump_clock: MockClock, stage: str) -> None:
     async with at(stage) as it:
-        it.session.end("stopped")
+        it.session.end(Reason.STOPPED)
         await over(it.session)
 
         told = final(it.session)
@@ -172,7 +172,7 @@ async def test_an_engine_that_fails_ends_the_session_with_its_words(
 async def test_a_kill_keeps_the_last_output_and_the_figures(autojump_clock: MockClock) -> None:
     async with at("running") as it:
         container = it.executor.containers[-1]
-        it.session.end("stopped")
+        it.session.end(Reason.STOPPED)
         await wait_all_tasks_blocked()
         assert container.kinds().endswith("k")
         container.say(Stdout(b" and last words"), KILLED)
@@ -197,7 +197,7 @@ async def test_the_run_limits_come_into_force_between_the_stages(autojump_clock:
 async def test_a_launcher_that_does_not_answer_a_kill_gets_cpu_and_is_not_waited_for(autojump_clock: MockClock) -> None:
     async with at("running") as it:
         start = trio.current_time()
-        it.session.end("stopped")
+        it.session.end(Reason.STOPPED)
         await trio.sleep(EXPEDITE_AFTER + 0.01)
         assert it.executor.containers[-1].expedited
         await over(it.session)
@@ -265,7 +265,7 @@ async def test_an_engine_that_hangs_delays_no_final_state(autojump_clock: MockCl
     async with at(stage) as it:
         it.executor.removal = 100
         start = trio.current_time()
-        it.session.end("stopped")
+        it.session.end(Reason.STOPPED)
         await over(it.session)
 
         assert final(it.session).reason == "stopped"
@@ -276,7 +276,7 @@ async def test_an_engine_that_hangs_delays_no_final_state(autojump_clock: MockCl
 async def test_a_slot_is_free_when_its_container_is_gone(autojump_clock: MockClock) -> None:
     async with at("running") as it:
         it.executor.removal = 5
-        it.session.end("stopped")
+        it.session.end(Reason.STOPPED)
         await over(it.session)
         session = it.engine.create_session(Job("python", b""))
         it.executor.linger(1)  # What the first one could not remove in time.
@@ -297,7 +297,7 @@ async def test_an_end_in_the_moment_in_which_the_queue_moves(
         (ticket,) = it.engine._admission._queue
         if first == "move":
             ticket.move(7)
-        it.session.end("stopped")
+        it.session.end(Reason.STOPPED)
         ticket.move(8)
         await over(it.session)
 
@@ -310,7 +310,7 @@ async def test_whoever_waits_for_the_drain_is_told(autojump_clock: MockClock) ->
         for _ in range(2):
             nursery.start_soon(it.engine.drain)
         await wait_all_tasks_blocked()
-        it.session.end("stopped")
+        it.session.end(Reason.STOPPED)
 
 
 async def test_no_session_begins_once_the_engine_stops(autojump_clock: MockClock) -> None:
@@ -327,7 +327,7 @@ async def test_a_kill_is_sent_whatever_else_waits_to_be_sent(autojump_clock: Moc
         with contextlib.suppress(InputFullError):
             for _ in range(CONTROLS_MAX + 1):
                 it.session.send_signal(10)
-        it.session.end("stopped")
+        it.session.end(Reason.STOPPED)
         await trio.sleep(0.1)
         assert "k" in container.kinds()
 
@@ -350,7 +350,7 @@ async def test_compile_stages_beyond_the_bound_wait_for_their_turn(autojump_cloc
         assert all("s" in it.kinds() for it in executor.containers)
         assert compiling.limits is not None
         for session in (first, second, script):
-            session.end("stopped")
+            session.end(Reason.STOPPED)
         await engine.stop()
         nursery.cancel_scope.cancel(reason="the test is over")
 
@@ -392,7 +392,7 @@ class EndAtStep(trio.abc.Instrument):
         if self.session is not None and trio.current_time() < LONG_RUNNING:
             self.left -= 1
             if self.left == 0:
-                self.session.end("stopped")
+                self.session.end(Reason.STOPPED)
 
 
 async def play_launcher(executor: FakeExecutor) -> None:

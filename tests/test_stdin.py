@@ -1,4 +1,4 @@
-"""What clients send to a program, from the queue to the launcher's frames; the launcher's end is a list."""
+"""What clients send to a program, from the queue to the launcher's frames; the launcher's end is a fake."""
 
 from __future__ import annotations
 
@@ -9,35 +9,19 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from tests.fakes import FakeContainer
 from trio_exec.budget import Account, Budget
-from trio_exec.errors import InputFullError, LauncherGoneError, OverloadedError, SessionStateError
+from trio_exec.errors import InputFullError, OverloadedError, SessionStateError
 from trio_exec.launcher import frames
 from trio_exec.session.stdin import CHUNK, CONTROLS_MAX, PENDING_MAX, Stdin
+from trio_exec.settings import Settings
 
 SIGNAL = frames.encode_signal(2)
 EOF = frames.encode_eof()
 
 
-class Launcher:
-    """A container as far as it is sent to."""
-
-    def __init__(self) -> None:
-        self.sent: list[bytes] = []
-        self.gone = False
-
-    async def send(self, data: bytes) -> None:
-        await trio.lowlevel.checkpoint()
-        if self.gone:
-            raise LauncherGoneError("its input was closed")
-        self.sent.append(data)
-
-    @property
-    def input(self) -> bytes:
-        return b"".join(frame[5:] for frame in self.sent if frame[:1] == b"i")
-
-    @property
-    def kinds(self) -> str:
-        return "".join(chr(frame[0]) for frame in self.sent)
+def input_of(launcher: FakeContainer) -> bytes:
+    return b"".join(frame[5:] for frame in launcher.sent if frame[:1] == b"i")
 
 
 def account(limit: int = 10 * PENDING_MAX) -> Account:
@@ -51,8 +35,8 @@ def stdin(initial: bytes = b"", held: Account | None = None, *, ends: bool = Fal
 
 
 @asynccontextmanager
-async def pumped(queue: Stdin) -> AsyncGenerator[Launcher]:
-    launcher = Launcher()
+async def pumped(queue: Stdin) -> AsyncGenerator[FakeContainer]:
+    launcher = FakeContainer(Settings().limits, can_update_limits=True)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(queue.pump, launcher)
         await wait_all_tasks_blocked()
@@ -80,23 +64,23 @@ async def test_signals_overtake_input_that_waits() -> None:
     async with pumped(queue) as launcher:
         pass
 
-    assert launcher.kinds == "gii"
+    assert launcher.kinds() == "gii"
 
 
 async def test_no_more_is_sent_than_the_window_and_then_as_much_as_was_taken() -> None:
     queue = stdin(b"x" * (frames.STDIN_WINDOW + 1000))
     queue.open()
     async with pumped(queue) as launcher:
-        assert len(launcher.input) == frames.STDIN_WINDOW
+        assert len(input_of(launcher)) == frames.STDIN_WINDOW
         assert max(len(frame) for frame in launcher.sent) == CHUNK + 5
 
         queue.acknowledge(300)
         await wait_all_tasks_blocked()
-        assert len(launcher.input) == frames.STDIN_WINDOW + 300
+        assert len(input_of(launcher)) == frames.STDIN_WINDOW + 300
 
         queue.acknowledge(frames.STDIN_WINDOW)
         await wait_all_tasks_blocked()
-        assert len(launcher.input) == frames.STDIN_WINDOW + 1000
+        assert len(input_of(launcher)) == frames.STDIN_WINDOW + 1000
 
 
 async def test_signals_pass_where_the_window_is_used_up() -> None:
@@ -151,7 +135,7 @@ async def test_on_a_terminal_the_end_is_a_key_and_more_can_follow() -> None:
     async with pumped(queue) as launcher:
         pass
 
-    assert launcher.input == b"one\n\x04two\n\x04"
+    assert input_of(launcher) == b"one\n\x04two\n\x04"
     assert EOF not in launcher.sent
 
 
@@ -214,11 +198,11 @@ async def test_what_is_dropped_is_neither_held_nor_sent() -> None:
 async def test_a_container_that_is_gone_ends_the_sending_in_silence() -> None:
     queue = stdin(b"x" * (frames.STDIN_WINDOW + 1))
     queue.open()
-    launcher = Launcher()
+    launcher = FakeContainer(Settings().limits, can_update_limits=True)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(queue.pump, launcher)
         await wait_all_tasks_blocked()
-        launcher.gone = True
+        launcher.die()
         queue.acknowledge(1)
 
-    assert len(launcher.input) == frames.STDIN_WINDOW
+    assert len(input_of(launcher)) == frames.STDIN_WINDOW
