@@ -13,6 +13,16 @@ from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.images import build_missing
 from trio_exec.languages import Languages
 
+NEED_AN_ENGINE = {"images", "server", "image", "browser"}
+"""Fixtures; what uses one of them, by way of others or not, is marked `docker`. Other tests mark themselves."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and not NEED_AN_ENGINE.isdisjoint(item.fixturenames):
+            item.add_marker("docker")
+
 
 @pytest.fixture(scope="session")
 def images() -> dict[str, str]:

@@ -22,6 +22,8 @@ from trio_exec.executor.docker.images import language_images, launcher_image
 from trio_exec.languages import Languages
 from trio_exec.settings import Settings
 
+pytestmark = pytest.mark.docker
+
 ROOT = Path(__file__).parent.parent
 LOCAL_AUTHORITIES = Path("/usr/local/share/ca-certificates")
 """Where the administrators of Debian machines put their own certificate authorities."""
