@@ -26,7 +26,7 @@ import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import docker
 import trio
@@ -269,8 +269,9 @@ async def stream(client: Client, rate: float, seconds: float) -> list[float]:
 def cold_starts(server: ServerProcess, since: float) -> int:
     """How many containers the server has made for a session, and not ahead, by the engine's own record."""
     client = docker.from_env()
+    # The engine takes fractions of seconds, whatever the stubs say.
     filters = {"event": "create", "label": f"{INSTANCE_LABEL}={server.instance}"}
-    events = client.api.events(since=since, until=time.time(), filters=filters, decode=True)
+    events = client.api.events(since=cast("Any", since), until=cast("Any", time.time()), filters=filters, decode=True)
     cold = sum(1 for event in events if event["Actor"]["Attributes"].get(SESSION_LABEL))
     client.close()
     return cold

@@ -11,8 +11,10 @@ import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import docker
+import docker.errors
 import pytest
 
 START_TIMEOUT = 60
@@ -121,7 +123,8 @@ def private_dockerd(images: Iterable[str], size: str, *options: str) -> Generato
     try:
         source, target = docker.from_env(timeout=300), docker.DockerClient(engine.host, version="1.41", timeout=300)
         for tag in images:
-            target.images.load(source.images.get(tag).save(named=tag))
+            archive = cast("Any", source.images.get(tag).save(named=tag))  # its stub knows no stream in pieces
+            target.images.load(archive)
         source.close()
         target.close()
         yield engine

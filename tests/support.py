@@ -318,7 +318,7 @@ class Client:
         with trio.fail_after(PATIENCE):
             async with await trio.open_tcp_stream("127.0.0.1", self.server.port) as stream:
                 await stream.send_all(self.upgrade_request(path, headers))
-                answer = b""
+                answer = head = body = b""
                 while data := await stream.receive_some(65536):
                     answer += data
                     head, _, body = answer.partition(b"\r\n\r\n")

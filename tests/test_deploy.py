@@ -11,6 +11,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import docker
 import pytest
@@ -251,7 +252,8 @@ async def test_an_engine_of_its_own_leaves_the_hosts_engine_alone(
         # It has nothing of the host's; building Python's image anew would take minutes.
         inner = inner_engine(project)
         for tag in (launcher_image().tag, images["python"]):
-            inner.images.load(host.images.get(tag).save(named=tag))
+            archive = cast("Any", host.images.get(tag).save(named=tag))  # the stub knows no stream in pieces
+            inner.images.load(archive)
         inner.close()
         project.run("up", "--detach")
         return project.server()

@@ -62,11 +62,13 @@ async def test_sessions_end_with_a_reason_and_the_server_serves_again_by_itself(
     assert (ready.status, ready.json()["ready"]) == (503, False)
     assert "can't be reached" in ready.json()["reason"]
     assert (await client.request("GET", "/healthz")).status == 200
+    answer = None
     for _ in range(2):  # Found out by a session at first, then known before one is made.
         answer = await client.request("POST", "/session", {"language": "python", "code": "", "stdin": ""})
         if answer.status == 201:
             async with client.attach(answer.json()["sessionId"]) as attached:
                 assert (await attached.to_end()).reason == "engine_error"
+    assert answer is not None
     assert (answer.status, answer.json()["code"]) == (503, "engine_unavailable")
     assert answer.headers["Retry-After"]
 

@@ -7,7 +7,14 @@ import functools
 import trio
 
 from tests.support import Client, Run
-from trio_exec.api.native.messages import ResizeMessage, SignalMessage, StderrMessage, StdoutMessage, StopMessage
+from trio_exec.api.native.messages import (
+    ResizeMessage,
+    SignalMessage,
+    StateMessage,
+    StderrMessage,
+    StdoutMessage,
+    StopMessage,
+)
 
 
 async def test_a_client_that_comes_after_the_end_sees_everything(client: Client) -> None:
@@ -67,7 +74,7 @@ for number in range(60):
                     out += message.data
                 elif isinstance(message, StderrMessage):
                     err += message.data
-                if hasattr(message, "seq"):
+                if isinstance(message, StdoutMessage | StderrMessage | StateMessage):
                     position = message.seq
                 if getattr(message, "state", "") == "finished":
                     final = message

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -236,7 +236,7 @@ async def test_a_slow_download_is_not_cut_short(tmp_path: Path, monkeypatch: pyt
 
 
 @asynccontextmanager
-async def serve_bare(handler: Callable[[], object], **options: object) -> AsyncGenerator[int]:
+async def serve_bare(handler: Callable[[], Awaitable[None]], **options: object) -> AsyncGenerator[int]:
     app = Application(arrivals())
     app.add_websocket("/ws", view_func=handler)
     async with serving(app, **options) as port:

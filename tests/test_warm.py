@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from typing import Any
 
 import docker
 import pytest
@@ -155,7 +156,7 @@ async def test_the_other_languages_run_with_less_memory(warm_server: ServerProce
 @pytest.mark.parametrize(
     "options", [{"args": ["x"]}, {"env": {"A": "1"}}, {"files": {"other.py": ""}}, {"limits": {"pids": 16}}]
 )
-async def test_what_was_started_ahead_is_not_used_for_anything_else(warm: Client, options: dict[str, object]) -> None:
+async def test_what_was_started_ahead_is_not_used_for_anything_else(warm: Client, options: dict[str, Any]) -> None:
     code = AGE + "\nimport os, sys\nprint(sys.argv[1:], os.environ.get('A'), sorted(os.listdir('.')))"
     run = await warm.run(language="python", code=code, **options)
 

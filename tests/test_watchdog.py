@@ -12,8 +12,8 @@ from trio_exec.session.watchdog import Watchdog
 
 async def test_the_first_deadline_wins(autojump_clock: MockClock) -> None:
     watchdog = Watchdog()
-    watchdog.set("execution_timeout", trio.current_time() + 20)
-    watchdog.set("idle_timeout", trio.current_time() + 10)
+    watchdog.set(Reason.EXECUTION_TIMEOUT, trio.current_time() + 20)
+    watchdog.set(Reason.IDLE_TIMEOUT, trio.current_time() + 10)
 
     assert await watchdog.wait() == "idle_timeout"
     assert trio.current_time() == 10
@@ -21,14 +21,14 @@ async def test_the_first_deadline_wins(autojump_clock: MockClock) -> None:
 
 async def test_deadlines_can_be_moved_away_while_it_sleeps(autojump_clock: MockClock) -> None:
     watchdog = Watchdog()
-    watchdog.set("execution_timeout", trio.current_time() + 20)
-    watchdog.set("idle_timeout", trio.current_time() + 5)
+    watchdog.set(Reason.EXECUTION_TIMEOUT, trio.current_time() + 20)
+    watchdog.set(Reason.IDLE_TIMEOUT, trio.current_time() + 5)
     async with trio.open_nursery() as nursery:
 
         async def program() -> None:
             for _ in range(4):
                 await trio.sleep(4)
-                watchdog.set("idle_timeout", trio.current_time() + 5)
+                watchdog.set(Reason.IDLE_TIMEOUT, trio.current_time() + 5)
 
         nursery.start_soon(program)
         assert await watchdog.wait() == "execution_timeout"
@@ -40,7 +40,7 @@ async def test_deadlines_can_be_cleared_and_set_earlier_while_it_sleeps(
     autojump_clock: MockClock, cleared: bool
 ) -> None:
     watchdog = Watchdog()
-    watchdog.set("detached", trio.current_time() + 60)
+    watchdog.set(Reason.DETACHED, trio.current_time() + 60)
     reasons: list[Reason] = []
 
     async def wait() -> None:
@@ -50,9 +50,9 @@ async def test_deadlines_can_be_cleared_and_set_earlier_while_it_sleeps(
         nursery.start_soon(wait)
         await trio.sleep(1)
         if cleared:
-            watchdog.clear("detached", "idle_timeout")
+            watchdog.clear(Reason.DETACHED, Reason.IDLE_TIMEOUT)
             await trio.sleep(1000)
-        watchdog.set("queue_timeout", trio.current_time() + 1)
+        watchdog.set(Reason.QUEUE_TIMEOUT, trio.current_time() + 1)
 
     assert reasons == ["queue_timeout"]
     assert trio.current_time() == (1002 if cleared else 2)

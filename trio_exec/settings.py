@@ -68,93 +68,94 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    host: str = Field("127.0.0.1", description="address to listen on; beyond loopback, put a proxy in front")
-    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    host: str = Field(default="127.0.0.1", description="address to listen on; beyond loopback, put a proxy in front")
+    port: int = Field(default=8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
 
-    idle_timeout: Seconds = Field(30, description="seconds without input or output until a session is ended")
-    execution_timeout: Seconds = Field(120, description="seconds that a program may run")
-    compile_timeout: Seconds = Field(30, description="seconds that the compile stage may take")
-    max_output_bytes: int = Field(MIB, ge=1, le=256 * MIB, description="bytes of output per session")
-    memory_bytes: int = Field(200 * MIB, ge=16 * MIB, description="memory per session; there is no swap on top")
+    idle_timeout: Seconds = Field(default=30, description="seconds without input or output until a session is ended")
+    execution_timeout: Seconds = Field(default=120, description="seconds that a program may run")
+    compile_timeout: Seconds = Field(default=30, description="seconds that the compile stage may take")
+    max_output_bytes: int = Field(default=MIB, ge=1, le=256 * MIB, description="bytes of output per session")
+    memory_bytes: int = Field(default=200 * MIB, ge=16 * MIB, description="memory per session; there is no swap on top")
     compile_memory_bytes: int = Field(
-        512 * MIB,
+        default=512 * MIB,
         ge=16 * MIB,
         description="memory while a program is compiled, if that is more than it may have itself",
     )
     compile_cpus: float = Field(
-        2, ge=0.01, le=1024, allow_inf_nan=False, description="CPUs while a program is compiled, likewise"
+        default=2, ge=0.01, le=1024, allow_inf_nan=False, description="CPUs while a program is compiled, likewise"
     )
-    cpus: float = Field(0.5, ge=0.01, le=1024, allow_inf_nan=False, description="CPUs per session")
-    pids: int = Field(32, ge=2, le=32768, description="processes and threads per session")
-    workspace_bytes: int = Field(32 * MIB, ge=65536, description="size of a session's writable directory")
+    cpus: float = Field(default=0.5, ge=0.01, le=1024, allow_inf_nan=False, description="CPUs per session")
+    pids: int = Field(default=32, ge=2, le=32768, description="processes and threads per session")
+    workspace_bytes: int = Field(default=32 * MIB, ge=65536, description="size of a session's writable directory")
 
-    max_sessions: int = Field(10, ge=1, le=10000, description="sessions that run at once")
+    max_sessions: int = Field(default=10, ge=1, le=10000, description="sessions that run at once")
     max_compiles: int = Field(
         default_factory=default_compiles,
         ge=1,
         le=10000,
         description="sessions that compile at once; each takes what its compile stage may use beyond its own limits",
     )
-    max_queue: int = Field(100, ge=0, le=100000, description="sessions that may wait for a slot")
-    queue_timeout: Seconds = Field(120, description="seconds that a session waits for a slot")
-    detach_grace: Seconds = Field(60, description="seconds that a session goes on without any client")
-    retention: Seconds = Field(60, description="seconds that an ended session stays readable")
+    max_queue: int = Field(default=100, ge=0, le=100000, description="sessions that may wait for a slot")
+    queue_timeout: Seconds = Field(default=120, description="seconds that a session waits for a slot")
+    detach_grace: Seconds = Field(default=60, description="seconds that a session goes on without any client")
+    retention: Seconds = Field(default=60, description="seconds that an ended session stays readable")
     drain_delay: float = Field(
-        0,
+        default=0,
         ge=0,
         le=3600,
         allow_inf_nan=False,
         description="seconds after SIGTERM in which only /readyz says so, and load balancers turn to others",
     )
-    drain_timeout: Seconds = Field(150, description="seconds that running sessions then get")
+    drain_timeout: Seconds = Field(default=150, description="seconds that running sessions then get")
 
     pool: Annotated[dict[str, Annotated[int, Field(ge=0, le=100)]], NoDecode] = Field(
         default_factory=default_pool,
         description="warm containers to keep by language, such as python=4,java=2; 0 for none at all",
     )
     uids: str = Field(
-        "50000-59999",
+        default="50000-59999",
         pattern=r"^[0-9]{1,5}-[0-9]{1,5}$",
         validate_default=True,
         description="user ids for programs, one for each container; another range for each server on one engine",
     )
     runtime: str | None = Field(
-        None, description="Docker runtime for the containers, such as runsc; default: the engine's"
+        default=None, description="Docker runtime for the containers, such as runsc; default: the engine's"
     )
     allowed_hosts: Names = Field(
-        (),
+        default=(),
         description="host names under which the server may be addressed, besides loopback and `host`; * for any",
     )
     allowed_origins: Names = Field(
-        (),
+        default=(),
         description="other origins whose pages may use the API, such as https://docs.example.org; * for any",
     )
     trusted_proxies: Names = Field(
-        (), description="addresses or networks of reverse proxies whose X-Forwarded-* headers are believed"
+        default=(), description="addresses or networks of reverse proxies whose X-Forwarded-* headers are believed"
     )
     root_path: str = Field(
-        "",
+        default="",
         pattern=r"^(/[A-Za-z0-9._~-]+)*$",
         description="path below which a reverse proxy shows the server, such as /run; no slash at its end",
     )
-    max_request_bytes: int = Field(MIB, ge=1024, le=64 * MIB, description="size of a request's body")
+    max_request_bytes: int = Field(default=MIB, ge=1024, le=64 * MIB, description="size of a request's body")
     max_retained_bytes: int = Field(
-        128 * MIB,
+        default=128 * MIB,
         ge=8 * MIB,
         description="bytes that the server holds for all clients together: requests, input and output",
     )
     keep_alive_timeout: Seconds = Field(
-        5, description="seconds that a connection is kept for a next request; longer than a proxy in front keeps it"
+        default=5,
+        description="seconds that a connection is kept for a next request; longer than a proxy in front keeps it",
     )
     max_connections: int = Field(
-        1000, ge=1, le=1000000, description="connections at once; fewer if the limit of open files is lower"
+        default=1000, ge=1, le=1000000, description="connections at once; fewer if the limit of open files is lower"
     )
     max_connections_per_address: int = Field(
-        250, ge=1, le=1000000, description="connections at once from one address, trusted proxies excepted"
+        default=250, ge=1, le=1000000, description="connections at once from one address, trusted proxies excepted"
     )
-    languages: Names = Field((), description="names of the languages to offer; default: all that there are")
+    languages: Names = Field(default=(), description="names of the languages to offer; default: all that there are")
     languages_dir: Path | None = Field(
-        None,
+        default=None,
         description="directory with further languages, each a directory with language.toml and Dockerfile",
     )
 

@@ -44,7 +44,8 @@ def new_page(browser: Browser) -> Generator[Callable[..., Page]]:
     errors: list[str] = []
 
     def make(**options: Any) -> Page:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
+        options.setdefault("viewport", {"width": 1280, "height": 800})
+        context = browser.new_context(**options)
         context.set_default_timeout(PATIENCE * 1000)
         context.add_init_script(_WATCH)
         page = context.new_page()
