@@ -37,7 +37,7 @@ WORKDIR /src
 # The dependencies first: they change less often than the code.
 COPY requirements/server.txt /tmp/
 RUN pip --python /opt/trio-exec/bin/python install -q --require-hashes -r /tmp/server.txt
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY trio_exec trio_exec
 COPY --from=page /src/trio_exec/static trio_exec/static
 RUN pip wheel -q --no-build-isolation --no-deps --wheel-dir /tmp/wheel . \

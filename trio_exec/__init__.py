@@ -1,3 +1,30 @@
-"""trio-exec: runs untrusted code interactively in hardened, single-use Docker containers."""
+"""trio-exec: runs untrusted code interactively in hardened, single-use Docker containers.
 
+What a program needs that embeds the server is here. It is imported when it is asked for: a command that only prints its
+help or its settings would otherwise wait for all of the server.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trio_exec import errors
+    from trio_exec.server.process import serve
+    from trio_exec.settings import Settings
+
+__all__ = ["Settings", "__version__", "errors", "serve"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    match name:
+        case "Settings":
+            return import_module("trio_exec.settings").Settings
+        case "serve":
+            return import_module("trio_exec.server.process").serve
+        case "errors":
+            return import_module("trio_exec.errors")
+        case _:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
