@@ -8,4 +8,7 @@ ensure_deploy_tools() {
   if ! command -v nginx >/dev/null && [[ ! -x /usr/sbin/nginx ]]; then
     RUNLEVEL=1 install_packages "nginx, for the deployment's tests," nginx
   fi
+  if ! command -v curl >/dev/null; then
+    install_packages "curl, for the tests of the documentation," curl
+  fi
 }

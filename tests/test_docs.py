@@ -1,0 +1,178 @@
+"""What the documentation shows is true: its commands run, its messages come, files can be read, links lead on."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from tests.support import Client, Run
+from trio_exec.languages import Languages
+from trio_exec.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+MEASURED = {"wallTime", "cpuTime", "peakMemory"}
+"""Fields of messages that differ from run to run."""
+FROM_ELSEWHERE = {"$EDITOR", "docker", "echo", "nginx"}
+"""What commands of the documentation start with that is not ours and not for a test to run."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block."""
+
+    page: Path
+    line: int
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+    @property
+    def commands(self) -> list[tuple[str, str]]:
+        """Commands, each with the output that is shown for it."""
+        parts = re.split(r"^\$ ", self.text.replace("\\\n", " "), flags=re.MULTILINE)[1:]
+        return [(command, output) for command, _, output in (part.partition("\n") for part in parts)]
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    text = page.read_text()
+    for match in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        yield Block(page, text.count("\n", 0, match.start()) + 1, match[1], match[2])
+
+
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+COMMANDS = [(block, *pair) for block in BLOCKS if block.kind == "console" for pair in block.commands]
+REQUESTS = [it for it in COMMANDS if it[1].startswith("curl ") and "localhost:8080" in it[1]]
+
+
+def of_kind(kind: str) -> list[Block]:
+    return [block for block in BLOCKS if block.kind == kind]
+
+
+def keys(value: Any) -> set[str]:
+    """Names of all fields, at any depth."""
+    if isinstance(value, dict):
+        fields: dict[str, Any] = value
+        return set(fields).union(*map(keys, fields.values()))
+    if isinstance(value, list):
+        items: list[Any] = value
+        return set[str]().union(*map(keys, items))
+    return set()
+
+
+def test_there_is_something_to_test() -> None:
+    assert {block.kind for block in BLOCKS} == {"", "console", "dockerfile", "json", "mermaid", "toml"}
+    assert len(REQUESTS) >= 3
+
+
+@pytest.mark.parametrize(("block", "command"), [it[:2] for it in COMMANDS], ids=str)
+def test_commands_name_what_there_is(block: Block, command: str) -> None:
+    words = shlex.split(command, comments=True)
+    while "=" in words[0]:
+        del words[0]
+    first = words[0]
+    if first.startswith(("script/", ".venv/bin/")):
+        assert (ROOT / first).exists(), block
+    else:
+        assert first in FROM_ELSEWHERE | {"curl"}, block
+    for word in words[1:]:
+        if word.startswith("tests/") or word.endswith(".yml"):
+            assert (ROOT / word).exists(), block
+
+
+@pytest.mark.parametrize(("block", "command", "output"), REQUESTS, ids=str)
+async def test_requests_are_answered_as_shown(client: Client, block: Block, command: str, output: str) -> None:
+    command = command.replace("localhost:8080", f"127.0.0.1:{client.server.port}")
+    answer = json.loads((await trio.run_process(["sh", "-c", command], capture_stdout=True)).stdout)
+
+    assert set(re.findall(r'"(\w+)":', output)) <= keys(answer), block
+    if "sessionId" not in answer:
+        return
+    assert answer["websocket"] == f"/ws/session/{answer['sessionId']}"
+    shown = next(it for it in BLOCKS if it.page == block.page and it.line > block.line and not it.kind)
+    async with client.attach(answer["sessionId"]) as attached:
+        for arrow, text in re.findall(r"^([←→]) (\{.*\})", shown.text, re.MULTILINE):
+            message = json.loads(text)
+            if arrow == "←":
+                await attached.until(lambda run, expected=message: came(run, expected))
+            elif not any(run_is_over(attached.run)):
+                await attached.send_raw(json.dumps(message))
+        await attached.to_end()
+
+
+def came(run: Run, expected: dict[str, Any]) -> bool:
+    """Whether the latest message is the one that is shown, but for what is measured."""
+    if not run.messages:
+        return False
+    latest = json.loads(run.messages[-1].to_json())
+    return latest.keys() == expected.keys() and all(latest[key] == expected[key] for key in expected.keys() - MEASURED)
+
+
+def run_is_over(run: Run) -> Iterator[bool]:
+    return (name in {"finished", "terminated"} for name in run.state_names)
+
+
+@pytest.mark.parametrize("block", of_kind("json"), ids=str)
+async def test_json_is_json(block: Block) -> None:
+    assert json.loads(block.text)
+
+
+async def test_the_languages_are_listed_as_shown(client: Client) -> None:
+    (shown,) = [block for block in of_kind("json") if block.page.name == "api.md"]
+    documented = json.loads(shown.text)
+    answer = (await client.request("GET", "/languages")).json()
+
+    assert keys(answer) == keys(documented)
+    assert documented["limits"] == answer["limits"]
+
+
+@pytest.mark.parametrize("block", of_kind("toml"), ids=str)
+def test_language_descriptions_can_be_loaded(tmp_path: Path, block: Block) -> None:
+    text = block.text
+    if "name" not in tomllib.loads(text):
+        text = f'name = "x"\ntitle = "X"\nversion = "1"\nsource_file = "main.x"\n{text}'
+    if "[run]" not in text:
+        text += '[run]\ncommand = ["x"]\n'
+    if "[compile]" not in text:
+        text += '[compile]\ncommand = ["x"]\nmakes = [".build"]\n' if "file = " in text.split("source_file")[1] else ""
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "language.toml").write_text(text)
+    (tmp_path / "x" / "Dockerfile").touch()
+
+    assert Languages.load(tmp_path), block
+
+
+def test_the_readme_lists_every_setting() -> None:
+    rows = re.findall(r"^\| (`.*?`) \|", (ROOT / "README.md").read_text().split("## Configure it")[1], re.MULTILINE)
+
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(Settings.model_fields)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        there = page.parent / path if path else page
+        assert there.exists(), target
+        if anchor:
+            assert anchor in set(anchors(there.read_text())), target
+
+
+def anchors(text: str) -> Iterator[str]:
+    """Of all headings, as code hosts make them."""
+    for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
+        yield re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
