@@ -76,7 +76,7 @@ def test_there_is_something_to_test() -> None:
     assert len(REQUESTS) >= 3
 
 
-@pytest.mark.parametrize(("block", "command"), [it[:2] for it in COMMANDS], ids=str)
+@pytest.mark.parametrize(("block", "command"), [it[:2] for it in COMMANDS], ids=[str(it[0]) for it in COMMANDS])
 def test_commands_name_what_there_is(block: Block, command: str) -> None:
     words = shlex.split(command, comments=True)
     while "=" in words[0]:
@@ -91,7 +91,7 @@ def test_commands_name_what_there_is(block: Block, command: str) -> None:
             assert (ROOT / word).exists(), block
 
 
-@pytest.mark.parametrize(("block", "command", "output"), REQUESTS, ids=str)
+@pytest.mark.parametrize(("block", "command", "output"), REQUESTS, ids=[str(it[0]) for it in REQUESTS])
 async def test_requests_are_answered_as_shown(client: Client, block: Block, command: str, output: str) -> None:
     command = command.replace("localhost:8080", f"127.0.0.1:{client.server.port}")
     answer = json.loads((await trio.run_process(["sh", "-c", command], capture_stdout=True)).stdout)

@@ -198,6 +198,7 @@ async def test_a_fault_in_serving_a_client_is_logged_and_closes_with_1011(caplog
     assert "ValueError: can't send" in caplog.text
 
 
+@pytest.mark.docker
 async def test_a_crash_of_any_part_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     async def crash(_: Janitor) -> None:
         await trio.sleep(0.1)
