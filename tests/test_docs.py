@@ -124,7 +124,7 @@ def run_is_over(run: Run) -> Iterator[bool]:
 
 
 @pytest.mark.parametrize("block", of_kind("json"), ids=str)
-async def test_json_is_json(block: Block) -> None:
+def test_json_is_json(block: Block) -> None:
     assert json.loads(block.text)
 
 
