@@ -32,13 +32,16 @@ HOSTILE = 9
 LIMITS = {"cpus": 0.02, "executionTimeout": 100}
 
 
-async def start_time(client: Client) -> float:
-    start = time.monotonic()
-    async with client.session(language="python", code="print('hello')", stdin="") as session:
-        await session.until_stdout("hello\n")
-        elapsed = time.monotonic() - start
-        assert (await session.to_end()).final.state == "finished"
-    return elapsed
+async def start_times(client: Client) -> float:
+    """The median of some times from the request to the first output."""
+    times: list[float] = []
+    for _ in range(5):
+        start = time.monotonic()
+        async with client.session(language="python", code="print('hello')", stdin="") as session:
+            await session.until_stdout("hello\n")
+            times.append(time.monotonic() - start)
+            assert (await session.to_end()).final.state == "finished"
+    return statistics.median(times)
 
 
 async def start_hostile(client: Client) -> list[str]:
@@ -57,42 +60,48 @@ async def start_hostile(client: Client) -> list[str]:
     return ids
 
 
+async def end(client: Client, session_id: str) -> None:
+    async with client.attach(session_id) as session:
+        assert (await client.request("DELETE", f"/session/{session_id}")).status == 202
+        run = await session.to_end()
+    assert (run.final.reason, run.final.signal) == ("stopped", "SIGKILL")
+    assert run.final.cpu_time is not None
+
+
+async def end_all(client: Client, ids: list[str]) -> None:
+    """Ends them all at once, and returns when their slots are free."""
+    async with trio.open_nursery() as nursery:
+        for session_id in ids:
+            nursery.start_soon(end, client, session_id)
+    await trio.to_thread.run_sync(client.server.assert_no_containers, 5)
+    while (await client.request("GET", "/readyz")).json()["running"]:  # noqa: ASYNC110 - there is only asking
+        await trio.sleep(0.05)
+
+
 async def test_nine_that_do_not_want_to_end_cost_others_nothing_and_end_with_their_figures(
     start_server: Callable[..., ServerProcess],
 ) -> None:
     client = Client(start_server(max_sessions=HOSTILE + 1, detach_grace=100))
-    quiet = statistics.median([await start_time(client) for _ in range(7)])
-    ids = await start_hostile(client)
-    beside = statistics.median([await start_time(client) for _ in range(7)])
-    assert beside < 2 * quiet, (quiet, beside)
-
     unready: list[object] = []
-    ended = trio.Event()
+    ratios: list[float] = []
 
     async def watch() -> None:
-        while not ended.is_set():
+        while True:
             answer = await client.request("GET", "/readyz")
             if answer.status != 200:
                 unready.append(answer.json())
             await trio.sleep(0.1)
 
-    async def end(session_id: str) -> None:
-        async with client.attach(session_id) as session:
-            assert (await client.request("DELETE", f"/session/{session_id}")).status == 202
-            run = await session.to_end()
-        assert (run.final.reason, run.final.signal) == ("stopped", "SIGKILL")
-        assert run.final.cpu_time is not None
-
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch)
-        async with trio.open_nursery() as ends:
-            for session_id in ids:
-                ends.start_soon(end, session_id)
-        await trio.to_thread.run_sync(client.server.assert_no_containers, 5)
-        while (await client.request("GET", "/readyz")).json()["running"]:  # noqa: ASYNC110 - there is only asking
-            await trio.sleep(0.05)
-        ended.set()
+        for _ in range(3):  # In turns, since the machine may be faster or slower for reasons of its own.
+            alone = await start_times(client)
+            ids = await start_hostile(client)
+            ratios.append(await start_times(client) / alone)
+            await end_all(client, ids)
+        nursery.cancel_scope.cancel(reason="all is seen")
     assert not unready
+    assert statistics.median(ratios) < 2, ratios
 
 
 async def test_a_server_that_is_killed_under_attack_leaves_nothing(start_server: Callable[..., ServerProcess]) -> None:

@@ -10,6 +10,7 @@ Run as `python -m trio_exec.executor.docker.guard INSTANCE`. Until it is needed,
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import sys
@@ -22,29 +23,47 @@ PATIENCE = 30
 """Seconds that the guard goes on for, at most."""
 QUIET_ROUNDS = 4
 """Rounds without a container after which it ends: the engine may still be busy with what the server asked for last."""
+REMOVALS = 16
+"""Containers that are removed at once; each may take a while to end."""
 PAUSE = 0.5
 """Seconds between two rounds."""
 
 
 def _remove_all(instance: str) -> None:
-    from trio_exec.errors import ExecutorError  # noqa: PLC0415 - only now: most guards never need them
-    from trio_exec.executor.docker.api import DockerAPI  # noqa: PLC0415
-    from trio_exec.executor.docker.labels import INSTANCE_LABEL  # noqa: PLC0415
+    # Only now: most guards never need them.
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - see above
+
+    from trio_exec.errors import ExecutorError  # noqa: PLC0415 - see above
+    from trio_exec.executor.docker.api import DockerAPI, Listed  # noqa: PLC0415 - see above
+    from trio_exec.executor.docker.hardening import HARDENING  # noqa: PLC0415 - see above
+    from trio_exec.executor.docker.labels import INSTANCE_LABEL  # noqa: PLC0415 - see above
+
+    api = DockerAPI()
+    cpu = {"cpu_period": HARDENING.cpu_period, "cpu_quota": HARDENING.cpu_period}
+
+    def remove(container: Listed) -> None:
+        if container.status == "running":  # Its own share may be too little for many processes to end by.
+            with contextlib.suppress(ExecutorError):
+                api.update(container.name, cpu)
+        try:
+            api.remove(container.name)
+        except ExecutorError as error:
+            LOGGER.warning("%s; will try again", error)
 
     deadline = time.monotonic() + PATIENCE
     quiet = 0
-    while quiet < QUIET_ROUNDS and time.monotonic() < deadline:
-        quiet += 1
-        try:
-            api = DockerAPI()
-            for container in api.list(f"{INSTANCE_LABEL}={instance}"):
-                quiet = 0
-                api.remove(container.name)
-            api.close()
-        except ExecutorError as error:
-            LOGGER.warning("%s; will try again", error)
-            quiet = 0
-        time.sleep(PAUSE)
+    with ThreadPoolExecutor(REMOVALS) as threads:
+        while quiet < QUIET_ROUNDS and time.monotonic() < deadline:
+            try:
+                left = api.list(f"{INSTANCE_LABEL}={instance}")
+            except ExecutorError as error:
+                LOGGER.warning("%s; will try again", error)
+                left = []
+                quiet = -1
+            list(threads.map(remove, left))
+            quiet = 0 if left else quiet + 1
+            time.sleep(PAUSE)
+    api.close()
 
 
 def main() -> None:
