@@ -10,6 +10,8 @@ Seen in hypercorn 0.18, each pinned by a test:
   look at the body does that.
 - A target such as `http://[/x` or `?x` raises where nobody catches it. Here it is understood, or gets 400.
 - Errors of the protocol have empty bodies. Here they have the API's form.
+- What comes behind a request that says `Connection: close` is taken for an error, which gets 400 in the place of the
+  answer, unless the answer was quicker. Here nobody looks at it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from __future__ import annotations
 from typing import cast
 
 import h11
-from hypercorn.events import Closed, Updated
+from hypercorn.events import Closed, RawData, Updated
+from hypercorn.events import Event as ConnectionEvent
 from hypercorn.protocol.events import Body, EndBody, Event, InformationalResponse, Response
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
@@ -53,12 +56,23 @@ class HTTP11(H11Protocol):
     @property
     def has_whole_request(self) -> bool:
         """Whether a request is being answered of which nothing is missing."""
-        return self.connection.their_state is h11.DONE
+        return self.connection.their_state in {h11.DONE, h11.MUST_CLOSE}
 
     @property
     def has_part_of_request(self) -> bool:
         """Whether something has come that is no whole request yet."""
         return bool(self.connection.trailing_data[0])
+
+    @property
+    def _is_last_request(self) -> bool:
+        """Whether a request is there, as a whole, that its client has said to be the last one."""
+        return isinstance(self.connection, h11.Connection) and self.connection.their_state is h11.MUST_CLOSE
+
+    async def handle(self, event: ConnectionEvent) -> None:
+        """Takes what has arrived."""
+        if isinstance(event, RawData) and self._is_last_request:
+            return
+        await super().handle(event)
 
     async def stream_send(self, event: Event) -> None:
         """Sends what a stream wants to be sent."""
@@ -76,7 +90,7 @@ class HTTP11(H11Protocol):
 
     async def _handle_events(self) -> None:
         # As the original, but for the 100 that it sends of its own accord, and for the version.
-        while True:
+        while not self._is_last_request:
             try:
                 event = self.connection.next_event()
             except h11.RemoteProtocolError as error:
