@@ -15,6 +15,7 @@ import pytest
 import trio
 
 from tests.support import Client, Run
+from trio_exec.api.native.parsing import parse_server_message
 from trio_exec.languages import Languages
 from trio_exec.settings import Settings
 
@@ -101,26 +102,32 @@ async def test_requests_are_answered_as_shown(client: Client, block: Block, comm
         return
     assert answer["websocket"] == f"/ws/session/{answer['sessionId']}"
     shown = next(it for it in BLOCKS if it.page == block.page and it.line > block.line and not it.kind)
+    text, position = "", 0
     async with client.attach(answer["sessionId"]) as attached:
-        for arrow, text in re.findall(r"^([←→]) (\{.*\})", shown.text, re.MULTILINE):
-            message = json.loads(text)
-            if arrow == "←":
+        for arrow, line in re.findall(r"^([←→]) (\{.*\})", shown.text, re.MULTILINE):
+            message = json.loads(line)
+            if arrow == "→":
+                if attached.run.states[-1].state != "finished":
+                    await attached.send_raw(line)
+                continue
+            assert json.loads(parse_server_message(line).to_json()) == message, line
+            length = len(message.get("data", "")) or 1
+            assert position == 0 or message.get("seq", position + length) == position + length, line
+            position = message.get("seq", position)
+            if message["type"] == "stdout":
+                text += message["data"]
+                await attached.until(lambda run, expected=text: run.stdout.startswith(expected))
+            elif message != {"type": "input_wait", "waiting": False}:  # which a program that is quick does not need
                 await attached.until(lambda run, expected=message: came(run, expected))
-            elif not any(run_is_over(attached.run)):
-                await attached.send_raw(json.dumps(message))
         await attached.to_end()
+    assert attached.run.stdout == text
 
 
 def came(run: Run, expected: dict[str, Any]) -> bool:
-    """Whether the latest message is the one that is shown, but for what is measured."""
-    if not run.messages:
-        return False
-    latest = json.loads(run.messages[-1].to_json())
-    return latest.keys() == expected.keys() and all(latest[key] == expected[key] for key in expected.keys() - MEASURED)
-
-
-def run_is_over(run: Run) -> Iterator[bool]:
-    return (name in {"finished", "terminated"} for name in run.state_names)
+    """Whether a message has come that is the one shown, but for what is measured."""
+    fixed = expected.keys() - MEASURED
+    messages = [json.loads(message.to_json()) for message in run.messages]
+    return any(it.keys() == expected.keys() and all(it[key] == expected[key] for key in fixed) for it in messages)
 
 
 @pytest.mark.parametrize("block", of_kind("json"), ids=str)

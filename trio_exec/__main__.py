@@ -19,7 +19,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _exit)
     from trio_exec.cli.main import main as run  # noqa: PLC0415 - only now
 
-    run()
+    try:
+        run()
+    finally:
+        # What is left is the interpreter's own end, and a signal that comes late would only tear it with a traceback.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 if __name__ == "__main__":
