@@ -273,6 +273,18 @@ async def test_an_engine_that_hangs_delays_no_final_state(autojump_clock: MockCl
         it.executor.removal = 0
 
 
+@pytest.mark.parametrize("stage", ["starting", "compiling", "running"])
+async def test_a_container_that_dies_is_told_before_it_is_cleaned_up(autojump_clock: MockClock, stage: str) -> None:
+    async with at(stage) as it:
+        it.executor.removal = 100
+        start = trio.current_time()
+        it.executor.containers[-1].die()
+        await over(it.session)
+
+        assert (final(it.session).reason, trio.current_time() - start) == ("engine_error", 0)
+        it.executor.removal = 0
+
+
 async def test_a_slot_is_free_when_its_container_is_gone(autojump_clock: MockClock) -> None:
     async with at("running") as it:
         it.executor.removal = 5

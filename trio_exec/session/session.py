@@ -221,10 +221,22 @@ class Session:
         self._watchdog.set(Reason.DETACHED, now + self._detach_grace)
         self._watchdog.set(Reason.QUEUE_TIMEOUT, now + self._queue_timeout)
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._watch)
-                await self._live()
-                nursery.cancel_scope.cancel(reason="the session is over")
+            with self._failures_concluded():
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._watch)
+                    await self._live()
+                    nursery.cancel_scope.cancel(reason="the session is over")
+        finally:
+            self._slot.leave()
+            if not self.ended:
+                self.end(Reason.SHUTDOWN)
+                self._conclude()
+
+    @contextmanager
+    def _failures_concluded(self) -> Generator[None]:
+        """What fails inside concludes the session, there and then: not after a cleanup that may take long."""
+        try:
+            yield
         except* OutOfMemoryError:
             self.end(Reason.MEMORY_LIMIT)
         except* ExecutorError as group:
@@ -235,11 +247,8 @@ class Session:
             # A bug of ours must end this session only, and say so.
             LOGGER.exception("session %s failed", short_id(self.id))
             self.end(Reason.EXECUTOR_FAILED, "internal error; see the server's log")
-        finally:
-            self._slot.leave()
-            if not self.ended:
-                self.end(Reason.SHUTDOWN)
-                self._conclude()
+        if self._end_reason is not None and not self.ended:
+            self._conclude()
 
     async def _watch(self) -> None:
         self.end(await self._watchdog.wait())
@@ -264,16 +273,17 @@ class Session:
 
     async def _live(self) -> None:
         async with AsyncExitStack() as stack:
-            async with self._until_end():
-                await self._wait_for_slot()
-                container = await stack.enter_async_context(self._executor.open_container(self._spec()))
-                await self._send_files(container)
-            if self.ended:
-                return
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._stdin.pump, container)
-                await self._run_stages(container)
-                nursery.cancel_scope.cancel(reason="the program is over")
+            with self._failures_concluded():
+                async with self._until_end():
+                    await self._wait_for_slot()
+                    container = await stack.enter_async_context(self._executor.open_container(self._spec()))
+                    await self._send_files(container)
+                if self.ended:
+                    return
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._stdin.pump, container)
+                    await self._run_stages(container)
+                    nursery.cancel_scope.cancel(reason="the program is over")
 
     async def _wait_for_slot(self) -> None:
         while not self.ended:  # It may be over in the very moment in which the queue moves.
