@@ -19,17 +19,18 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import trio
 
-from trio_exec.errors import ExecutorError, ExecutorUnavailableError, LauncherGoneError, OutOfMemoryError
+from trio_exec.errors import ExecutorError, ExecutorUnavailableError
 from trio_exec.executor.base import Container, ContainerSpec
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.attach_stream import AttachStream
+from trio_exec.executor.docker.container import DockerContainer
 from trio_exec.executor.docker.hardening import HARDENING
 from trio_exec.executor.docker.health import Health
 from trio_exec.executor.docker.janitor import Janitor, host_name
@@ -42,9 +43,9 @@ from trio_exec.executor.docker.labels import (
     USER_LABEL,
 )
 from trio_exec.executor.docker.uids import UserIds
+from trio_exec.executor.lingering import Lingering
 from trio_exec.executor.machine import EXTRA_CAPABILITIES
 from trio_exec.ids import short_id
-from trio_exec.launcher import frames
 from trio_exec.launcher.connection import LauncherConnection
 from trio_exec.limits import Limits
 
@@ -60,71 +61,10 @@ LEAVE_TIMEOUT = 2
 """Seconds that it then gets before it is killed."""
 EXPIRY_MARGIN = 60
 """Seconds beyond a launcher's lifetime after which any server may remove its container."""
-ENDING_CPUS = 1
-"""CPUs for a container that has to end: its own limit may be too low for many processes to die by."""
 RETRY_FIRST, RETRY_LAST = 2, 16
 """Seconds until an owner tries again to remove what the engine did not let go; doubled each time."""
 
 _T = TypeVar("_T")
-
-
-class DockerContainer:
-    """A container, by its launcher and its engine.
-
-    Args:
-        launcher: the connection to its launcher.
-        in_force: the limits that it has, as for `update`.
-        update: changes them.
-        ran_out_of_memory: tells of a container that has ended whether that was why.
-        doubt: is called when the container ends unexpectedly.
-    """
-
-    def __init__(
-        self,
-        launcher: LauncherConnection,
-        *,
-        in_force: Mapping[str, int],
-        update: Callable[[Mapping[str, int]], Awaitable[None]],
-        ran_out_of_memory: Callable[[], Awaitable[bool]],
-        doubt: Callable[[], None],
-    ) -> None:
-        self.launcher = launcher
-        self._in_force = in_force
-        self._update = update
-        self._ran_out_of_memory = ran_out_of_memory
-        self._doubt = doubt
-
-    async def send(self, data: bytes) -> None:
-        """Sends encoded frames; see `Container`."""
-        await self.launcher.send(data)
-
-    async def receive(self) -> Sequence[frames.Event]:
-        """The next events; see `Container`."""
-        try:
-            return await self.launcher.receive()
-        except LauncherGoneError as error:
-            gone = error
-        self._doubt()
-        if await self._ran_out_of_memory():
-            raise OutOfMemoryError("the kernel ended the container for want of memory") from gone
-        raise gone
-
-    async def apply_run_limits(self, limits: Limits) -> None:
-        """Puts a session's limits in force; see `Container`."""
-        wanted = HARDENING.changeable(limits, compiles=False)
-        if wanted != self._in_force:
-            await self._update(wanted)
-            self._in_force = wanted
-
-    async def expedite(self) -> None:
-        """Gives it CPU to end with; see `Container`."""
-        quota = HARDENING.cpu_period * ENDING_CPUS
-        if self._in_force["cpu_quota"] >= quota:
-            return
-        try:
-            await self._update({"cpu_period": HARDENING.cpu_period, "cpu_quota": quota})
-        except ExecutorError as error:
-            LOGGER.debug("a container that ends gets no CPU: %s", error)
 
 
 @dataclass(eq=False, slots=True)
@@ -180,8 +120,7 @@ class DockerExecutor:
         self._updates = trio.CapacityLimiter(THREADS)
         self._removals = trio.CapacityLimiter(THREADS)
         self._leases: dict[str, _Lease] = {}
-        self._lingering: set[_Lease] = set()
-        self._lingering_changed = trio.Event()
+        self._lingering = Lingering()
         self._owners: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -240,8 +179,7 @@ class DockerExecutor:
 
     async def wait_lingering(self, known: int) -> None:
         """Returns when `lingering` is another number; see `Executor`."""
-        while self.lingering == known:
-            await self._lingering_changed.wait()
+        await self._lingering.wait_other(known)
 
     @property
     def clean(self) -> bool:
@@ -325,11 +263,6 @@ class DockerExecutor:
             if not lease.gone.is_set():
                 LOGGER.warning("the container %s is still there; its slot stays taken until it is gone", lease.name)
                 self._lingering.add(lease)
-                self._lingering_moved()
-
-    def _lingering_moved(self) -> None:
-        self._lingering_changed.set()
-        self._lingering_changed = trio.Event()
 
     async def _own(self, lease: _Lease, spec: ContainerSpec) -> None:
         """Makes a container, waits until nobody wants it, and removes it."""
@@ -344,9 +277,7 @@ class DockerExecutor:
         await self._remove(lease)
         self._uids.release(lease.name)
         del self._leases[lease.name]
-        if lease in self._lingering:
-            self._lingering.discard(lease)
-            self._lingering_moved()
+        self._lingering.discard(lease)
 
     async def _start(self, lease: _Lease, spec: ContainerSpec) -> bool:
         name = lease.name

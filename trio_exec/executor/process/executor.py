@@ -28,6 +28,7 @@ import trio
 
 from trio_exec.errors import ExecutorError, ExecutorUnavailableError, LauncherGoneError
 from trio_exec.executor.base import Container, ContainerSpec
+from trio_exec.executor.lingering import Lingering
 from trio_exec.executor.process import binary
 from trio_exec.launcher import frames
 from trio_exec.launcher.connection import LauncherConnection
@@ -83,8 +84,7 @@ class ProcessExecutor:
         self._program = program
         self._leftovers = leftovers
         self._uids = itertools.cycle(UIDS)
-        self._lingering: set[trio.Process] = set()
-        self._lingering_changed = trio.Event()
+        self._lingering = Lingering()
 
     @property
     def warm(self) -> Mapping[str, int]:
@@ -112,8 +112,7 @@ class ProcessExecutor:
 
     async def wait_lingering(self, known: int) -> None:
         """Returns when `lingering` is another number; see `Executor`."""
-        while self.lingering == known:
-            await self._lingering_changed.wait()
+        await self._lingering.wait_other(known)
 
     @asynccontextmanager
     async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
@@ -158,17 +157,11 @@ class ProcessExecutor:
 
     def _linger(self, process: trio.Process) -> None:
         self._lingering.add(process)
-        self._lingering_moved()
         self._leftovers.start_soon(self._outlast, process)
 
     async def _outlast(self, process: trio.Process) -> None:
         await process.wait()
         self._lingering.discard(process)
-        self._lingering_moved()
-
-    def _lingering_moved(self) -> None:
-        self._lingering_changed.set()
-        self._lingering_changed = trio.Event()
 
 
 def _kill(process: trio.Process) -> None:

@@ -1,0 +1,76 @@
+"""A running container on Docker, by its launcher and its engine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from trio_exec.errors import ExecutorError, LauncherGoneError, OutOfMemoryError
+from trio_exec.executor.docker.hardening import HARDENING
+from trio_exec.launcher import frames
+from trio_exec.launcher.connection import LauncherConnection
+from trio_exec.limits import Limits
+
+LOGGER = logging.getLogger("trio_exec.docker")
+
+ENDING_CPUS = 1
+"""CPUs for a container that has to end: its own limit may be too low for many processes to die by."""
+
+
+class DockerContainer:
+    """It is a `trio_exec.executor.base.Container`.
+
+    Args:
+        launcher: the connection to its launcher.
+        in_force: the limits that it has, as for `update`.
+        update: changes them.
+        ran_out_of_memory: tells of a container that has ended whether that was why.
+        doubt: is called when the container ends unexpectedly.
+    """
+
+    def __init__(
+        self,
+        launcher: LauncherConnection,
+        *,
+        in_force: Mapping[str, int],
+        update: Callable[[Mapping[str, int]], Awaitable[None]],
+        ran_out_of_memory: Callable[[], Awaitable[bool]],
+        doubt: Callable[[], None],
+    ) -> None:
+        self.launcher = launcher
+        self._in_force = in_force
+        self._update = update
+        self._ran_out_of_memory = ran_out_of_memory
+        self._doubt = doubt
+
+    async def send(self, data: bytes) -> None:
+        """Sends encoded frames; see `Container`."""
+        await self.launcher.send(data)
+
+    async def receive(self) -> Sequence[frames.Event]:
+        """The next events; see `Container`."""
+        try:
+            return await self.launcher.receive()
+        except LauncherGoneError as error:
+            gone = error
+        self._doubt()
+        if await self._ran_out_of_memory():
+            raise OutOfMemoryError("the kernel ended the container for want of memory") from gone
+        raise gone
+
+    async def apply_run_limits(self, limits: Limits) -> None:
+        """Puts a session's limits in force; see `Container`."""
+        wanted = HARDENING.changeable(limits, compiles=False)
+        if wanted != self._in_force:
+            await self._update(wanted)
+            self._in_force = wanted
+
+    async def expedite(self) -> None:
+        """Gives it CPU to end with; see `Container`."""
+        quota = HARDENING.cpu_period * ENDING_CPUS
+        if self._in_force["cpu_quota"] >= quota:
+            return
+        try:
+            await self._update({"cpu_period": HARDENING.cpu_period, "cpu_quota": quota})
+        except ExecutorError as error:
+            LOGGER.debug("a container that ends gets no CPU: %s", error)
