@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "reserve.h"
+
 uint64_t read_int(struct reader *reader, int bytes) {
   if (reader->left < (size_t)bytes) {
     reader->ok = false;
@@ -72,8 +74,10 @@ void out_frame(uint8_t type, const void *payload, size_t length) {
 bool out_flush(int fd) {
   while (out_pending() > 0) {
     ssize_t n = write(fd, out + out_start, out_pending());
+    if (n < 0 && errno == ENOMEM)
+      reserve_give(); /* A pipe takes pages, which count as the program's; the loop tries again. */
     if (n < 0)
-      return errno == EAGAIN || errno == EINTR;
+      return errno == EAGAIN || errno == EINTR || errno == ENOMEM;
     out_start += (size_t)n;
   }
   out_start = out_end = 0;

@@ -33,6 +33,7 @@
 #include "held.h"
 #include "identity.h"
 #include "probe.h"
+#include "reserve.h"
 #include "stage.h"
 
 enum { SERVER_IN = 0, SERVER_OUT = 1, OUTPUT_CHUNK = 32768, CONTROL_RESERVE = 4096 };
@@ -86,6 +87,7 @@ static void probe_waiting(void) {
 
 static void start_stage(struct reader *payload) {
   uint64_t deadline_s = 0;
+  reserve_take();
   const char *problem = held_release(*payload, &deadline_s) ? NULL : stage_start(payload, &deadline_s);
   if (problem != NULL) {
     report(problem);

@@ -17,6 +17,7 @@
 #include "held.h"
 #include "identity.h"
 #include "probe.h"
+#include "reserve.h"
 
 enum { FLAG_TTY = 1, STRINGS_MAX = 4096 };
 
@@ -223,8 +224,10 @@ void stage_reap(void) {
   bool had_exited = stage.exited;
   while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0)
     collect(pid, status, &usage);
-  if (stage.exited && !had_exited)
+  if (stage.exited && !had_exited) {
+    reserve_give(); /* Before anything else takes memory. */
     stage_clear();
+  }
 }
 
 /* Kills every process but us and those held, one by one; returns whether there was one. */
