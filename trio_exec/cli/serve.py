@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import signal
 
 import trio
 
@@ -18,8 +19,16 @@ def run(arguments: argparse.Namespace) -> None:
     chosen = {name: value for name in ("host", "port") if (value := getattr(arguments, name)) is not None}
     settings = Settings.load(**chosen)
 
+    early: list[int] = []
+
     def listening(address: str) -> None:
         say(f"trio-exec {__version__} listens on {address}")
+        if early:
+            signal.raise_signal(signal.SIGTERM)
+
+    # Before and after the server hears signals itself, an exception out of a handler could strike in the midst of
+    # Trio's own work, which then may never end. One that comes early is told to the server; a late one is no news.
+    signal.signal(signal.SIGTERM, lambda number, _: early.append(number))
 
     # What was imported stays. The collector would look through it again every few sessions: a tenth of their cost.
     gc.collect()
