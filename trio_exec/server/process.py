@@ -50,8 +50,6 @@ LOGGER = logging.getLogger("trio_exec.server")
 STATIC = Path(__file__).parent.parent / "static"
 RETRY_FIRST, RETRY_LAST = 5, 300
 """Seconds until what the engine refused at the start is tried again; doubled each time, since each try may cost it."""
-
-
 WARMED_AT_ONCE = 2
 """Containers that the pool warms at once, at least; more on an engine with many processors."""
 FAREWELL_TIMEOUT = 5

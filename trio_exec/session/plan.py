@@ -59,6 +59,10 @@ class Plan:
         """Bytes that the files' names and contents take."""
         return sum(len(name.encode()) + len(content) for name, content in self.files.items())
 
+    def without_stdin(self) -> Plan:
+        """The same without the initial input, once it is queued."""
+        return dataclasses.replace(self, stdin=b"")
+
     def without_files(self) -> Plan:
         """The same without the files, once they are where they belong."""
         return dataclasses.replace(self, files={})

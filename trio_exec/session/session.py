@@ -100,10 +100,9 @@ class Session:
         detach_grace: float,
     ) -> None:
         self.id = session_id
-        self.plan = plan
+        self.plan = plan.without_stdin()  # It is in the queue towards the program, and need not be kept twice.
         self.log = OutputLog(plan.limits.output_bytes, kept=account.add)
         self.created_at = time.time()
-        self.engine_failure: ExecutorError | None = None
         self._executor = executor
         self._slot = slot
         self._compiles = compiles
