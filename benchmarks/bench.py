@@ -41,6 +41,7 @@ from trio_exec.executor.docker.hardening import HARDENING, WORKSPACE
 from trio_exec.executor.docker.images import build_missing
 from trio_exec.executor.docker.labels import INSTANCE_LABEL, SESSION_LABEL
 from trio_exec.languages import Languages
+from trio_exec.model import StageName
 from trio_exec.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -118,8 +119,10 @@ class Engine:
         self._client.api.remove_container(name, force=True)
 
     def _create(self, language: str, command: list[str], environment: dict[str, str]) -> str:
-        uid = Settings().uid_range.start
-        arguments = {**HARDENING.host_config(Settings().limits, None, uid), "auto_remove": False}
+        settings = Settings()
+        uid, limits = settings.uid_range.start, settings.limits
+        resources = limits.resources(StageName.RUN)
+        arguments = {**HARDENING.host_config(limits, resources, None, uid), "auto_remove": False}
         return self._client.api.create_container(
             self._images[language],
             entrypoint=command[:1],

@@ -15,7 +15,7 @@ import trio
 from trio_exec.errors import ExecutorError, LauncherGoneError
 from trio_exec.executor.base import Container, ContainerSpec
 from trio_exec.launcher.frames import Event, Failure, StageEnd
-from trio_exec.limits import Limits
+from trio_exec.limits import Resources
 
 EVENTS_MAX = 100
 
@@ -24,16 +24,15 @@ class FakeContainer:
     """A launcher that the test plays: it reads what was sent, and says what it likes.
 
     Args:
-        made_with: its limits.
-        can_update_limits: whether others can be put in force.
+        resources: what it may use at first.
+        can_update_limits: whether that can be changed.
     """
 
-    def __init__(self, made_with: Limits, *, can_update_limits: bool) -> None:
+    def __init__(self, resources: Resources, *, can_update_limits: bool) -> None:
         self.sent: list[bytes] = []
-        self.limits: Limits | None = None
+        self.resources = resources
         self.expedited = False
         self.sent_something = trio.Event()
-        self._made_with = made_with
         self._can_update_limits = can_update_limits
         self._stage_runs = False
         self._gone = False
@@ -56,13 +55,12 @@ class FakeContainer:
         except (trio.EndOfChannel, trio.ClosedResourceError) as error:
             raise LauncherGoneError("the container ended") from error
 
-    async def apply_run_limits(self, limits: Limits) -> None:
+    async def apply_resources(self, resources: Resources) -> None:
         await trio.lowlevel.checkpoint()
         if self._gone:
             raise ExecutorError("there is no such container")
-        if not limits.fit(self._made_with, can_update_limits=self._can_update_limits):
-            raise ExecutorError("limits can't be changed")
-        self.limits = limits
+        if self._can_update_limits:
+            self.resources = resources
 
     async def expedite(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -125,7 +123,8 @@ class FakeExecutor:
     async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
         self.asked_at.append(trio.current_time())
         self.open_count += 1
-        container = FakeContainer(spec.limits, can_update_limits=self.can_update_limits)
+        first = spec.resources[0 if self.can_update_limits else -1]
+        container = FakeContainer(first, can_update_limits=self.can_update_limits)
         try:
             await trio.sleep(self.opening)
             if self.failure is not None:

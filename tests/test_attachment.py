@@ -13,6 +13,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes import FakeContainer, FakeExecutor
+from tests.sessions import OWNER, outcome_of
 from trio_exec.api.native.websocket import Attachment
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
@@ -97,7 +98,7 @@ async def running_with(job: Job) -> AsyncGenerator[Running]:
     engine = Engine(Settings(), Languages.load(), executor, Budget(64 * MIB))
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        session = engine.create_session(job)
+        session = engine.create_session(job, OWNER)
         await trio.sleep(executor.opening)
         await wait_all_tasks_blocked()
         it = Running(session, executor.containers[0])
@@ -193,7 +194,7 @@ async def test_what_a_client_sends_reaches_the_launcher(
         await running.say(OK)
 
     assert "error" not in socket.types()
-    assert running.session.status.reason == (Reason.STOPPED if message["type"] == "stop" else None)
+    assert outcome_of(running.session).reason == (Reason.STOPPED if message["type"] == "stop" else None)
 
 
 async def test_a_terminal_can_be_resized(autojump_clock: MockClock) -> None:

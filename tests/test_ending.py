@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from trio_exec.launcher.frames import StageEnd
 from trio_exec.limits import MIB, Limits
-from trio_exec.model import Figures, Reason, StageName
-from trio_exec.session.ending import explain, figures_of, ran_out_of_memory
+from trio_exec.model import Figures, Reason, StageName, Stream
+from trio_exec.session.ending import cause_of, explain, explain_overrun, figures_of
+from trio_exec.session.output import Overrun
 
 LIMITS = Limits(
     memory_bytes=200 * MIB,
@@ -15,8 +18,11 @@ LIMITS = Limits(
     pids=32,
     workspace_bytes=MIB,
     output_bytes=1000,
+    stdout_bytes=None,
+    stderr_bytes=None,
     idle_timeout=7.5,
     execution_timeout=60,
+    cpu_time=2.5,
     compile_timeout=20,
     compile_memory_bytes=512 * MIB,
     compile_cpus=2,
@@ -40,7 +46,11 @@ def end(*, exit_code: int | None = None, signal: int | None = None, oom_kills: i
     ],
 )
 def test_only_the_kernels_killing_is_out_of_memory(figures: StageEnd, out_of_memory: bool) -> None:
-    assert ran_out_of_memory(figures) is out_of_memory
+    assert cause_of(figures) is (Reason.MEMORY_LIMIT if out_of_memory else None)
+
+
+def test_cpu_time_that_was_used_up_is_why_a_program_ended() -> None:
+    assert cause_of(replace(end(signal=9, oom_kills=1), used_up_cpu_time=True)) is Reason.CPU_TIME_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -49,7 +59,7 @@ def test_only_the_kernels_killing_is_out_of_memory(figures: StageEnd, out_of_mem
         (Reason.IDLE_TIMEOUT, StageName.RUN, "there was no input and no output for 7.5 seconds"),
         (Reason.EXECUTION_TIMEOUT, StageName.RUN, "the program took longer than 60 seconds"),
         (Reason.EXECUTION_TIMEOUT, StageName.COMPILE, "compiling took longer than 20 seconds"),
-        (Reason.OUTPUT_LIMIT, StageName.RUN, "the program wrote more than 1000 bytes"),
+        (Reason.CPU_TIME_LIMIT, StageName.RUN, "the program used more than 2.5 seconds of CPU time"),
         (Reason.MEMORY_LIMIT, StageName.RUN, "the program used more than 200 MiB of memory"),
         (Reason.MEMORY_LIMIT, StageName.COMPILE, "the compiler used more than 512 MiB of memory"),
     ],
@@ -58,8 +68,20 @@ def test_a_limit_is_told_with_its_figure(reason: Reason, stage: StageName, sente
     assert explain(reason, LIMITS, stage) == sentence
 
 
+@pytest.mark.parametrize(
+    ("overrun", "sentence"),
+    [
+        (Overrun(1000, None), "the program wrote more than 1000 bytes"),
+        (Overrun(10, Stream.STDOUT), "the program wrote more than 10 bytes to its standard output"),
+        (Overrun(10, Stream.STDERR), "the program wrote more than 10 bytes to its standard error"),
+    ],
+)
+def test_an_overrun_is_told_with_its_limit_and_its_stream(overrun: Overrun, sentence: str) -> None:
+    assert explain_overrun(overrun) == sentence
+
+
 @pytest.mark.parametrize("stage", [None, *StageName])
-@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize("reason", set(Reason) - {Reason.OUTPUT_LIMIT})
 def test_every_reason_has_a_sentence_in_every_stage(reason: Reason, stage: StageName | None) -> None:
     assert explain(reason, LIMITS, stage)
 

@@ -12,6 +12,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes import FakeExecutor
+from tests.sessions import OWNER, outcome_of
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import STOP_TIMEOUT, Engine
 from trio_exec.errors import (
@@ -44,7 +45,7 @@ class Running:
 
     async def session(self, job: Job = JOB) -> Session:
         """A session whose program runs."""
-        session = self.engine.create_session(job)
+        session = self.engine.create_session(job, OWNER)
         await trio.sleep(self.executor.opening)
         await wait_all_tasks_blocked()
         self.executor.containers[-1].say(frames.Started())
@@ -71,26 +72,26 @@ async def running(**settings: Any) -> AsyncGenerator[Running]:
 async def test_before_it_runs_and_once_it_drains_nobody_comes_in(autojump_clock: MockClock) -> None:
     engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(MIB))
     with pytest.raises(DrainingError):
-        engine.create_session(JOB)
+        engine.create_session(JOB, OWNER)
 
     async with running() as it:
         await it.engine.drain()
         with pytest.raises(DrainingError):
-            it.engine.create_session(JOB)
+            it.engine.create_session(JOB, OWNER)
 
 
 async def test_who_can_not_come_in_leaves_nothing_behind(autojump_clock: MockClock) -> None:
     async with running(max_sessions=1, max_queue=0) as it:
         with pytest.raises(UnknownLanguageError, match="cobol"):
-            it.engine.create_session(Job("cobol", b""))
+            it.engine.create_session(Job("cobol", b""), OWNER)
         with pytest.raises(RequestError, match="above this server's limit"):
-            it.engine.create_session(Job("python", b"", limits={"pids": 10**6}))
+            it.engine.create_session(Job("python", b"", limits={"pids": 10**6}), OWNER)
         assert it.budget.held == 0
 
         await it.session()
         held = it.budget.held
         with pytest.raises(QueueFullError, match="1 sessions run and 0 wait"):
-            it.engine.create_session(JOB)
+            it.engine.create_session(JOB, OWNER)
         assert it.budget.held == held
 
 
@@ -98,7 +99,7 @@ async def test_what_keeps_the_executor_is_told_before_anybody_waits(autojump_clo
     async with running() as it:
         it.executor.obstacle = "it is down"
         with pytest.raises(ExecutorUnavailableError, match="it is down"):
-            it.engine.create_session(JOB)
+            it.engine.create_session(JOB, OWNER)
 
         assert it.budget.held == 0
         assert (await it.engine.readiness()).reason == "it is down"
@@ -109,7 +110,7 @@ async def test_readiness_counts(autojump_clock: MockClock) -> None:
         assert await it.engine.readiness() == Readiness(reason=None, running=0, queued=0, warm={})
 
         await it.session()
-        it.engine.create_session(JOB)
+        it.engine.create_session(JOB, OWNER)
         assert await it.engine.readiness() == Readiness(reason=None, running=1, queued=1, warm={})
 
 
@@ -137,7 +138,7 @@ async def test_sessions_are_known_by_their_ids_for_as_long_as_they_are_kept(auto
 async def test_a_drain_waits_for_those_that_run_and_those_that_wait(autojump_clock: MockClock) -> None:
     async with running(max_sessions=1) as it, trio.open_nursery() as nursery:
         first = await it.session()
-        second = it.engine.create_session(JOB)
+        second = it.engine.create_session(JOB, OWNER)
         nursery.start_soon(it.engine.drain)
         await wait_all_tasks_blocked()
         await it.say(OK)
@@ -173,14 +174,14 @@ async def test_a_stop_does_not_wait_for_ever(autojump_clock: MockClock, caplog: 
         await it.engine.stop()
 
         assert trio.current_time() - start == pytest.approx(STOP_TIMEOUT)
-        assert session.status.reason == Reason.SHUTDOWN
+        assert outcome_of(session).reason == Reason.SHUTDOWN
         assert "1 sessions did not end in time" in caplog.text
         await trio.sleep(1000)
 
 
 async def test_what_a_client_can_not_do_yet_or_any_more(autojump_clock: MockClock) -> None:
     async with running() as it:
-        session = it.engine.create_session(JOB)
+        session = it.engine.create_session(JOB, OWNER)
         with pytest.raises(SessionStateError, match="does not run yet"):
             session.send_signal(2)
         with pytest.raises(SessionStateError, match="no terminal"):
@@ -200,7 +201,7 @@ async def test_what_a_client_can_not_do_yet_or_any_more(autojump_clock: MockCloc
 
 async def test_a_terminal_that_was_resized_before_the_program_runs_has_that_size(autojump_clock: MockClock) -> None:
     async with running() as it:
-        session = it.engine.create_session(Job("python", b"", terminal=(24, 80)))
+        session = it.engine.create_session(Job("python", b"", terminal=(24, 80)), OWNER)
         await trio.sleep(it.executor.opening)
         await wait_all_tasks_blocked()
         session.resize(50, 120)
@@ -209,7 +210,7 @@ async def test_a_terminal_that_was_resized_before_the_program_runs_has_that_size
         assert it.executor.containers[0].sent[-1] == frames.encode_resize(50, 120)
 
 
-@pytest.mark.parametrize("event", [frames.Ready(1), frames.Prepared()])
+@pytest.mark.parametrize("event", [frames.Ready(frames.PROTOCOL_VERSION), frames.Prepared()])
 async def test_a_launcher_that_is_out_of_step_ends_the_session(autojump_clock: MockClock, event: frames.Event) -> None:
     async with running() as it:
         session = await it.session()
@@ -217,8 +218,8 @@ async def test_a_launcher_that_is_out_of_step_ends_the_session(autojump_clock: M
         await trio.sleep(it.executor.removal)
         await wait_all_tasks_blocked()
 
-        assert session.status.reason == Reason.EXECUTOR_FAILED
-        assert session.status.message == "the container's launcher is out of step"
+        assert outcome_of(session).reason == Reason.EXECUTOR_FAILED
+        assert outcome_of(session).message == "the container's launcher is out of step"
 
 
 async def test_a_program_that_the_kernel_killed_for_memory_is_told_that(autojump_clock: MockClock) -> None:
@@ -226,5 +227,5 @@ async def test_a_program_that_the_kernel_killed_for_memory_is_told_that(autojump
         session = await it.session()
         await it.say(frames.StageEnd(None, 9, 1, 0.5, 0.1, 1_000_000, 1))
 
-        assert (session.status.state, session.status.reason) == (State.TERMINATED, Reason.MEMORY_LIMIT)
-        assert session.status.message == "the program used more than 200 MiB of memory"
+        assert (session.status.state, outcome_of(session).reason) == (State.TERMINATED, Reason.MEMORY_LIMIT)
+        assert outcome_of(session).message == "the program used more than 200 MiB of memory"

@@ -9,13 +9,11 @@ from typing import Any
 import pytest
 import trio
 
+from tests.sessions import SPEC
 from trio_exec.errors import ExecutorError, ExecutorUnavailableError
-from trio_exec.executor.base import ContainerSpec
 from trio_exec.executor.docker.api import DockerAPI, _translated
 from trio_exec.executor.docker.executor import THREADS, DockerExecutor
 from trio_exec.settings import Settings
-
-SPEC = ContainerSpec(session_id="test", language="python", limits=Settings().limits, lifetime=300)
 
 
 @pytest.fixture

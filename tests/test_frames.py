@@ -22,8 +22,8 @@ def frame(kind: str, payload: bytes) -> bytes:
     return kind.encode() + struct.pack(">I", len(payload)) + payload
 
 
-def stage_end(kind: int, code: int, wall: int, user: int, system: int, peak: int, kills: int) -> bytes:
-    return frame("Z", struct.pack(">BBQQQQI", kind, code, wall, user, system, peak, kills))
+def stage_end(kind: int, code: int, wall: int, user: int, system: int, peak: int, kills: int, used_up: int) -> bytes:
+    return frame("Z", struct.pack(">BBQQQQIB", kind, code, wall, user, system, peak, kills, used_up))
 
 
 FRAMES = st.one_of(
@@ -36,8 +36,8 @@ FRAMES = st.one_of(
     st.booleans().map(lambda waiting: (frame("W", bytes([waiting])), frames.Waiting(waiting))),
     st.text(max_size=50).map(lambda text: (frame("X", text.encode()), frames.Failure(text))),
     st.builds(
-        lambda signalled, code, wall, peak, kills: (
-            stage_end(signalled, code, wall, wall + 1, wall + 2, peak, kills),
+        lambda signalled, code, wall, peak, kills, used_up: (
+            stage_end(signalled, code, wall, wall + 1, wall + 2, peak, kills, used_up),
             frames.StageEnd(
                 None if signalled else code,
                 code if signalled else None,
@@ -46,6 +46,7 @@ FRAMES = st.one_of(
                 (wall + 2) / 1e6,
                 peak,
                 kills,
+                used_up,
             ),
         ),
         st.booleans(),
@@ -53,6 +54,7 @@ FRAMES = st.one_of(
         MICROSECONDS,
         MICROSECONDS,
         U32,
+        st.booleans(),
     ),
 )
 
@@ -92,7 +94,7 @@ def test_garbage_is_an_error_or_not_yet_complete_but_nothing_else(data: bytes, c
         frame("S", b"x"),
         frame("R", b""),
         frame("Z", b"short"),
-        stage_end(2, 0, 0, 0, 0, 0, 0),
+        stage_end(2, 0, 0, 0, 0, 0, 0, 0),
     ],
 )
 def test_what_the_launcher_never_sends_is_an_error(data: bytes) -> None:
@@ -113,6 +115,14 @@ def test_a_file_of_any_size_comes_in_frames_that_fit(content: bytes) -> None:
         gathered += payload[10:]
 
     assert gathered == content
+
+
+@pytest.mark.parametrize(("cpu_time", "milliseconds"), [(None, 0), (1.5, 1500), (0.0001, 1)])
+def test_a_stage_on_the_wire(cpu_time: float | None, milliseconds: int) -> None:
+    sent = frames.encode_stage(["a", "b c"], {"N": "1"}, terminal=(24, 80), deadline=75, cpu_time=cpu_time)
+
+    head = struct.pack(">BHHIIHH", 1, 24, 80, 75, milliseconds, 2, 1)
+    assert sent == frame("s", head + b"a\0b c\0N=1\0")
 
 
 def test_what_does_not_fit_a_frame_is_refused() -> None:

@@ -9,6 +9,7 @@ import docker
 import pytest
 
 from tests.programs import JAVA_MAIN
+from tests.sessions import LIMITS, RESOURCES
 from tests.support import Client
 from trio_exec.executor import seccomp
 from trio_exec.executor.docker.hardening import HARDENING, Hardening
@@ -394,7 +395,7 @@ def test_datagrams_depend_on_whether_the_machine_charges_them(charged: bool) -> 
     rules = [rule for rule in seccomp.profile(machine)["syscalls"] if rule["names"] == ["socket"]]
     kinds = {rule["args"][1]["valueTwo"] for rule in rules if len(rule["args"]) > 1}
     hardening = Hardening(machine)
-    config = hardening.host_config(Settings().limits, None, 50000)
+    config = hardening.host_config(LIMITS, RESOURCES, None, 50000)
     (open_files,) = [limit.hard for limit in config["ulimits"] if limit.name == "nofile"]
 
     assert kinds == ({1, 2} if charged else {1})

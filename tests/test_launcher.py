@@ -7,13 +7,14 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import trio
 
+from tests.sessions import SPEC
 from trio_exec.errors import ExecutorError
-from trio_exec.executor.base import Container, ContainerSpec
+from trio_exec.executor.base import Container
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.executor import DockerExecutor
 from trio_exec.launcher import frames
@@ -45,7 +46,7 @@ async def executor(images: dict[str, str]) -> AsyncGenerator[DockerExecutor]:
 
 @asynccontextmanager
 async def opened(executor: DockerExecutor, lifetime: int = 300) -> AsyncGenerator[Container]:
-    spec = ContainerSpec(session_id="test", language="python", limits=Settings().limits, lifetime=lifetime)
+    spec = replace(SPEC, lifetime=lifetime)
     with trio.fail_after(280):
         async with executor.open_container(spec) as container:
             yield container

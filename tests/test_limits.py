@@ -59,6 +59,73 @@ async def test_a_compile_that_takes_too_long(start_server: Callable[..., ServerP
     client.server.assert_no_containers()
 
 
+BUSY = {
+    "alone": "while True: pass",
+    "two processes": "import os\nos.fork()\nwhile True: pass",
+    "a thread": "import threading\ndef spin():\n  while True: pass\nthreading.Thread(target=spin).start()",
+    "children that nobody waits for": """
+import os, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+while True:
+    if os.fork() == 0:
+        end = time.process_time() + 0.1
+        while time.process_time() < end: pass
+        os._exit(0)
+    time.sleep(0.15)
+""",
+    "in the kernel": "import os\nzeros = open('/dev/zero', 'rb', buffering=0)\nwhile True: zeros.read(1 << 20)",
+}
+
+
+@pytest.mark.parametrize("code", BUSY.values(), ids=BUSY)
+async def test_cpu_time(client: Client, code: str) -> None:
+    run = await client.run(language="python", code=code, limits={"cpuTime": 0.75})
+
+    assert (run.final.state, run.reason, run.final.signal) == ("terminated", "cpu_time_limit", "SIGKILL")
+    assert run.final.message == "the program used more than 0.75 seconds of CPU time"
+    assert run.final.cpu_time is not None
+    assert 0.75 <= run.final.cpu_time < 1.5
+
+
+async def test_who_waits_uses_no_cpu_time_and_a_compiler_uses_its_own(client: Client) -> None:
+    code = "#include <iostream>\n#include <regex>\n#include <unistd.h>\nint main() { sleep(1); std::cout << 1; }"
+    run = await client.run(language="cpp", code=code, limits={"cpuTime": 0.1})
+
+    assert (run.final.state, run.final.exit_code, run.stdout) == ("finished", 0, "1")
+    assert run.final.stages is not None
+    compiled, ran = run.final.stages
+    assert (compiled.stage, compiled.exit_code, ran.stage, ran.exit_code) == ("compile", 0, "run", 0)
+    assert compiled.cpu_time is not None
+    assert compiled.cpu_time > 0.1, "or this shows nothing"
+
+
+async def test_the_operators_limit_on_cpu_time_can_be_lowered_only(start_server: Callable[..., ServerProcess]) -> None:
+    client = Client(start_server(cpu_time=0.5))
+    answer = await client.request("GET", "/languages")
+    assert answer.json()["limits"]["cpuTime"] == 0.5
+    run = await client.run(language="python", code="while True: pass")
+    assert run.reason == "cpu_time_limit"
+
+    answer = await client.request("POST", "/session", {"language": "python", "code": "", "limits": {"cpuTime": 1}})
+    assert (answer.status, answer.json()["field"]) == (400, "limits.cpuTime")
+
+
+@pytest.mark.parametrize(("stream", "name"), [("stdout", "standard output"), ("stderr", "standard error")])
+async def test_a_stream_can_have_a_limit_of_its_own(client: Client, stream: str, name: str) -> None:
+    code = """
+import os
+os.write(1, b'12345')
+os.write(2, b'12345')
+os.write(1, b'6')
+os.write(2, b'6')
+input()
+"""
+    run = await client.run(language="python", code=code, limits={f"{stream}Bytes": 5}, interactive=True)
+
+    assert (run.reason, getattr(run, stream)) == ("output_limit", "12345")
+    assert run.final.message == f"the program wrote more than 5 bytes to its {name}"
+
+
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 async def test_output_is_cut_to_the_byte(client: Client, stream: str) -> None:
     code = f"import sys\nwhile True: sys.{stream}.write('0123456789' * 100)"

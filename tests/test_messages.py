@@ -23,7 +23,7 @@ from trio_exec.api.native.parsing import (
     parse_session_request,
 )
 from trio_exec.errors import RequestError
-from trio_exec.model import Figures, Job, Reason, StageName, State, Status
+from trio_exec.model import Figures, Job, Outcome, Reason, StageName, StageResult, State, Status
 
 
 def job(**fields: Any) -> Job:
@@ -124,10 +124,15 @@ def test_a_state_says_what_is_known_and_leaves_out_the_rest() -> None:
         Status(
             State.TERMINATED,
             stage=StageName.RUN,
-            reason=Reason.STOPPED,
-            message="a client asked for it",
-            figures=Figures(None, 9, 1.5, 0.5, 1000),
-            output_truncated=False,
+            outcome=Outcome(
+                (
+                    StageResult(StageName.COMPILE, Figures(0, None, 2.5, 1.5, 3000), 1, 1),
+                    StageResult(StageName.RUN, Figures(None, 9, 1.5, 0.5, 1000), 2, 10),
+                ),
+                reason=Reason.STOPPED,
+                message="a client asked for it",
+                output_truncated=False,
+            ),
         ),
         20,
     )
@@ -144,6 +149,10 @@ def test_a_state_says_what_is_known_and_leaves_out_the_rest() -> None:
         "cpuTime": 0.5,
         "peakMemory": 1000,
         "outputTruncated": False,
+        "stages": [
+            {"stage": "compile", "exitCode": 0, "wallTime": 2.5, "cpuTime": 1.5, "peakMemory": 3000},
+            {"stage": "run", "signal": "SIGKILL", "wallTime": 1.5, "cpuTime": 0.5, "peakMemory": 1000},
+        ],
         "seq": 20,
     }
     for message in (waiting, ended):
@@ -153,6 +162,7 @@ def test_a_state_says_what_is_known_and_leaves_out_the_rest() -> None:
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("reason", [None, *Reason])
 def test_every_word_of_the_domain_has_one_on_the_wire(state: State, reason: Reason | None) -> None:
-    message = StateMessage.of(Status(state, stage=StageName.COMPILE, reason=reason), 0)
+    outcome = Outcome((), reason, None, output_truncated=False)
+    message = StateMessage.of(Status(state, stage=StageName.COMPILE, outcome=outcome), 0)
 
     assert (message.state, message.reason) == (state.value, None if reason is None else reason.value)

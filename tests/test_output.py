@@ -1,4 +1,4 @@
-"""The output log: order, positions, the limit to the byte, whatever the program writes in whatever pieces."""
+"""The output log: order, positions, the limits to the byte, whatever the program writes in whatever pieces."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
-from trio_exec.model import State, Status
-from trio_exec.session.output import PIECE_MAX, OutputLog, StateChange, Stream, Text
+from trio_exec.model import State, Status, Stream
+from trio_exec.session.output import PIECE_MAX, EndOfStream, Entry, Output, OutputLog, Overrun, StateChange
 
 RUNNING = Status(State.RUNNING)
 
 
-def read_all(log: OutputLog, position: int = 0) -> list[Text | StateChange]:
-    entries: list[Text | StateChange] = []
+def read_all(log: OutputLog, position: int = 0) -> list[Entry]:
+    entries: list[Entry] = []
     while (entry := log.read(position)) is not None:
         assert entry.seq > position
         position = entry.seq
@@ -26,47 +26,55 @@ def read_all(log: OutputLog, position: int = 0) -> list[Text | StateChange]:
     return entries
 
 
-def text_of(entries: list[Text | StateChange], stream: Stream) -> str:
-    return "".join(entry.data for entry in entries if isinstance(entry, Text) and entry.stream is stream)
+def bytes_of(entries: list[Entry], stream: Stream) -> bytes:
+    return b"".join(entry.data for entry in entries if isinstance(entry, Output) and entry.stream is stream)
 
 
 WRITES = st.lists(st.tuples(st.sampled_from(Stream), st.binary(min_size=1, max_size=8)), max_size=60)
 
 
-@given(WRITES)
-def test_each_stream_reads_as_its_bytes_decode(writes: list[tuple[Stream, bytes]]) -> None:
+@given(WRITES, st.integers(0, 300))
+def test_each_stream_reads_as_it_was_written_from_any_position(writes: list[tuple[Stream, bytes]], start: int) -> None:
     log = OutputLog(10_000)
-    for stream, data in writes:
-        assert log.write(stream, data)
-    log.end_of_output()
+    whole: list[tuple[Stream, int]] = []
+    for number, (stream, data) in enumerate(writes):
+        if number % 5 == 4:
+            log.end_streams()
+        assert log.write(stream, data) is None
+        whole += [(stream, byte) for byte in data]
 
-    entries = read_all(log)
     for stream in Stream:
-        expected = b"".join(data for of, data in writes if of is stream).decode("utf-8", "replace")
-        assert text_of(entries, stream) == expected
+        assert bytes_of(read_all(log), stream) == bytes(byte for of, byte in whole if of is stream)
+    start = min(start, log.end)
+    rest = sum(len(entry.data) for entry in read_all(log, start) if isinstance(entry, Output))
+    before = sum(len(entry.data) for entry in log.output(0, start))
+    assert before + rest == len(whole)
 
 
-@given(st.lists(st.tuples(st.sampled_from(Stream), st.text(min_size=1, max_size=8)), max_size=30), st.data())
-def test_any_position_ever_sent_can_be_resumed_from(writes: list[tuple[Stream, str]], data: st.DataObject) -> None:
+@given(WRITES, st.integers(0, 300), st.integers(1, 4))
+def test_what_stands_before_a_position_can_be_looked_at(
+    writes: list[tuple[Stream, bytes]], position: int, count: int
+) -> None:
     log = OutputLog(10_000)
-    seen: list[int] = [0]
-    position = 0
-    for number, (stream, text) in enumerate(writes):
+    for number, (stream, data) in enumerate(writes):
+        if number % 7 == 6:
+            log.end_streams()
         if number % 5 == 4:
             log.add_state(RUNNING)
-        log.write(stream, text.encode())
-        if data.draw(st.booleans()):  # A client that is sometimes slow sees other pieces.
-            while (entry := log.read(position)) is not None:
-                position = entry.seq
-                seen.append(position)
-    whole = read_all(log)
-    for position in seen:
-        rest = read_all(log, position)
-        for stream in Stream:
-            before = text_of(whole, stream)
-            assert before.endswith(text_of(rest, stream))
-        length = sum(len(entry.data.encode()) if isinstance(entry, Text) else 1 for entry in rest)
-        assert length == log.end - position
+        log.write(stream, data)
+    position = min(position, log.end)
+
+    for stream in Stream:
+        expected = b""
+        for entry in read_all(log):
+            if entry.seq > position and not isinstance(entry, Output):
+                break
+            if isinstance(entry, EndOfStream) and entry.stream is stream:
+                expected = b""
+            elif isinstance(entry, Output) and entry.stream is stream:
+                start = entry.seq - len(entry.data)
+                expected += entry.data[: max(0, position - start)]
+        assert log.before(position, stream, count) == expected[-count:]
 
 
 def test_states_and_streams_keep_their_order() -> None:
@@ -74,74 +82,100 @@ def test_states_and_streams_keep_their_order() -> None:
     log.add_state(RUNNING)
     log.add_state(RUNNING)
     log.write(Stream.STDOUT, b"a")
-    log.write(Stream.STDOUT, b"b")
+    log.write(Stream.STDOUT, b"b\xff")
     log.write(Stream.STDERR, b"c")
     log.write(Stream.STDOUT, b"d")
+    log.end_streams()
     log.add_state(Status(State.FINISHED))
 
     assert read_all(log) == [
         StateChange(RUNNING, 1),
         StateChange(RUNNING, 2),
-        Text(Stream.STDOUT, "ab", 4),
-        Text(Stream.STDERR, "c", 5),
-        Text(Stream.STDOUT, "d", 6),
-        StateChange(Status(State.FINISHED), 7),
+        Output(Stream.STDOUT, b"ab\xff", 5),
+        Output(Stream.STDERR, b"c", 6),
+        Output(Stream.STDOUT, b"d", 7),
+        EndOfStream(Stream.STDOUT, truncated=False, seq=8),
+        EndOfStream(Stream.STDERR, truncated=False, seq=9),
+        StateChange(Status(State.FINISHED), 10),
+    ]
+
+
+def test_what_was_written_between_two_positions() -> None:
+    log = OutputLog(100)
+    log.write(Stream.STDOUT, b"compiled")
+    start = log.end
+    log.write(Stream.STDERR, b"why")
+    log.end_streams()
+    log.write(Stream.STDOUT, b"more")
+
+    assert list(log.output(start, log.end - 2)) == [
+        Output(Stream.STDERR, b"why", 11),
+        Output(Stream.STDOUT, b"mo", 15),
     ]
 
 
 @pytest.mark.parametrize(("sizes", "complete"), [([10], True), ([11], False), ([4, 6], True), ([4, 6, 1], False)])
 def test_the_limit_is_kept_to_the_byte(sizes: list[int], complete: bool) -> None:
     log = OutputLog(10)
-    results = [log.write(Stream(number % 2), b"x" * size) for number, size in enumerate(sizes)]
+    results = [log.write(Stream(number % 2), b"\xff" * size) for number, size in enumerate(sizes)]
 
-    assert all(results) is complete
+    assert results == [None] * (len(sizes) - 1) + [None if complete else Overrun(10, None)]
     assert log.end == 10
     assert log.truncated is not complete
 
 
-def test_a_character_that_the_limit_cuts_is_left_out() -> None:
-    log = OutputLog(4)
-    assert not log.write(Stream.STDOUT, "aé漢".encode())
-    assert not log.write(Stream.STDOUT, b"b")
-    log.end_of_output()
+def test_a_stream_can_have_a_limit_of_its_own() -> None:
+    log = OutputLog(10, {Stream.STDERR: 3})
+    assert log.write(Stream.STDERR, b"123") is None
+    assert log.write(Stream.STDOUT, b"123") is None
+    assert log.write(Stream.STDERR, b"4") == Overrun(3, Stream.STDERR)
+    log.end_streams()
 
-    assert text_of(read_all(log), Stream.STDOUT) == "aé"
+    assert read_all(log) == [
+        Output(Stream.STDERR, b"123", 3),
+        Output(Stream.STDOUT, b"123", 6),
+        EndOfStream(Stream.STDOUT, truncated=False, seq=7),
+        EndOfStream(Stream.STDERR, truncated=True, seq=8),
+    ]
 
 
-def test_the_limit_counts_what_is_kept() -> None:
-    log = OutputLog(1000)
-    assert not log.write(Stream.STDOUT, b"\xff" * 1000)
-    assert text_of(read_all(log), Stream.STDOUT) == "�" * 333
-    assert log.truncated
+def test_the_lower_limit_counts() -> None:
+    log = OutputLog(5, {Stream.STDOUT: 7})
+    log.write(Stream.STDERR, b"123")
+
+    assert log.write(Stream.STDOUT, b"12345678") == Overrun(5, None)
+    assert bytes_of(read_all(log), Stream.STDOUT) == b"12"
+
+
+def test_nothing_is_taken_once_something_was_dropped() -> None:
+    log = OutputLog(10, {Stream.STDERR: 1})
+    log.write(Stream.STDERR, b"12")
+    log.write(Stream.STDOUT, b"1")
+
+    assert log.end == 1
+    assert bytes_of(read_all(log), Stream.STDOUT) == b""
 
 
 def test_all_that_is_kept_is_told() -> None:
     kept: list[int] = []
-    log = OutputLog(1000, kept.append)
+    log = OutputLog(1000, kept=kept.append)
     for number in range(300):
         log.write(Stream(number % 2), b"x")
+    log.end_streams()
     log.add_state(Status(State.FINISHED))
     log.close()
 
-    assert sum(kept) == 301 * (1 + 4)
-    assert len(read_all(log)) == 301
+    assert sum(kept) == 303 * (1 + 4)
+    assert len(read_all(log)) == 303
 
 
-def test_much_text_comes_in_bounded_pieces_that_split_no_character() -> None:
+def test_much_output_comes_in_bounded_pieces() -> None:
     log = OutputLog(1_000_000)
-    text = "x" + "漢" * 100_000
-    log.write(Stream.STDOUT, text.encode())
+    log.write(Stream.STDOUT, b"x" * 300_000)
 
     entries = read_all(log)
-    assert text_of(entries, Stream.STDOUT) == text
-    assert all(isinstance(entry, Text) and len(entry.data.encode()) <= PIECE_MAX for entry in entries)
-
-
-def test_a_position_inside_of_a_character_means_its_beginning() -> None:
-    log = OutputLog(100)
-    log.write(Stream.STDOUT, "é漢".encode())
-
-    assert log.read(3) == Text(Stream.STDOUT, "漢", 5)
+    assert bytes_of(entries, Stream.STDOUT) == b"x" * 300_000
+    assert all(isinstance(entry, Output) and len(entry.data) <= PIECE_MAX for entry in entries)
 
 
 def test_a_million_single_bytes_stay_small() -> None:
@@ -159,7 +193,7 @@ def test_a_million_single_bytes_stay_small() -> None:
 
 async def test_readers_are_woken_by_output_by_waiting_and_by_the_end() -> None:
     log = OutputLog(100)
-    news: list[str] = []
+    news: list[object] = []
 
     async def follow() -> None:
         position, waiting = 0, False
@@ -167,7 +201,7 @@ async def test_readers_are_woken_by_output_by_waiting_and_by_the_end() -> None:
             await log.wait_news(position, waiting=waiting)
             if entry := log.read(position):
                 position = entry.seq
-                news.append(entry.data if isinstance(entry, Text) else "state")
+                news.append(entry.data if isinstance(entry, Output) else "state")
             elif log.waiting != waiting:
                 waiting = log.waiting
                 news.append(f"waiting {waiting}")
@@ -185,4 +219,4 @@ async def test_readers_are_woken_by_output_by_waiting_and_by_the_end() -> None:
             await wait_all_tasks_blocked()
             step()
 
-    assert news == ["prompt", "waiting True", "waiting False", "state", "closed"]
+    assert news == [b"prompt", "waiting True", "waiting False", "state", "closed"]

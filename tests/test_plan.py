@@ -11,9 +11,9 @@ from trio_exec.errors import RequestError
 from trio_exec.languages import Language, Stage, Warm
 from trio_exec.launcher.frames import PAYLOAD_MAX
 from trio_exec.launcher.prestart import Prestart
-from trio_exec.limits import Limits
-from trio_exec.model import Job
-from trio_exec.session.plan import Plan, make_plan, prestarts
+from trio_exec.limits import Limits, Resources
+from trio_exec.model import Job, StageName
+from trio_exec.session.plan import Plan, StagePlan, make_plan, prestarts
 
 LIMITS = Limits(
     memory_bytes=2**27,
@@ -21,8 +21,11 @@ LIMITS = Limits(
     pids=32,
     workspace_bytes=2**20,
     output_bytes=1000,
+    stdout_bytes=None,
+    stderr_bytes=None,
     idle_timeout=30,
     execution_timeout=60,
+    cpu_time=None,
     compile_timeout=20,
     compile_memory_bytes=2**28,
     compile_cpus=2,
@@ -33,7 +36,7 @@ SCRIPT = Language(
     version="1",
     source_file="main.s",
     run=Stage(command=["run", "--memory={memory}", "{source}"]),
-    warm=[Warm(stage="run", unless="coding")],
+    warm=[Warm(stage=StageName.RUN, unless="coding")],
     env={"COLOUR": "no"},
     directory=Path(),
 )
@@ -44,7 +47,7 @@ COMPILED = Language(
     source_file="main.c",
     compile=Stage(command=["cc", "{sources}"], makes=["program"]),
     run=Stage(command=["./program"]),
-    warm=[Warm(stage="compile", sized=True), Warm(stage="run", file="program", pids=20)],
+    warm=[Warm(stage=StageName.COMPILE, sized=True), Warm(stage=StageName.RUN, file="program", pids=20)],
     directory=Path(),
 )
 PLAIN_ENVIRONMENT = {
@@ -68,31 +71,33 @@ def test_everything_of_a_job_is_in_its_plan() -> None:
         stdin=b"in",
         ends_input=True,
         terminal=(24, 80),
-        limits={"cpus": 0.25},
+        limits={"cpus": 0.25, "cpu_time": 2},
     )
 
     assert plan(job) == Plan(
         language=SCRIPT,
         files={"main.s": b"code", "data": b"\xff"},
-        compile_command=None,
-        run_command=["run", f"--memory={2**27}", "main.s", "a b", ""],
-        environment={
-            **PLAIN_ENVIRONMENT,
-            "TERM": "xterm-256color",
-            "COLORTERM": "truecolor",
-            "COLOUR": "no",
-            "NAME": "value",
-        },
-        compile_environment={
-            **PLAIN_ENVIRONMENT,
-            "TERM": "xterm-256color",
-            "COLORTERM": "truecolor",
-            "COLOUR": "no",
-        },
+        stages=(
+            StagePlan(
+                name=StageName.RUN,
+                command=["run", f"--memory={2**27}", "main.s", "a b", ""],
+                environment={
+                    **PLAIN_ENVIRONMENT,
+                    "TERM": "xterm-256color",
+                    "COLORTERM": "truecolor",
+                    "COLOUR": "no",
+                    "NAME": "value",
+                },
+                interactive=True,
+                wall_time=60,
+                cpu_time=2,
+                resources=Resources(2**27, 0.25),
+            ),
+        ),
         stdin=b"in",
         ends_input=True,
         terminal=(24, 80),
-        limits=replace(LIMITS, cpus=0.25),
+        limits=replace(LIMITS, cpus=0.25, cpu_time=2),
         may_use_prestart=False,
     )
 
@@ -101,16 +106,32 @@ def test_a_compiler_sees_all_sources_and_no_variables_of_the_request() -> None:
     job = Job("compiled", b"", files={"b.c": b"", "b.h": b"", "-o.c": b""}, env={"CPATH": "/x"}, args=["x"])
     made = plan(job, COMPILED)
 
-    assert made.compile_command == ["cc", "main.c", "b.c", "./-o.c"]
-    assert made.compile_environment == PLAIN_ENVIRONMENT
-    assert made.run_command == ["./program", "x"]
-    assert made.environment == {**PLAIN_ENVIRONMENT, "CPATH": "/x"}
+    assert made.stages == (
+        StagePlan(
+            name=StageName.COMPILE,
+            command=["cc", "main.c", "b.c", "./-o.c"],
+            environment=PLAIN_ENVIRONMENT,
+            interactive=False,
+            wall_time=20,
+            cpu_time=None,
+            resources=Resources(2**28, 2),
+        ),
+        StagePlan(
+            name=StageName.RUN,
+            command=["./program", "x"],
+            environment={**PLAIN_ENVIRONMENT, "CPATH": "/x"},
+            interactive=True,
+            wall_time=60,
+            cpu_time=None,
+            resources=Resources(2**27, 0.5),
+        ),
+    )
 
 
 def test_without_code_the_first_file_is_the_main_one() -> None:
     made = plan(Job("script", files={"first.s": b"1", "main.s": b"2"}))
 
-    assert made.run_command[-1] == "first.s"
+    assert made.stages[0].command[-1] == "first.s"
     assert list(made.files) == ["first.s", "main.s"]
 
 
@@ -123,7 +144,7 @@ def test_the_main_file_comes_once() -> None:
 def test_a_requests_variables_win() -> None:
     made = plan(Job("script", b"", env={"COLOUR": "yes", "HOME": "/"}))
 
-    assert (made.environment["COLOUR"], made.environment["HOME"]) == ("yes", "/")
+    assert (made.stages[0].environment["COLOUR"], made.stages[0].environment["HOME"]) == ("yes", "/")
 
 
 @pytest.mark.parametrize("name", ["program", "program/x", ".tmp", ".tmp/x"])
@@ -156,7 +177,7 @@ def test_limits_can_be_lowered_and_not_raised() -> None:
 
 
 def test_commands_are_told_the_memory_of_the_session() -> None:
-    assert plan(Job("script", b"", limits={"memory_bytes": 2**24})).run_command[1] == f"--memory={2**24}"
+    assert plan(Job("script", b"", limits={"memory_bytes": 2**24})).stages[0].command[1] == f"--memory={2**24}"
 
 
 def test_a_command_that_fits_no_frame_is_refused() -> None:
@@ -202,5 +223,5 @@ def test_what_is_over_keeps_nothing_large() -> None:
 
     assert (made.without_files().files, made.without_files().stdin) == ({}, b"in")
     kept = made.without_content()
-    assert (kept.files, kept.run_command, kept.environment, kept.stdin) == ({}, (), {}, b"")
+    assert (kept.files, kept.stages, kept.stdin) == ({}, (), b"")
     assert (kept.language, kept.limits) == (SCRIPT, LIMITS)

@@ -12,14 +12,14 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes import FakeContainer, FakeExecutor
+from tests.sessions import LIMITS, RESOURCES
+from tests.sessions import SPEC as PLAIN_SPEC
 from trio_exec.errors import ExecutorError
 from trio_exec.executor.base import Container, ContainerSpec
 from trio_exec.executor.pool import MAX_AGE, QUIET, QUIET_PATIENCE, Pool, Prestart
 from trio_exec.launcher import frames
-from trio_exec.settings import Settings
 
-LIMITS = Settings().limits
-SPEC = ContainerSpec(session_id="s", language="python", limits=LIMITS, lifetime=60, may_use_prestart=True)
+SPEC = replace(PLAIN_SPEC, may_use_prestart=True)
 PREPARATION = Prestart(
     file="main.py", command=["python3", "main.py"], environment={}, terminal_environment={}, runs_on_terminal=True
 )
@@ -36,7 +36,7 @@ async def running(executor: FakeExecutor, size: int = 2, prestarts: Sequence[Pre
         executor,
         sizes={"python": size},
         prestarts={"python": prestarts},
-        compiled=(),
+        resources={"python": [RESOURCES], "cpp": [RESOURCES]},
         limits=LIMITS,
         lifetime=60,
     )
@@ -136,7 +136,7 @@ async def test_a_language_that_is_refused_keeps_no_other_cold(
         executor,
         sizes={"cpp": 2, "python": 2},
         prestarts={},
-        compiled=(),
+        resources={"python": [RESOURCES], "cpp": [RESOURCES]},
         limits=LIMITS,
         lifetime=60,
     )
@@ -173,7 +173,9 @@ async def test_it_refills_while_cold_starts_overlap(executor: FakeExecutor, auto
 async def test_several_are_warmed_at_once_where_the_machine_allows(
     executor: FakeExecutor, autojump_clock: MockClock
 ) -> None:
-    pool = Pool(executor, sizes={"python": 8}, prestarts={}, compiled=(), limits=LIMITS, lifetime=60)
+    pool = Pool(
+        executor, sizes={"python": 8}, prestarts={}, resources={"python": [RESOURCES]}, limits=LIMITS, lifetime=60
+    )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pool.run, 4)  # noqa: ASYNC113 - it has no beginning to wait for
         await trio.sleep(executor.opening / 2)
@@ -262,8 +264,10 @@ async def test_a_drained_pool_is_empty_and_stays_so(executor: FakeExecutor, auto
 
 
 def test_a_limit_that_is_not_known_to_make_no_difference_has_to_match() -> None:
-    own = {"output_bytes", "idle_timeout", "execution_timeout", "compile_timeout"}
-    for it in fields(LIMITS):
-        other = replace(LIMITS, **{it.name: getattr(LIMITS, it.name) / 2})
-        assert other.fit(LIMITS, can_update_limits=False) == (it.name in own)
-        assert other.fit(LIMITS, can_update_limits=True) == (it.name in own | {"memory_bytes", "cpus"})
+    times = {"idle_timeout", "execution_timeout", "compile_timeout", "cpu_time"}
+    own = {"output_bytes", "stdout_bytes", "stderr_bytes"} | times
+    limits = replace(LIMITS, stdout_bytes=1000, stderr_bytes=1000, cpu_time=10)
+    for it in fields(limits):
+        other = replace(limits, **{it.name: getattr(limits, it.name) / 2})
+        assert other.fit(limits, can_update_limits=False) == (it.name in own)
+        assert other.fit(limits, can_update_limits=True) == (it.name in own | {"memory_bytes", "cpus"})

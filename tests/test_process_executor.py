@@ -17,23 +17,21 @@ from typing import Any
 import pytest
 import trio
 
+from tests.sessions import OWNER, SPEC, outcome_of, output, over, states
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import ConfigurationError, ExecutorError, ExecutorUnavailableError, LauncherGoneError
-from trio_exec.executor.base import ContainerSpec
 from trio_exec.executor.process import binary
 from trio_exec.executor.process import executor as process_executor
 from trio_exec.executor.process.executor import ProcessExecutor, open_process_executor
 from trio_exec.languages import Language, Languages, Stage
 from trio_exec.launcher import frames
 from trio_exec.limits import MIB
-from trio_exec.model import Job, Reason, StageName, State, Status, Stream
-from trio_exec.session.output import StateChange, Text
+from trio_exec.model import Job, Reason, StageName, State, Stream
 from trio_exec.session.session import Session
 from trio_exec.settings import Settings
 
 PATIENCE = 30
-SPEC = ContainerSpec(session_id="test", language="python", limits=Settings().limits, lifetime=60)
 STAGED = Language(
     name="staged",
     title="A shell script that makes another one",
@@ -86,40 +84,15 @@ def launchers() -> list[int]:
     return found
 
 
-def output(session: Session, wanted: Stream = Stream.STDOUT) -> str:
-    text, position = "", 0
-    while entry := session.log.read(position):
-        if isinstance(entry, Text) and entry.stream is wanted:
-            text += entry.data
-        position = entry.seq
-    return text
-
-
-def states(session: Session) -> list[State]:
-    seen: list[State] = []
-    position = 0
-    while entry := session.log.read(position):
-        if isinstance(entry, StateChange):
-            seen.append(entry.status.state)
-        position = entry.seq
-    return seen
-
-
 async def until(session: Session, condition: Callable[[], bool]) -> None:
     while not condition():
         assert not session.log.closed, session.status
         await session.log.wait_news(session.log.end, waiting=session.log.waiting)
 
 
-async def over(session: Session) -> Status:
-    while not session.log.closed:
-        await session.log.wait_news(session.log.end, waiting=session.log.waiting)
-    return session.status
-
-
 async def test_hello(executor: ProcessExecutor) -> None:
     async with running(executor) as engine:
-        session = engine.create_session(Job("python", b"print('hello')"))
+        session = engine.create_session(Job("python", b"print('hello')"), OWNER)
         status = await over(session)
 
     assert states(session) == [State.WAITING, State.RUNNING, State.FINISHED]
@@ -141,7 +114,7 @@ async def test_input_files_arguments_and_variables_reach_the_program(executor: P
         stdin=b"first\n",
     )
     async with running(executor) as engine:
-        session = engine.create_session(job)
+        session = engine.create_session(job, OWNER)
         await until(session, lambda: session.log.waiting)
         session.write_input(b"second")
         session.end_input()
@@ -154,7 +127,7 @@ async def test_input_files_arguments_and_variables_reach_the_program(executor: P
 async def test_a_terminal_is_one(executor: ProcessExecutor) -> None:
     code = b"import os\nprint(os.isatty(0), *os.get_terminal_size())"
     async with running(executor) as engine:
-        session = engine.create_session(Job("python", code, terminal=(30, 100)))
+        session = engine.create_session(Job("python", code, terminal=(30, 100)), OWNER)
         await over(session)
 
     assert output(session) == "True 100 30\r\n"
@@ -162,7 +135,7 @@ async def test_a_terminal_is_one(executor: ProcessExecutor) -> None:
 
 async def test_a_program_that_fails_is_a_value(executor: ProcessExecutor) -> None:
     async with running(executor) as engine:
-        session = engine.create_session(Job("python", b"import os\nos.kill(os.getpid(), 11)"))
+        session = engine.create_session(Job("python", b"import os\nos.kill(os.getpid(), 11)"), OWNER)
         status = await over(session)
 
     assert (status.state, status.reason) == (State.FINISHED, None)
@@ -172,7 +145,7 @@ async def test_a_program_that_fails_is_a_value(executor: ProcessExecutor) -> Non
 
 async def test_what_is_made_by_the_first_stage_is_run_by_the_second(executor: ProcessExecutor) -> None:
     async with running(executor) as engine:
-        session = engine.create_session(Job("staged", b"echo making\necho 'echo made' > made.sh"))
+        session = engine.create_session(Job("staged", b"echo making\necho 'echo made' > made.sh"), OWNER)
         status = await over(session)
 
     assert states(session) == [State.WAITING, State.COMPILING, State.RUNNING, State.FINISHED]
@@ -182,7 +155,7 @@ async def test_what_is_made_by_the_first_stage_is_run_by_the_second(executor: Pr
 
 async def test_what_can_not_be_made_is_not_run(executor: ProcessExecutor) -> None:
     async with running(executor) as engine:
-        session = engine.create_session(Job("staged", b"echo why >&2\nexit 3"))
+        session = engine.create_session(Job("staged", b"echo why >&2\nexit 3"), OWNER)
         status = await over(session)
 
     assert states(session) == [State.WAITING, State.COMPILING, State.FINISHED]
@@ -193,7 +166,7 @@ async def test_what_can_not_be_made_is_not_run(executor: ProcessExecutor) -> Non
 
 async def test_a_stop_in_the_queue(executor: ProcessExecutor) -> None:
     async with running(executor, max_sessions=1) as engine:
-        first, second = (engine.create_session(Job("python", b"input()")) for _ in range(2))
+        first, second = (engine.create_session(Job("python", b"input()"), OWNER) for _ in range(2))
         second.end(Reason.STOPPED)
         status = await over(second)
         first.end(Reason.STOPPED)
@@ -204,7 +177,7 @@ async def test_a_stop_in_the_queue(executor: ProcessExecutor) -> None:
 
 async def test_a_stop_while_the_container_opens(executor: ProcessExecutor) -> None:
     async with running(executor) as engine:
-        session = engine.create_session(Job("python", b"print('never')"))
+        session = engine.create_session(Job("python", b"print('never')"), OWNER)
         while not launchers() and not session.ended:  # noqa: ASYNC110 - a process has no event for it
             await trio.sleep(0.001)
         session.end(Reason.STOPPED)
@@ -216,7 +189,7 @@ async def test_a_stop_while_the_container_opens(executor: ProcessExecutor) -> No
 
 async def test_a_stop_while_it_is_made_keeps_output_and_figures(executor: ProcessExecutor) -> None:
     async with running(executor) as engine:
-        session = engine.create_session(Job("staged", b"echo making\nsleep 60"))
+        session = engine.create_session(Job("staged", b"echo making\nsleep 60"), OWNER)
         await until(session, lambda: output(session) == "making\n")
         session.end(Reason.STOPPED)
         status = await over(session)
@@ -230,7 +203,7 @@ async def test_a_stop_while_it_is_made_keeps_output_and_figures(executor: Proces
 async def test_a_stop_while_it_runs_leaves_none_of_its_processes(executor: ProcessExecutor) -> None:
     code = b"import os\nif os.fork(): print('up')\nwhile True: pass"
     async with running(executor) as engine:
-        session = engine.create_session(Job("python", code))
+        session = engine.create_session(Job("python", code), OWNER)
         await until(session, lambda: output(session) == "up\n")
         session.end(Reason.STOPPED)
         status = await over(session)
@@ -242,17 +215,29 @@ async def test_a_stop_while_it_runs_leaves_none_of_its_processes(executor: Proce
 
 async def test_a_stop_after_the_end_changes_nothing(executor: ProcessExecutor) -> None:
     async with running(executor) as engine:
-        session = engine.create_session(Job("python", b""))
-        before = await over(session)
+        session = engine.create_session(Job("python", b""), OWNER)
+        await over(session)
+        before = session.status
         session.end(Reason.STOPPED)
 
     assert (before.state, session.status) == (State.FINISHED, before)
 
 
+async def test_cpu_time_is_counted_without_a_cgroup_too(executor: ProcessExecutor) -> None:
+    code = b"import os\nif os.fork() == 0:\n  while True: pass\nos.wait()"
+    async with running(executor) as engine:
+        session = engine.create_session(Job("python", code, limits={"cpu_time": 0.3}), OWNER)
+        status = await over(session)
+
+    assert (status.state, status.reason) == (State.TERMINATED, Reason.CPU_TIME_LIMIT)
+    assert status.figures is not None
+    assert status.figures.cpu_time > 0.2
+
+
 async def test_output_beyond_the_limit_ends_the_program(executor: ProcessExecutor) -> None:
     code = b"while True: print('0123456789' * 1000)"
     async with running(executor, max_output_bytes=100_000) as engine:
-        session = engine.create_session(Job("python", code))
+        session = engine.create_session(Job("python", code), OWNER)
         status = await over(session)
 
     assert (status.state, status.reason, status.output_truncated) == (State.TERMINATED, Reason.OUTPUT_LIMIT, True)
@@ -277,7 +262,7 @@ attempt("/dev/file", 1)
 attempt("/tmp/file", 1)
 """
     async with running(executor, workspace_bytes=131072) as engine:
-        session = engine.create_session(Job("python", code))
+        session = engine.create_session(Job("python", code), OWNER)
         await over(session)
 
     assert output(session).splitlines() == [
@@ -291,12 +276,12 @@ attempt("/tmp/file", 1)
 
 async def test_a_launcher_that_is_killed_is_told_and_the_next_session_runs(executor: ProcessExecutor) -> None:
     async with running(executor) as engine:
-        session = engine.create_session(Job("python", b"print('up')\ninput()"))
+        session = engine.create_session(Job("python", b"print('up')\ninput()"), OWNER)
         await until(session, lambda: output(session) == "up\n")
         (pid,) = launchers()
         os.kill(pid, signal.SIGKILL)
         status = await over(session)
-        again = engine.create_session(Job("python", b"print('again')"))
+        again = engine.create_session(Job("python", b"print('again')"), OWNER)
         await over(again)
 
     assert (status.state, status.reason) == (State.TERMINATED, Reason.EXECUTOR_FAILED)
@@ -310,12 +295,12 @@ async def test_cancelling_the_engine_leaves_nothing(executor: ProcessExecutor, c
     engine = Engine(Settings(), LANGUAGES, executor, Budget(64 * MIB))
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        session = engine.create_session(Job("staged", code))
+        session = engine.create_session(Job("staged", code), OWNER)
         wanted = State.COMPILING if code == b"sleep 60" else State.RUNNING
         await until(session, lambda: session.status.state is wanted)
         nursery.cancel_scope.cancel(reason="the whole engine")
 
-    assert (session.status.state, session.status.reason) == (State.TERMINATED, Reason.SHUTDOWN)
+    assert (session.status.state, outcome_of(session).reason) == (State.TERMINATED, Reason.SHUTDOWN)
     assert (launchers(), executor.lingering) == ([], 0)
 
 
@@ -392,7 +377,8 @@ async def test_the_machine_stays_as_it_was(executor: ProcessExecutor) -> None:
 def test_a_server_that_is_killed_leaves_nothing(possible: None) -> None:
     script = """
 import trio
-from tests.test_process_executor import SPEC, launchers, open_process_executor
+from tests.sessions import SPEC
+from tests.test_process_executor import launchers, open_process_executor
 
 async def main():
     async with open_process_executor() as executor, executor.open_container(SPEC):

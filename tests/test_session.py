@@ -21,14 +21,15 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes import FakeExecutor
+from tests.sessions import OWNER, Final, entries, over, view
+from trio_exec.api.native.text import Text
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import DrainingError, ExecutorError, ExecutorUnavailableError, InputFullError
 from trio_exec.languages import Languages
 from trio_exec.launcher.frames import Failure, StageEnd, Started, Stdout
 from trio_exec.limits import MIB
-from trio_exec.model import Job, Reason, State, Status
-from trio_exec.session.output import StateChange, Text
+from trio_exec.model import Job, Reason, StageName, State, Status
 from trio_exec.session.session import Session
 from trio_exec.session.stage import EXPEDITE_AFTER, KILL_GRACE
 from trio_exec.session.stdin import CONTROLS_MAX
@@ -47,20 +48,15 @@ class Stage:
     session: Session
 
 
-def entries(session: Session) -> list[Status | str]:
-    seen: list[Status | str] = []
-    position = 0
-    while entry := session.log.read(position):
-        seen.append(entry.status if isinstance(entry, StateChange) else entry.data)
-        position = entry.seq
-    return seen
-
-
-def final(session: Session) -> Status:
+def final(session: Session) -> Final:
     assert session.log.closed
     last = entries(session)[-1]
     assert isinstance(last, Status)
-    return last
+    return view(last)
+
+
+def texts(session: Session) -> list[str]:
+    return [entry.data for entry in entries(session) if isinstance(entry, Text)]
 
 
 async def advance(session: Session, executor: FakeExecutor, stage: str) -> None:
@@ -98,9 +94,9 @@ async def at(stage: str, *, opening: float = 3, **settings: Any) -> AsyncGenerat
     request = Job("cpp", b"")
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        blocker = engine.create_session(request) if stage == "queued" else None
+        blocker = engine.create_session(request, OWNER) if stage == "queued" else None
         await wait_all_tasks_blocked()
-        session = engine.create_session(request)
+        session = engine.create_session(request, OWNER)
         await advance(session, executor, stage)
         yield Stage(engine, executor, session)
         if blocker is not None:
@@ -108,11 +104,6 @@ async def at(stage: str, *, opening: float = 3, **settings: Any) -> AsyncGenerat
         await engine.stop()
         nursery.cancel_scope.cancel(reason="the test is over")
     assert executor.open_count == 0
-
-
-async def over(session: Session) -> None:
-    while not session.log.closed:
-        await session.log.wait_news(session.log.end, waiting=session.log.waiting)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -141,8 +132,8 @@ async def test_cancelling_the_engine_ends_every_stage_and_nothing_is_left(
     request = Job("cpp", b"")
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        first = engine.create_session(request)
-        session = engine.create_session(request) if stage == "queued" else first
+        first = engine.create_session(request, OWNER)
+        session = engine.create_session(request, OWNER) if stage == "queued" else first
         await advance(session, executor, stage)
         nursery.cancel_scope.cancel(reason="the whole engine")
 
@@ -178,7 +169,7 @@ async def test_a_kill_keeps_the_last_output_and_the_figures(autojump_clock: Mock
         container.say(Stdout(b" and last words"), KILLED)
         await over(it.session)
 
-        assert [entry for entry in entries(it.session) if isinstance(entry, str)] == ["out and last words"]
+        assert texts(it.session) == ["out and last words"]
         told = final(it.session)
         assert told.reason == "stopped"
         assert told.figures is not None
@@ -188,10 +179,11 @@ async def test_a_kill_keeps_the_last_output_and_the_figures(autojump_clock: Mock
 async def test_the_run_limits_come_into_force_between_the_stages(autojump_clock: MockClock) -> None:
     async with at("compiling") as it:
         container = it.executor.containers[-1]
-        assert container.limits is None
+        limits = it.session.plan.limits
+        assert container.resources == limits.resources(StageName.COMPILE)
         container.say(OK)
         await wait_all_tasks_blocked()
-        assert container.limits == it.session.plan.limits
+        assert container.resources == limits.resources(StageName.RUN)
 
 
 async def test_a_launcher_that_does_not_answer_a_kill_gets_cpu_and_is_not_waited_for(autojump_clock: MockClock) -> None:
@@ -290,7 +282,7 @@ async def test_a_slot_is_free_when_its_container_is_gone(autojump_clock: MockClo
         it.executor.removal = 5
         it.session.end(Reason.STOPPED)
         await over(it.session)
-        session = it.engine.create_session(Job("python", b""))
+        session = it.engine.create_session(Job("python", b""), OWNER)
         it.executor.linger(1)  # What the first one could not remove in time.
         await trio.sleep(10)
         assert session.status.position == 1
@@ -330,7 +322,7 @@ async def test_no_session_begins_once_the_engine_stops(autojump_clock: MockClock
         nursery.start_soon(it.engine.stop)
         await wait_all_tasks_blocked()
         with pytest.raises(DrainingError):
-            it.engine.create_session(Job("python", b""))
+            it.engine.create_session(Job("python", b""), OWNER)
 
 
 async def test_a_kill_is_sent_whatever_else_waits_to_be_sent(autojump_clock: MockClock) -> None:
@@ -349,8 +341,8 @@ async def test_compile_stages_beyond_the_bound_wait_for_their_turn(autojump_cloc
     engine = Engine(Settings(max_sessions=3, max_compiles=1), Languages.load(), executor, Budget(64 * MIB))
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        first, second = (engine.create_session(Job("cpp", b"")) for _ in range(2))
-        script = engine.create_session(Job("python", b""))
+        first, second = (engine.create_session(Job("cpp", b""), OWNER) for _ in range(2))
+        script = engine.create_session(Job("python", b""), OWNER)
         await trio.sleep(1)
         started = {id(it): "s" in it.kinds() for it in executor.containers}
         assert sorted(started.values()) == [False, True, True]
@@ -360,7 +352,7 @@ async def test_compile_stages_beyond_the_bound_wait_for_their_turn(autojump_cloc
                 container.say(Started(), OK)
         await trio.sleep(1)
         assert all("s" in it.kinds() for it in executor.containers)
-        assert compiling.limits is not None
+        assert compiling.resources == first.plan.limits.resources(StageName.RUN)
         for session in (first, second, script):
             session.end(Reason.STOPPED)
         await engine.stop()
@@ -384,9 +376,8 @@ async def test_the_final_state_is_the_last_entry_even_after_a_broken_character(a
         it.executor.containers[-1].say(Stdout(b"\xe6\xbc"), OK)
         await over(it.session)
 
-        assert [entry for entry in entries(it.session) if isinstance(entry, str)][-1] == "out�"
+        assert texts(it.session) == ["out", "�"]
         assert final(it.session).state == "finished"
-        assert isinstance(it.session.log.read(0), StateChange | Text)
 
 
 LONG_RUNNING = 15
@@ -450,16 +441,16 @@ def test_an_end_that_is_asked_for_at_any_step_is_heard() -> None:
     assert ends[True] > 5
 
 
-def end_at_step(step: int) -> tuple[Status | None, float]:
+def end_at_step(step: int) -> tuple[Final | None, float]:
     instrument = EndAtStep(step)
 
-    async def main() -> tuple[Status | None, float]:
+    async def main() -> tuple[Final | None, float]:
         executor = FakeExecutor(opening=0.1)
         engine = Engine(Settings(max_sessions=1), Languages.load(), executor, Budget(64 * MIB))
         async with trio.open_nursery() as nursery:
             await nursery.start(engine.run)
             nursery.start_soon(play_launcher, executor)
-            session = engine.create_session(Job("cpp", b""))
+            session = engine.create_session(Job("cpp", b""), OWNER)
             instrument.session = session
             start = trio.current_time()
             with trio.move_on_after(LONG_RUNNING + 10):  # Shorter than any of its deadlines.

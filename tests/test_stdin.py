@@ -10,11 +10,11 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from tests.fakes import FakeContainer
+from tests.sessions import RESOURCES
 from trio_exec.budget import Account, Budget
 from trio_exec.errors import InputFullError, OverloadedError, SessionStateError
 from trio_exec.launcher import frames
 from trio_exec.session.stdin import CHUNK, CONTROLS_MAX, PENDING_MAX, Stdin
-from trio_exec.settings import Settings
 
 SIGNAL = frames.encode_signal(2)
 EOF = frames.encode_eof()
@@ -36,7 +36,7 @@ def stdin(initial: bytes = b"", held: Account | None = None, *, ends: bool = Fal
 
 @asynccontextmanager
 async def pumped(queue: Stdin) -> AsyncGenerator[FakeContainer]:
-    launcher = FakeContainer(Settings().limits, can_update_limits=True)
+    launcher = FakeContainer(RESOURCES, can_update_limits=True)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(queue.pump, launcher)
         await wait_all_tasks_blocked()
@@ -198,7 +198,7 @@ async def test_what_is_dropped_is_neither_held_nor_sent() -> None:
 async def test_a_container_that_is_gone_ends_the_sending_in_silence() -> None:
     queue = stdin(b"x" * (frames.STDIN_WINDOW + 1))
     queue.open()
-    launcher = FakeContainer(Settings().limits, can_update_limits=True)
+    launcher = FakeContainer(RESOURCES, can_update_limits=True)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(queue.pump, launcher)
         await wait_all_tasks_blocked()

@@ -19,6 +19,7 @@ from quart_trio import QuartTrio
 from trio.testing import wait_all_tasks_blocked
 
 from tests.fakes import FakeExecutor
+from tests.sessions import OWNER
 from tests.support import Client, ServerProcess
 from trio_exec.api.app import Application, create_app
 from trio_exec.api.arrivals import Arrivals
@@ -189,7 +190,7 @@ async def test_a_fault_in_serving_a_client_is_logged_and_closes_with_1011(caplog
     engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(64 * MIB))
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        session = engine.create_session(Job("python", b""))
+        session = engine.create_session(Job("python", b""), OWNER)
         socket = BrokenSocket()
         await Attachment(socket, session, 0).serve(trio.Event())
         nursery.cancel_scope.cancel(reason="the test is over")

@@ -10,11 +10,12 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, field_validator
 
 from trio_exec.errors import ConfigurationError, UnknownLanguageError
+from trio_exec.model import StageName
 
 RUNTIMES = Path(__file__).parent / "runtimes"
 """The runtimes that come with the package, and the launcher's source."""
@@ -74,7 +75,7 @@ class Warm(_Model):
         unless: a pattern; a main file in which it is found, anywhere, is started afresh.
     """
 
-    stage: Literal["compile", "run"]
+    stage: Annotated[StageName, Strict(strict=False)]
     file: Annotated[str, Field(pattern=r"^[^/]")] | None = None
     pids: Annotated[int, Field(gt=0)] = 1
     sized: bool = False
@@ -127,6 +128,12 @@ class Language(_Model):
     env: dict[str, str] = {}
     examples: list[Example] = []
     directory: Path
+
+    @property
+    def stages(self) -> dict[StageName, Stage]:
+        """The stages that it has, in their order."""
+        stages = {StageName.COMPILE: self.compile, StageName.RUN: self.run}
+        return {name: stage for name, stage in stages.items() if stage is not None}
 
 
 def _load(directory: Path) -> Language:

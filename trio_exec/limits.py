@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from trio_exec.model import StageName
+
 MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What may differ from stage to stage, and so changes while a container runs.
+
+    Attributes:
+        memory_bytes: as in `Limits`.
+        cpus: as in `Limits`.
+    """
+
+    memory_bytes: int
+    cpus: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +32,11 @@ class Limits:
         pids: processes and threads, the launcher's one included.
         workspace_bytes: size of the working directory, the only place that can be written to.
         output_bytes: standard output and standard error together.
+        stdout_bytes: standard output alone; None for no limit of its own.
+        stderr_bytes: standard error alone, likewise.
         idle_timeout: without input and output, while the program runs.
         execution_timeout: wall time of the run stage.
+        cpu_time: CPU time of the run stage, of all its processes together; None for no limit beside `cpus`.
         compile_timeout: wall time of the compile stage.
         compile_memory_bytes: memory while the compile stage runs: the compiler, on whatever input.
         compile_cpus: CPU seconds per second while the compile stage runs.
@@ -29,11 +47,24 @@ class Limits:
     pids: int
     workspace_bytes: int
     output_bytes: int
+    stdout_bytes: int | None
+    stderr_bytes: int | None
     idle_timeout: float
     execution_timeout: float
+    cpu_time: float | None
     compile_timeout: float
     compile_memory_bytes: int
     compile_cpus: float
+
+    def wall_time(self, stage: StageName) -> float:
+        """Seconds that a stage may take."""
+        return self.compile_timeout if stage is StageName.COMPILE else self.execution_timeout
+
+    def resources(self, stage: StageName) -> Resources:
+        """What a stage may use."""
+        if stage is StageName.COMPILE:
+            return Resources(self.compile_memory_bytes, self.compile_cpus)
+        return Resources(self.memory_bytes, self.cpus)
 
     def fit(self, container: Limits, *, can_update_limits: bool) -> bool:
         """Whether a session with these limits can use a running container that was made with others.
@@ -46,6 +77,11 @@ class Limits:
         return all(getattr(self, it.name) == getattr(container, it.name) for it in fields(self) if it.name not in free)
 
 
-_SESSIONS_OWN = frozenset({"output_bytes", "idle_timeout", "execution_timeout", "compile_timeout"})
+_SESSIONS_OWN = frozenset(
+    {
+        *("output_bytes", "stdout_bytes", "stderr_bytes"),
+        *("idle_timeout", "execution_timeout", "compile_timeout", "cpu_time"),
+    }
+)
 """Limits that the session itself watches over: a container is not made with them. Any other one has to match."""
 _ADJUSTABLE = frozenset({"memory_bytes", "cpus"})

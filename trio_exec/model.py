@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import NewType
 
 
 class State(StrEnum):
@@ -33,6 +34,10 @@ class StageName(StrEnum):
     RUN = "run"
 
 
+Owner = NewType("Owner", str)
+"""Whose a session is: the name of a key, or the address of a client. Only compared and counted."""
+
+
 class Reason(StrEnum):
     """Why a session was ended; a program that ends by itself needs none."""
 
@@ -40,6 +45,7 @@ class Reason(StrEnum):
     EXECUTION_TIMEOUT = "execution_timeout"
     OUTPUT_LIMIT = "output_limit"
     MEMORY_LIMIT = "memory_limit"
+    CPU_TIME_LIMIT = "cpu_time_limit"
     STOPPED = "stopped"
     DETACHED = "detached"
     QUEUE_TIMEOUT = "queue_timeout"
@@ -101,6 +107,45 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
+class StageResult:
+    """How a stage went.
+
+    Attributes:
+        stage: which.
+        figures: None when it did not tell its end: its container was gone, or did not answer.
+        start: the position in the output log at which its output begins.
+        stop: that at which it ends.
+    """
+
+    stage: StageName
+    figures: Figures | None
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a session ended.
+
+    Attributes:
+        stages: those that were begun, in order.
+        reason: why the session was ended; None when its program ended by itself.
+        message: the same, for people.
+        output_truncated: whether output beyond a limit was dropped.
+    """
+
+    stages: tuple[StageResult, ...]
+    reason: Reason | None
+    message: str | None
+    output_truncated: bool
+
+    @property
+    def figures(self) -> Figures | None:
+        """Of the stage that was reached."""
+        return self.stages[-1].figures if self.stages else None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """One state of a session, with what is known by then.
 
@@ -108,19 +153,13 @@ class Status:
         state: the state.
         stage: the stage that was reached.
         position: in the queue, from 1.
-        reason: why the session was ended.
-        message: the same, for people.
-        figures: of the last stage that ended.
-        output_truncated: whether output beyond the limit was dropped; of final states only.
+        outcome: of final states, which all have one.
     """
 
     state: State
     stage: StageName | None = None
     position: int | None = None
-    reason: Reason | None = None
-    message: str | None = None
-    figures: Figures | None = None
-    output_truncated: bool | None = None
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)

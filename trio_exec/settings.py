@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     idle_timeout: Seconds = Field(default=30, description="seconds without input or output until a session is ended")
     execution_timeout: Seconds = Field(default=120, description="seconds that a program may run")
     compile_timeout: Seconds = Field(default=30, description="seconds that the compile stage may take")
+    cpu_time: Seconds | None = Field(
+        default=None, description="CPU seconds that a program's processes may use together; default: no such limit"
+    )
     max_output_bytes: int = Field(default=MIB, ge=1, le=256 * MIB, description="bytes of output per session")
     memory_bytes: int = Field(default=200 * MIB, ge=16 * MIB, description="memory per session; there is no swap on top")
     compile_memory_bytes: int = Field(
@@ -263,8 +266,11 @@ class Settings(BaseSettings):
             pids=self.pids,
             workspace_bytes=self.workspace_bytes,
             output_bytes=self.max_output_bytes,
+            stdout_bytes=None,
+            stderr_bytes=None,
             idle_timeout=self.idle_timeout,
             execution_timeout=self.execution_timeout,
+            cpu_time=self.cpu_time,
             compile_timeout=self.compile_timeout,
             compile_memory_bytes=max(self.compile_memory_bytes, self.memory_bytes),
             compile_cpus=max(self.compile_cpus, self.cpus),

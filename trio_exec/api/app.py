@@ -30,7 +30,7 @@ from trio_exec.api.page import add_page
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import RequestError, TrioExecError
 from trio_exec.languages import Language
-from trio_exec.model import Reason
+from trio_exec.model import Owner, Reason
 
 LOGGER = logging.getLogger("trio_exec.server")
 
@@ -179,7 +179,7 @@ class _Routes:
                 f"send the request as JSON, with the header `content-type: {_JSON}`", field="content-type"
             )
         body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
-        session = self._engine.create_session(parse_session_request(body).job())
+        session = self._engine.create_session(parse_session_request(body).job(), _owner())
         path = f"{request.root_path}/ws/session/{session.id}"
         return _json(SessionCreated(session_id=session.id, websocket=path).to_json(), 201)
 
@@ -217,6 +217,11 @@ class _Routes:
         await websocket.accept()  # pyright: ignore[reportUnknownMemberType] - its dict has no parameters
         with self._engine.client():
             await Attachment(websocket, session, position).serve(self._going_away)
+
+
+def _owner() -> Owner:
+    """Who makes the request: as long as there are no keys, the client's address, as trusted proxies tell it."""
+    return Owner(request.remote_addr or "unknown")
 
 
 def _position(after: str | None, end: int) -> int:

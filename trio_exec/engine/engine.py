@@ -17,7 +17,7 @@ from trio_exec.engine.admission import Admission
 from trio_exec.errors import DrainingError, ExecutorUnavailableError, SessionNotFoundError
 from trio_exec.executor.base import Executor
 from trio_exec.languages import Languages
-from trio_exec.model import Job, Readiness, Reason
+from trio_exec.model import Job, Owner, Readiness, Reason
 from trio_exec.session.plan import make_plan
 from trio_exec.session.session import Session
 from trio_exec.settings import Settings
@@ -72,8 +72,12 @@ class Engine:
             self._admission.review()
             await self._executor.wait_lingering(known)
 
-    def create_session(self, job: Job) -> Session:
+    def create_session(self, job: Job, owner: Owner) -> Session:
         """Starts a session.
+
+        Args:
+            job: what to do.
+            owner: who asks for it.
 
         Raises:
             RequestError: the job asks for what there is not.
@@ -95,6 +99,7 @@ class Engine:
             undo.pop_all()
         session = Session(
             secrets.token_urlsafe(_ID_BYTES),
+            owner,
             plan,
             self._executor,
             slot,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from trio_exec.launcher.frames import Event
-from trio_exec.limits import Limits
+from trio_exec.limits import Limits, Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,9 @@ class ContainerSpec:
         session_id: whose it is; goes into a label.
         language: name of the language, whose image it runs.
         limits: what everything inside it may use, together.
+        resources: what each stage may use, in their order. It begins with the first stage's where they can be changed
+            later, and with the last one's otherwise.
         terminal: whether the program will run on a terminal.
-        compiles: whether it begins with a compile stage, whose limits then hold until `Container.apply_run_limits`.
         may_use_prestart: whether a command that was started ahead, before there were files, may be used.
         lifetime: seconds after which it may be taken for a leftover, and ends by itself.
     """
@@ -31,9 +32,9 @@ class ContainerSpec:
     session_id: str
     language: str
     limits: Limits
+    resources: Sequence[Resources]
     lifetime: int
     terminal: bool = False
-    compiles: bool = False
     may_use_prestart: bool = False
 
 
@@ -57,10 +58,10 @@ class Container(Protocol):
         """
         ...
 
-    async def apply_run_limits(self, limits: Limits) -> None:
-        """Puts a session's limits in force for the run stage; does nothing where they are already.
+    async def apply_resources(self, resources: Resources) -> None:
+        """Puts in force what a stage may use. Does nothing where that is so, or where the executor can't do it.
 
-        What this container may have had until now were the compile stage's, or those of a pool.
+        What this container has had until now were another stage's, or those of a pool.
 
         Raises:
             MemoryInUseError: the stage before has left more behind, as files, than the limit allows.
@@ -95,7 +96,7 @@ class Executor(Protocol):
 
     @property
     def can_update_limits(self) -> bool:
-        """Whether `Container.apply_run_limits` can do anything; if not, the run stage's limits hold from the start."""
+        """Whether `Container.apply_resources` can do anything; if not, the last stage's hold from the start."""
         ...
 
     @property

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -25,7 +25,7 @@ from trio_exec.executor.base import Container, ContainerSpec, Executor
 from trio_exec.executor.targets import PoolKey, Targets
 from trio_exec.launcher import frames
 from trio_exec.launcher.prestart import Prestart
-from trio_exec.limits import Limits
+from trio_exec.limits import Limits, Resources
 
 LOGGER = logging.getLogger("trio_exec.pool")
 
@@ -70,7 +70,7 @@ class Pool:
         executor: makes the containers.
         sizes: how many to keep by language, as a rule; see `shares`.
         prestarts: what can be started ahead, by language; in the order of the stages.
-        compiled: languages that begin with a compile stage.
+        resources: what each stage may use, by language; likewise.
         limits: those of the containers; a session whose limits can't be put in force later gets a cold one.
         lifetime: seconds that a session may need a container for.
     """
@@ -81,13 +81,13 @@ class Pool:
         *,
         sizes: Mapping[str, int],
         prestarts: Mapping[str, Sequence[Prestart]],
-        compiled: Collection[str],
+        resources: Mapping[str, Sequence[Resources]],
         limits: Limits,
         lifetime: int,
     ) -> None:
         self._executor = executor
         self._preparations = prestarts
-        self._compiled = compiled
+        self._resources = resources
         self._limits = limits
         self._lifetime = lifetime
         self._targets = Targets(sizes, trio.current_time())
@@ -265,9 +265,9 @@ class Pool:
             session_id="",
             language=kind.language,
             limits=self._limits,
+            resources=self._resources[kind.language],
             lifetime=MAX_AGE + self._lifetime,
             terminal=kind.terminal,
-            compiles=kind.language in self._compiled,
         )
 
     def _warmed(self, kind: PoolKey, warm: _Warm) -> None:

@@ -7,8 +7,9 @@ To the launcher:
 
 =========  ====  =====================================================================================
 File       f     u8 append, path NUL, content: creates or continues a file in the working directory
-Stage      s     u8 flags (1: terminal), u16 rows, u16 cols, u32 deadline in seconds, u16 argc, u16 envc,
-                 then argv and environment, each string NUL-terminated: runs a command
+Stage      s     u8 flags (1: terminal), u16 rows, u16 cols, u32 deadline in seconds, u32 CPU time in milliseconds
+                 (0: no limit), u16 argc, u16 envc, then argv and environment, each string NUL-terminated: runs a
+                 command, and kills it when its processes have used so much CPU together
 Prepare    p     a path, NUL, and a stage's payload: starts the command with a FIFO at the path, and holds it
                  until it has opened that. The stage frame for the same command, environment and kind of streams
                  then lets it go with the file that was sent, or made by a stage, meanwhile; any other stage,
@@ -31,7 +32,8 @@ Stderr     E     bytes
 Ack        A     u32: that many bytes of input have been taken
 Waiting    W     u8: whether the program is blocked in a read of its input
 StageEnd   Z     u8 kind (0 exit, 1 signal), u8 exit code or signal, u64 wall, user and system
-                 microseconds, u64 peak resident bytes of the largest process, u32 out-of-memory kills
+                 microseconds, u64 peak resident bytes of the largest process, u32 out-of-memory kills,
+                 u8: whether it was killed since it had used up its CPU time
 Failure    X     text: what the launcher could not do
 =========  ====  =====================================================================================
 
@@ -46,15 +48,15 @@ from dataclasses import dataclass
 
 from trio_exec.errors import ProtocolError
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 PAYLOAD_MAX = 65536
 """Both ends refuse longer payloads, so that garbage shows at once and no buffer grows with it."""
 STDIN_WINDOW = 65536
 """Unacknowledged bytes of input that the launcher has room for."""
 
 _HEADER = struct.Struct(">BI")
-_STAGE = struct.Struct(">BHHIHH")
-_STAGE_END = struct.Struct(">BBQQQQI")
+_STAGE = struct.Struct(">BHHIIHH")
+_STAGE_END = struct.Struct(">BBQQQQI?")
 _FLAG_TTY = 1
 
 
@@ -86,7 +88,12 @@ def encode_file(path: str, content: bytes) -> Iterator[bytes]:
 
 
 def encode_stage(
-    command: Sequence[str], environment: Mapping[str, str], *, terminal: tuple[int, int] | None, deadline: int
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    terminal: tuple[int, int] | None,
+    deadline: int,
+    cpu_time: float | None = None,
 ) -> bytes:
     """The frame that runs a command.
 
@@ -95,11 +102,12 @@ def encode_stage(
         environment: the program's whole environment.
         terminal: rows and columns, or None for pipes.
         deadline: seconds after which the launcher gives up by itself, as a last resort.
+        cpu_time: seconds of CPU that all its processes may use together, to the millisecond; None for no limit.
 
     Raises:
         ValueError: a string holds NUL, or all of it together is longer than a frame.
     """
-    return _frame(b"s", _stage(command, environment, terminal, deadline))
+    return _frame(b"s", _stage(command, environment, terminal, deadline, cpu_time))
 
 
 def encode_prepare(
@@ -110,7 +118,7 @@ def encode_prepare(
     Raises:
         ValueError: as for `encode_stage`.
     """
-    return _frame(b"p", _strings([file]) + _stage(command, environment, terminal, 0))
+    return _frame(b"p", _strings([file]) + _stage(command, environment, terminal))
 
 
 def stage_size(command: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -119,16 +127,21 @@ def stage_size(command: Sequence[str], environment: Mapping[str, str]) -> int:
     Raises:
         ValueError: a string holds NUL.
     """
-    return len(_stage(command, environment, None, 0))
+    return len(_stage(command, environment, None))
 
 
 def _stage(
-    command: Sequence[str], environment: Mapping[str, str], terminal: tuple[int, int] | None, deadline: int
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    terminal: tuple[int, int] | None,
+    deadline: int = 0,
+    cpu_time: float | None = None,
 ) -> bytes:
     rows, columns = terminal or (0, 0)
     flags = _FLAG_TTY if terminal else 0
     pairs = [f"{name}={value}" for name, value in environment.items()]
-    head = _STAGE.pack(flags, rows, columns, deadline, len(command), len(pairs))
+    cpu_milliseconds = 0 if cpu_time is None else max(1, round(cpu_time * 1000))
+    head = _STAGE.pack(flags, rows, columns, deadline, cpu_milliseconds, len(command), len(pairs))
     return head + _strings(command) + _strings(pairs)
 
 
@@ -207,7 +220,8 @@ class StageEnd:
     """The stage is over, all of its output has been sent, and none of its processes is left.
 
     Exactly one of `exit_code` and `signal` is set. Times are seconds; `peak_memory` is the resident bytes of the
-    largest process; `oom_kills` says how many processes the kernel killed for want of memory.
+    largest process; `oom_kills` says how many processes the kernel killed for want of memory, and `used_up_cpu_time`
+    whether the launcher killed it since it had used as much CPU as it may.
     """
 
     exit_code: int | None
@@ -217,6 +231,7 @@ class StageEnd:
     system_time: float
     peak_memory: int
     oom_kills: int
+    used_up_cpu_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +245,7 @@ Event = Ready | Started | Prepared | Stdout | Stderr | Ack | Waiting | StageEnd 
 
 
 def _stage_end(payload: bytes) -> StageEnd:
-    kind, value, wall, user, system, peak, oom_kills = _STAGE_END.unpack(payload)
+    kind, value, wall, user, system, peak, oom_kills, used_up_cpu_time = _STAGE_END.unpack(payload)
     if kind > 1:
         raise ValueError
     return StageEnd(
@@ -241,6 +256,7 @@ def _stage_end(payload: bytes) -> StageEnd:
         system_time=system / 1e6,
         peak_memory=peak,
         oom_kills=oom_kills,
+        used_up_cpu_time=used_up_cpu_time,
     )
 
 

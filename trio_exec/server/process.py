@@ -41,8 +41,8 @@ from trio_exec.executor.pool import Pool
 from trio_exec.languages import Languages
 from trio_exec.limits import Limits
 from trio_exec.server import hypercorn_worker
-from trio_exec.session.plan import prestarts
-from trio_exec.session.session import container_lifetime
+from trio_exec.session.plan import prestarts, resources
+from trio_exec.session.tasks import container_lifetime
 from trio_exec.settings import Settings
 
 LOGGER = logging.getLogger("trio_exec.server")
@@ -123,7 +123,7 @@ def _make_pool(settings: Settings, languages: Languages, executor: DockerExecuto
         executor,
         sizes={name: size for name, size in settings.pool.items() if name in languages},
         prestarts={name: prestarts(language, settings.limits) for name, language in languages.items()},
-        compiled={name for name, language in languages.items() if language.compile is not None},
+        resources={name: resources(language, settings.limits) for name, language in languages.items()},
         limits=settings.limits,
         lifetime=container_lifetime(settings.limits),
     )

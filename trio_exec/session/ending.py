@@ -1,4 +1,4 @@
-"""Why a session ended: what the figures of its last stage say, and the sentence for people."""
+"""Why a session ended: what a stage's last frame says, and the sentence for people."""
 
 from __future__ import annotations
 
@@ -6,24 +6,31 @@ import signal
 
 from trio_exec.launcher.frames import StageEnd
 from trio_exec.limits import MIB, Limits
-from trio_exec.model import Figures, Reason, StageName
+from trio_exec.model import Figures, Reason, StageName, Stream
+from trio_exec.session.output import Overrun
 
 
-def ran_out_of_memory(figures: StageEnd) -> bool:
-    """Whether the kernel's killing is why the program failed. One that lost a child and coped has not failed."""
-    return figures.oom_kills > 0 and (figures.signal == signal.SIGKILL or figures.exit_code not in {0, None})
+def cause_of(end: StageEnd) -> Reason | None:
+    """The limit that ended a stage from inside its container; None when it ended by itself."""
+    if end.used_up_cpu_time:
+        return Reason.CPU_TIME_LIMIT
+    # The kernel's killing is why the program failed; one that lost a child and coped has not failed.
+    if end.oom_kills > 0 and (end.signal == signal.SIGKILL or end.exit_code not in {0, None}):
+        return Reason.MEMORY_LIMIT
+    return None
 
 
 def explain(reason: Reason, limits: Limits, stage: StageName | None) -> str:
-    """A sentence for people: why the session was ended."""
+    """A sentence for people: why the session was ended. For output, `explain_overrun` has it."""
+    stage = stage or StageName.RUN
     compiling = stage is StageName.COMPILE
-    seconds = limits.compile_timeout if compiling else limits.execution_timeout
     sentences: dict[Reason, str] = {
         Reason.IDLE_TIMEOUT: f"there was no input and no output for {limits.idle_timeout:g} seconds",
-        Reason.EXECUTION_TIMEOUT: f"{'compiling' if compiling else 'the program'} took longer than {seconds:g} seconds",
-        Reason.OUTPUT_LIMIT: f"the program wrote more than {limits.output_bytes} bytes",
+        Reason.EXECUTION_TIMEOUT: f"{'compiling' if compiling else 'the program'} took longer than "
+        f"{limits.wall_time(stage):g} seconds",
+        Reason.CPU_TIME_LIMIT: f"the program used more than {limits.cpu_time or 0:g} seconds of CPU time",
         Reason.MEMORY_LIMIT: f"{'the compiler' if compiling else 'the program'} used more than "
-        f"{(limits.compile_memory_bytes if compiling else limits.memory_bytes) // MIB} MiB of memory",
+        f"{limits.resources(stage).memory_bytes // MIB} MiB of memory",
         Reason.STOPPED: "a client asked for it",
         Reason.DETACHED: "every client left, and none came back in time",
         Reason.QUEUE_TIMEOUT: "no slot became free in time; try again later",
@@ -31,6 +38,12 @@ def explain(reason: Reason, limits: Limits, stage: StageName | None) -> str:
         Reason.EXECUTOR_FAILED: "the Docker engine failed",
     }
     return sentences[reason]
+
+
+def explain_overrun(overrun: Overrun) -> str:
+    """The same, for output beyond a limit."""
+    of = {None: "", Stream.STDOUT: " to its standard output", Stream.STDERR: " to its standard error"}
+    return f"the program wrote more than {overrun.limit} bytes{of[overrun.stream]}"
 
 
 def figures_of(end: StageEnd) -> Figures:

@@ -4,19 +4,17 @@ Clients are cursors on it. A client that connects late, again or twice reads the
 client, and no client can hold up the program or another client: what was appended while it was busy it simply
 gets in larger pieces.
 
-Positions (`seq` on the wire) count the UTF-8 bytes of the text, plus one for each state. So any position that a
-client has seen can be resumed from, however the text was cut into messages. In memory the text is one byte array,
-states are single placeholder bytes in it, and runs of the same kind are one flat array: a program that writes a
-million single bytes in turns costs five megabytes, not a million objects. The limit counts the text as it is kept and
-delivered, in which a byte that is no character is three.
+The log holds bytes, as the program wrote them; what text they are is the wire's affair. Positions (`seq` on the wire)
+count bytes of output, one for each state, and one for the end of each stream of a stage. Any of them can be read from.
+In memory all of it is one byte array, in which states and ends are single placeholder bytes, and runs of the same kind
+are one flat array: a program that writes a million single bytes in turns costs five megabytes, not a million objects.
 """
 
 from __future__ import annotations
 
-import codecs
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import trio
@@ -24,21 +22,33 @@ import trio
 from trio_exec.model import Status, Stream
 
 PIECE_MAX = 65536
-"""Bytes of text in one entry: a client that replays much gets it in pieces that its other tasks can bear."""
+"""Bytes of output in one entry: a client that replays much gets it in pieces that its other tasks can bear."""
 
 
-_STATE = 2
+_STATE, _END = 2, 3
 _KIND_BITS = 2
 """Of an item of the array of runs; above them is the run's end. Logs are shorter than a gigabyte by the settings."""
 _KINDS = (1 << _KIND_BITS) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """Output; `seq` is the position behind it."""
+class Output:
+    """What a program wrote; `seq` is the position behind it."""
 
     stream: Stream
-    data: str
+    data: bytes
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfStream:
+    """Nothing follows from a stage's stream; `seq` is the position behind it.
+
+    `truncated` says whether output beyond a limit was dropped before it.
+    """
+
+    stream: Stream
+    truncated: bool
     seq: int
 
 
@@ -50,35 +60,51 @@ class StateChange:
     seq: int
 
 
+Entry = Output | EndOfStream | StateChange
+
+
+@dataclass(frozen=True, slots=True)
+class Overrun:
+    """A limit that output has exceeded: its bytes, and its stream, or None when it is for both together."""
+
+    limit: int
+    stream: Stream | None
+
+
 class OutputLog:
     """Append-only.
 
     Args:
-        limit: bytes of the program's output that are taken, as UTF-8.
+        limit: bytes of output that are taken, of both streams together.
+        limits: the same for single streams, where they have one of their own.
         kept: is called with the number of bytes by which the log has grown.
     """
 
-    def __init__(self, limit: int, kept: Callable[[int], None] = lambda _: None) -> None:
-        self._room = limit
+    def __init__(
+        self, limit: int, limits: Mapping[Stream, int] | None = None, kept: Callable[[int], None] = lambda _: None
+    ) -> None:
+        self._limits: dict[Stream | None, int] = {None: limit}
+        for stream, own in (limits or {}).items():
+            self._limits[stream] = own
+        self._written: dict[Stream | None, int] = dict.fromkeys(self._limits, 0)
         self._kept = kept
-        self._truncated = False
+        self._truncated: set[Stream] = set()
         self._closed = False
         self._waiting = False
-        self._text = bytearray()
+        self._bytes = bytearray()
         self._runs = array("I")
         self._states: dict[int, Status] = {}
-        self._decoders = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in Stream}
         self._grown = trio.Event()
 
     @property
     def end(self) -> int:
         """The position behind everything."""
-        return len(self._text)
+        return len(self._bytes)
 
     @property
     def truncated(self) -> bool:
-        """Whether output beyond the limit was dropped."""
-        return self._truncated
+        """Whether output beyond a limit was dropped."""
+        return bool(self._truncated)
 
     @property
     def closed(self) -> bool:
@@ -99,27 +125,32 @@ class OutputLog:
             self._waiting = waiting
             self._wake()
 
-    def write(self, stream: Stream, data: bytes) -> bool:
-        """Appends output, as far as the limit allows.
+    def write(self, stream: Stream, data: bytes) -> Overrun | None:
+        """Appends output, as far as the limits allow.
 
         Returns:
-            False when some of it was beyond the limit and is dropped.
+            The limit that it exceeds; the rest is dropped then, and so is all that is written later.
         """
-        return self._take(stream, self._decoders[stream].decode(data).encode())
+        overrun: Overrun | None = None
+        room = len(data)
+        for of in (stream, None):
+            if of in self._limits and self._limits[of] - self._written[of] < room:
+                overrun = Overrun(self._limits[of], of)
+                room = self._limits[of] - self._written[of]
+        if self._truncated:
+            room = 0
+        if room < len(data):
+            self._truncated.add(stream)
+        for of in (stream, None):
+            if of in self._written:
+                self._written[of] += room
+        self._append(stream, data[:room])
+        return overrun
 
-    def _take(self, stream: Stream, text: bytes) -> bool:
-        taken = text
-        if len(text) > self._room:
-            self._truncated = True
-            taken = text[: self._room].decode(errors="ignore").encode()  # No character in part.
-        self._room = 0 if self._truncated else self._room - len(taken)
-        self._append(stream, taken)
-        return taken is text
-
-    def end_of_output(self) -> None:
-        """Says that no more comes from the program: what is left of a broken character is shown as such."""
-        for stream, decoder in self._decoders.items():
-            self._take(stream, decoder.decode(b"", final=True).encode())
+    def end_streams(self) -> None:
+        """Says that no more comes from a stage, on either stream."""
+        for stream in Stream:
+            self._append(_END, bytes([stream << 1 | (stream in self._truncated)]))
 
     def add_state(self, status: Status) -> None:
         """Appends a state."""
@@ -129,20 +160,20 @@ class OutputLog:
     def close(self) -> None:
         """Says that nothing follows."""
         self._closed = True
-        self._text, self._runs = self._text[:], self._runs[:]  # Growing took more room than is needed.
+        self._bytes, self._runs = self._bytes[:], self._runs[:]  # Growing took more room than is needed.
         self._wake()
 
-    def _append(self, kind: int, text: bytes) -> None:
-        if not text:
+    def _append(self, kind: int, data: bytes) -> None:
+        if not data:
             return
-        self._text += text
+        self._bytes += data
         run = self.end << _KIND_BITS | kind
-        if self._runs and self._kind(-1) == kind != _STATE:
+        if self._runs and self._kind(-1) == kind and kind < _STATE:
             self._runs[-1] = run
-            self._kept(len(text))
+            self._kept(len(data))
         else:
             self._runs.append(run)
-            self._kept(len(text) + self._runs.itemsize)
+            self._kept(len(data) + self._runs.itemsize)
         self._wake()
 
     def _kind(self, index: int) -> int:
@@ -152,28 +183,53 @@ class OutputLog:
         self._grown.set()
         self._grown = trio.Event()
 
-    def read(self, position: int) -> Text | StateChange | None:
+    def _run_at(self, position: int) -> int:
+        return bisect_right(self._runs, position << _KIND_BITS | _KINDS)
+
+    def read(self, position: int) -> Entry | None:
         """What is at a position; None at the end.
 
         Args:
-            position: between 0 and `end`; inside of a character, its beginning is meant.
+            position: between 0 and `end`.
         """
         if position >= self.end:
             return None
-        run = bisect_right(self._runs, position << _KIND_BITS | _KINDS)
+        run = self._run_at(position)
         kind = self._kind(run)
         if kind == _STATE:
             return StateChange(self._states[position], position + 1)
-        start = self._character_start(position)
-        stop = self._runs[run] >> _KIND_BITS
-        if stop - start > PIECE_MAX:
-            stop = self._character_start(start + PIECE_MAX)
-        return Text(Stream(kind), self._text[start:stop].decode(), stop)
+        if kind == _END:
+            value = self._bytes[position]
+            return EndOfStream(Stream(value >> 1), bool(value & 1), position + 1)
+        stop = min(self._runs[run] >> _KIND_BITS, position + PIECE_MAX)
+        return Output(Stream(kind), bytes(self._bytes[position:stop]), stop)
 
-    def _character_start(self, position: int) -> int:
-        while self._text[position] & 0xC0 == 0x80:  # noqa: PLR2004 - UTF-8's continuation bytes are 10xxxxxx
-            position -= 1
-        return position
+    def before(self, position: int, stream: Stream, count: int) -> bytes:
+        """The last bytes of a stream before a position, back to an end of the stream; `count` of them at most."""
+        found = b""
+        for kind, start, stop in self._runs_before(position):
+            if kind == _END and self._bytes[start] >> 1 == stream:
+                break
+            if kind == stream:
+                found = bytes(self._bytes[max(start, stop - count + len(found)) : stop]) + found
+            if len(found) == count:
+                break
+        return found
+
+    def _runs_before(self, position: int) -> Iterator[tuple[int, int, int]]:
+        """Kind, beginning and end of each run before a position, the last one first."""
+        stop = position
+        for run in range(self._run_at(position - 1) if position > 0 else -1, -1, -1):
+            start = self._runs[run - 1] >> _KIND_BITS if run > 0 else 0
+            yield self._kind(run), start, stop
+            stop = start
+
+    def output(self, start: int, stop: int) -> Iterator[Output]:
+        """What programs wrote between two positions, in its order."""
+        while start < stop and (entry := self.read(start)) is not None:
+            if isinstance(entry, Output):
+                yield Output(entry.stream, entry.data[: stop - start], min(entry.seq, stop))
+            start = entry.seq
 
     async def wait_news(self, position: int, *, waiting: bool) -> None:
         """Returns when there is something to read at `position`, `waiting` is not so, or the log is closed."""

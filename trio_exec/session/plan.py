@@ -12,8 +12,8 @@ from trio_exec.languages import Language
 from trio_exec.launcher import frames
 from trio_exec.launcher.layout import PATH, TEMPORARY, WORKSPACE
 from trio_exec.launcher.prestart import Prestart
-from trio_exec.limits import Limits
-from trio_exec.model import Job
+from trio_exec.limits import Limits, Resources
+from trio_exec.model import Job, StageName
 
 ENVIRONMENT = {
     "PATH": PATH,
@@ -25,16 +25,36 @@ _BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True)
+class StagePlan:
+    """One stage's work.
+
+    Attributes:
+        name: which stage.
+        command: the program and its arguments.
+        environment: all of its variables.
+        interactive: whether it has the session's input and terminal, and may be idle.
+        wall_time: seconds that it may take.
+        cpu_time: seconds of CPU that its processes may use together; None for no limit of its own.
+        resources: what it may use meanwhile.
+    """
+
+    name: StageName
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    interactive: bool
+    wall_time: float
+    cpu_time: float | None
+    resources: Resources
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One session's work.
 
     Attributes:
         language: the language.
         files: content by path; the first is the main file.
-        compile_command: the compile stage's command, or None.
-        run_command: the run stage's command, with the request's arguments.
-        environment: of the run stage, the request's variables included.
-        compile_environment: of the compile stage: compilers can be told by variables to run programs.
+        stages: in their order; each needs that the one before went well.
         stdin: input that is there from the start.
         ends_input: whether end of input follows it.
         terminal: rows and columns, or None for pipes.
@@ -44,10 +64,7 @@ class Plan:
 
     language: Language
     files: Mapping[str, bytes]
-    compile_command: Sequence[str] | None
-    run_command: Sequence[str]
-    environment: Mapping[str, str]
-    compile_environment: Mapping[str, str]
+    stages: tuple[StagePlan, ...]
     stdin: bytes
     ends_input: bool
     terminal: tuple[int, int] | None
@@ -69,14 +86,14 @@ class Plan:
 
     def without_content(self) -> Plan:
         """What is worth knowing of a session that is over."""
-        return dataclasses.replace(self, files={}, compile_command=None, run_command=(), environment={}, stdin=b"")
+        return dataclasses.replace(self, files={}, stages=(), stdin=b"")
 
 
 def prestarts(language: Language, limits: Limits) -> list[Prestart]:
     """What of a language can be started before its program is there, within these limits."""
     made: list[Prestart] = []
     for warm in language.warm:
-        stage = language.compile if warm.stage == "compile" else language.run
+        stage = language.stages.get(warm.stage)
         if stage is not None and warm.pids <= limits.pids:
             made.append(
                 Prestart(
@@ -84,10 +101,15 @@ def prestarts(language: Language, limits: Limits) -> list[Prestart]:
                     command=stage.expand([language.source_file], limits.memory_bytes),
                     environment=environment(language, terminal=False),
                     terminal_environment=environment(language, terminal=True),
-                    runs_on_terminal=warm.stage == "run",
+                    runs_on_terminal=warm.stage is StageName.RUN,
                 )
             )
     return made
+
+
+def resources(language: Language, limits: Limits) -> list[Resources]:
+    """What each stage of a language may use, in their order."""
+    return [limits.resources(name) for name in language.stages]
 
 
 def environment(language: Language, *, terminal: bool) -> dict[str, str]:
@@ -139,15 +161,10 @@ def make_plan(job: Job, language: Language, limits: Limits) -> Plan:
             f"files: together they take {size} bytes; the workspace has {limits.workspace_bytes}",
             field="files",
         )
-    names = list(files)
-    plain_environment = environment(language, terminal=job.terminal is not None)
     plan = Plan(
         language=language,
         files=files,
-        compile_command=language.compile.expand(names, limits.memory_bytes) if language.compile else None,
-        run_command=[*language.run.expand(names, limits.memory_bytes), *job.args],
-        environment={**plain_environment, **job.env},
-        compile_environment=plain_environment,
+        stages=tuple(_plan_stage(name, job, language, list(files), limits) for name in language.stages),
         stdin=job.stdin,
         ends_input=job.ends_input,
         terminal=job.terminal,
@@ -158,8 +175,24 @@ def make_plan(job: Job, language: Language, limits: Limits) -> Plan:
     return plan
 
 
+def _plan_stage(name: StageName, job: Job, language: Language, files: Sequence[str], limits: Limits) -> StagePlan:
+    command = language.stages[name].expand(files, limits.memory_bytes)
+    variables = environment(language, terminal=job.terminal is not None)
+    runs = name is StageName.RUN
+    return StagePlan(
+        name=name,
+        # Compilers can be told by arguments and variables to run programs: the request's are not for them.
+        command=[*command, *job.args] if runs else command,
+        environment={**variables, **job.env} if runs else variables,
+        interactive=runs,
+        wall_time=limits.wall_time(name),
+        cpu_time=limits.cpu_time if runs else None,
+        resources=limits.resources(name),
+    )
+
+
 def _check_names(names: Iterable[str], language: Language) -> None:
-    taken = {TEMPORARY, *(name for stage in (language.compile, language.run) if stage for name in stage.makes)}
+    taken = {TEMPORARY, *(name for stage in language.stages.values() for name in stage.makes)}
     for name in names:
         first = name.split("/")[0]
         if first in taken:
@@ -172,9 +205,8 @@ def _check_names(names: Iterable[str], language: Language) -> None:
 
 
 def _check_lengths(plan: Plan) -> None:
-    stages = [(plan.compile_command, plan.compile_environment), (plan.run_command, plan.environment)]
-    for command, variables in stages:
-        size = frames.stage_size(command, variables) if command is not None else 0
+    for stage in plan.stages:
+        size = frames.stage_size(stage.command, stage.environment)
         if size > frames.PAYLOAD_MAX:
             raise RequestError(
                 f"files: with the names of {len(plan.files)} files, `args` and `env`, a command takes {size} bytes, of "
@@ -185,8 +217,8 @@ def _check_lengths(plan: Plan) -> None:
 
 def _lower(limits: Limits, wanted: Mapping[str, float]) -> Limits:
     for name, value in wanted.items():
-        most: float = getattr(limits, name)
-        if value > most:
+        most: float | None = getattr(limits, name)
+        if most is not None and value > most:
             field = f"limits.{name}"
             raise RequestError(f"{field}: {value} is above this server's limit of {most}", field=field)
     return dataclasses.replace(limits, **wanted)

@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from trio_exec.errors import TrioExecError
-from trio_exec.model import Job, Readiness, Status
+from trio_exec.model import Figures, Job, Readiness, Status
 
 if TYPE_CHECKING:
     from trio_exec.session.session import Session
@@ -33,6 +33,8 @@ MAX_VARIABLES = 64
 MAX_STRINGS_BYTES = 16384
 """Arguments, and likewise environment variables, together: they must fit one of the launcher's frames."""
 MAX_TERMINAL = 1000
+MAX_CPU_TIME = 4_000_000
+"""Seconds; what the launcher counts in has 32 bits of milliseconds."""
 
 StateName = Literal["waiting", "compiling", "running", "finished", "terminated"]
 StageName = Literal["compile", "run"]
@@ -41,6 +43,7 @@ ReasonName = Literal[
     "execution_timeout",
     "output_limit",
     "memory_limit",
+    "cpu_time_limit",
     "stopped",
     "detached",
     "queue_timeout",
@@ -95,9 +98,12 @@ class RequestedLimits(_Wire):
     pids: Annotated[int, Field(ge=2)] | None = None
     workspace_bytes: Annotated[int, Field(ge=65536)] | None = None
     output_bytes: Annotated[int, Field(ge=1)] | None = None
+    stdout_bytes: Annotated[int, Field(ge=1)] | None = None
+    stderr_bytes: Annotated[int, Field(ge=1)] | None = None
     idle_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     execution_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     compile_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    cpu_time: Annotated[float, Field(ge=0.001, le=MAX_CPU_TIME, allow_inf_nan=False)] | None = None
 
 
 class SessionRequest(_Wire):
@@ -154,42 +160,61 @@ class SessionCreated(_Wire):
     websocket: str
 
 
-class StateFields(_Wire):
-    """What a state carries; which fields depend on the state, see docs/api.md."""
+class FigureFields(_Wire):
+    """What a stage came to; absent when it did not tell."""
+
+    exit_code: int | None = None
+    signal: str | None = None
+    wall_time: float | None = None
+    cpu_time: float | None = None
+    peak_memory: int | None = None
+
+    @staticmethod
+    def figures_of(figures: Figures | None) -> dict[str, Any]:
+        """Figures by their fields' names."""
+        if figures is None:
+            return {}
+        return {
+            "exit_code": figures.exit_code,
+            "signal": None if figures.signal is None else signal_name(figures.signal),
+            "wall_time": figures.wall_time,
+            "cpu_time": figures.cpu_time,
+            "peak_memory": figures.peak_memory,
+        }
+
+
+class StageInfo(FigureFields):
+    """How one stage went."""
+
+    stage: StageName
+
+
+class StateFields(FigureFields):
+    """What a state carries; which fields depend on the state, see docs/api.md. Figures are of the last stage."""
 
     state: StateName
     stage: StageName | None = None
     position: int | None = None
     reason: ReasonName | None = None
     message: str | None = None
-    exit_code: int | None = None
-    signal: str | None = None
-    wall_time: float | None = None
-    cpu_time: float | None = None
-    peak_memory: int | None = None
     output_truncated: bool | None = None
+    stages: list[StageInfo] | None = None
 
-    @staticmethod
-    def fields_of(status: Status) -> dict[str, Any]:
+    @classmethod
+    def fields_of(cls, status: Status) -> dict[str, Any]:
         """A state's fields by their names."""
-        figures = status.figures
-        fields = {
-            "state": status.state.value,
-            "stage": status.stage,
-            "position": status.position,
-            "reason": status.reason,
-            "message": status.message,
-            "output_truncated": status.output_truncated,
-        }
-        if figures is None:
+        fields = {"state": status.state.value, "stage": status.stage, "position": status.position}
+        outcome = status.outcome
+        if outcome is None:
             return fields
+        stages = [StageInfo(stage=it.stage.value, **cls.figures_of(it.figures)) for it in outcome.stages]
         return {
             **fields,
-            "exit_code": figures.exit_code,
-            "signal": None if figures.signal is None else signal_name(figures.signal),
-            "wall_time": figures.wall_time,
-            "cpu_time": figures.cpu_time,
-            "peak_memory": figures.peak_memory,
+            **cls.figures_of(outcome.figures),
+            "reason": outcome.reason,
+            "message": outcome.message,
+            "output_truncated": outcome.output_truncated,
+            "stages": stages,
         }
 
 
@@ -246,9 +271,12 @@ class LimitsInfo(_Wire):
     pids: int
     workspace_bytes: int
     output_bytes: int
+    stdout_bytes: int | None
+    stderr_bytes: int | None
     idle_timeout: float
     execution_timeout: float
     compile_timeout: float
+    cpu_time: float | None
 
 
 class LanguagesInfo(_Wire):

@@ -26,6 +26,7 @@ from trio_exec.api.native.messages import (
     StopMessage,
 )
 from trio_exec.api.native.parsing import parse_client_message
+from trio_exec.api.native.text import TextCursor
 from trio_exec.errors import RequestError, TrioExecError
 from trio_exec.ids import short_id
 from trio_exec.model import Reason, Stream
@@ -96,25 +97,22 @@ class Attachment:
 
     async def _follow(self) -> None:
         log = self._session.log
+        cursor = TextCursor(log, self._position)
         told_waiting = False
         while True:
-            entry = log.read(self._position)
-            if entry is not None:
-                self._position = entry.seq
-                if isinstance(entry, StateChange):
-                    message = StateMessage.of(entry.status, entry.seq)
-                elif entry.stream is Stream.STDOUT:
-                    message = StdoutMessage(data=entry.data, seq=entry.seq)
-                else:
-                    message = StderrMessage(data=entry.data, seq=entry.seq)
-                await self._socket.send(message.to_json())
+            entry = cursor.read()
+            if isinstance(entry, StateChange):
+                await self._socket.send(StateMessage.of(entry.status, entry.seq).to_json())
+            elif entry is not None:
+                of = StdoutMessage if entry.stream is Stream.STDOUT else StderrMessage
+                await self._socket.send(of(data=entry.data, seq=entry.seq).to_json())
             elif log.closed:
                 return
             elif log.waiting != told_waiting:
                 told_waiting = log.waiting
                 await self._socket.send(InputWaitMessage(waiting=told_waiting).to_json())
             else:
-                await log.wait_news(self._position, waiting=told_waiting)
+                await log.wait_news(cursor.position, waiting=told_waiting)
 
     async def _listen(self) -> None:
         while True:

@@ -9,7 +9,7 @@ from trio_exec.errors import ExecutorError, LauncherGoneError, OutOfMemoryError
 from trio_exec.executor.docker.hardening import HARDENING
 from trio_exec.launcher import frames
 from trio_exec.launcher.connection import LauncherConnection
-from trio_exec.limits import Limits
+from trio_exec.limits import Resources
 
 LOGGER = logging.getLogger("trio_exec.docker")
 
@@ -22,8 +22,9 @@ class DockerContainer:
 
     Args:
         launcher: the connection to its launcher.
-        in_force: the limits that it has, as for `update`.
-        update: changes them.
+        in_force: what it may use, as for `update`.
+        update: changes that.
+        can_update: whether it is to be changed from stage to stage.
         ran_out_of_memory: tells of a container that has ended whether that was why.
         doubt: is called when the container ends unexpectedly.
     """
@@ -34,12 +35,14 @@ class DockerContainer:
         *,
         in_force: Mapping[str, int],
         update: Callable[[Mapping[str, int]], Awaitable[None]],
+        can_update: bool,
         ran_out_of_memory: Callable[[], Awaitable[bool]],
         doubt: Callable[[], None],
     ) -> None:
         self.launcher = launcher
         self._in_force = in_force
         self._update = update
+        self._can_update = can_update
         self._ran_out_of_memory = ran_out_of_memory
         self._doubt = doubt
 
@@ -58,9 +61,14 @@ class DockerContainer:
             raise OutOfMemoryError("the kernel ended the container for want of memory") from gone
         raise gone
 
-    async def apply_run_limits(self, limits: Limits) -> None:
-        """Puts a session's limits in force; see `Container`."""
-        wanted = HARDENING.changeable(limits, compiles=False)
+    async def apply_resources(self, resources: Resources) -> None:
+        """Puts in force what a stage may use; see `Container`."""
+        if self._can_update:
+            await self.update_resources(resources)
+
+    async def update_resources(self, resources: Resources) -> None:
+        """The same, whether or not the engine is known to be able to."""
+        wanted = HARDENING.changeable(resources)
         if wanted != self._in_force:
             await self._update(wanted)
             self._in_force = wanted

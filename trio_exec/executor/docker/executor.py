@@ -27,7 +27,7 @@ from typing import TypeVar
 import trio
 
 from trio_exec.errors import ExecutorError, ExecutorUnavailableError
-from trio_exec.executor.base import Container, ContainerSpec
+from trio_exec.executor.base import ContainerSpec
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.attach_stream import AttachStream
 from trio_exec.executor.docker.container import DockerContainer
@@ -47,7 +47,8 @@ from trio_exec.executor.lingering import Lingering
 from trio_exec.executor.machine import EXTRA_CAPABILITIES
 from trio_exec.ids import short_id
 from trio_exec.launcher.connection import LauncherConnection
-from trio_exec.limits import Limits
+from trio_exec.limits import Limits, Resources
+from trio_exec.model import StageName
 
 LOGGER = logging.getLogger("trio_exec.docker")
 
@@ -203,13 +204,15 @@ class DockerExecutor:
                 "the engine's machine has cgroup v1, where memory in TCP sockets is outside of the memory limit: "
                 "programs get fewer descriptors and no UDP; cgroup v2 is better"
             )
-        spec = ContainerSpec(session_id="", language=next(iter(self._images)), limits=limits, lifetime=60)
+        resources = limits.resources(StageName.RUN)
+        language = next(iter(self._images))
+        spec = ContainerSpec(session_id="", language=language, limits=limits, resources=[resources], lifetime=60)
         refusal: ExecutorError | None = None
         for extra in (EXTRA_CAPABILITIES, EXTRA_CAPABILITIES[:1], EXTRA_CAPABILITIES[1:], ()):
             self._hardening = replace(HARDENING, machine=replace(machine, extra_capabilities=extra))
             try:
                 async with self.open_container(spec) as container:
-                    await self._try_restricting(container, limits)
+                    await self._try_updating(container, resources)
             except ExecutorUnavailableError:
                 raise
             except ExecutorError as error:
@@ -224,10 +227,10 @@ class DockerExecutor:
         self.health.usable()
         self.usable.set()
 
-    async def _try_restricting(self, container: Container, limits: Limits) -> None:
+    async def _try_updating(self, container: DockerContainer, resources: Resources) -> None:
         try:
             # Any change will do; a little more is valid whatever the limit.
-            await container.apply_run_limits(replace(limits, cpus=limits.cpus + 0.01))
+            await container.update_resources(replace(resources, cpus=resources.cpus + 0.01))
             self.can_update_limits = True
         except ExecutorUnavailableError:
             raise
@@ -243,7 +246,7 @@ class DockerExecutor:
         return self._hardening.machine.processors
 
     @asynccontextmanager
-    async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
+    async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[DockerContainer]:
         """A container for as long as the context lasts; see `Executor`."""
         if self._owners is None:
             raise ExecutorUnavailableError("this server does not run containers now")
@@ -281,9 +284,9 @@ class DockerExecutor:
 
     async def _start(self, lease: _Lease, spec: ContainerSpec) -> bool:
         name = lease.name
-        compiles = spec.compiles and self.can_update_limits
+        resources = spec.resources[0 if self.can_update_limits else -1]
         uid = self._uids.take(name)
-        await self._call(lambda: self._create(name, spec, uid, compiles=compiles), self._starts)
+        await self._call(lambda: self._create(name, spec, uid, resources), self._starts)
         if lease.returned.is_set():
             return False
         socket = await self._call(lambda: self._api.attach(name), self._starts)
@@ -299,8 +302,9 @@ class DockerExecutor:
             raise
         lease.container = DockerContainer(
             launcher,
-            in_force=HARDENING.changeable(spec.limits, compiles=compiles),
+            in_force=HARDENING.changeable(resources),
             update=lambda limits: self._call(lambda: self._api.update(name, limits), self._updates),
+            can_update=self.can_update_limits,
             ran_out_of_memory=lambda: self._ran_out_of_memory(name),
             doubt=self.health.doubt,
         )
@@ -313,7 +317,7 @@ class DockerExecutor:
             LOGGER.debug("why %s ended is not known: %s", name, error)
             return False
 
-    def _create(self, name: str, spec: ContainerSpec, uid: int, *, compiles: bool) -> None:
+    def _create(self, name: str, spec: ContainerSpec, uid: int, resources: Resources) -> None:
         self._api.create(
             name=name,
             image=self._images[spec.language],
@@ -326,7 +330,7 @@ class DockerExecutor:
                 USER_LABEL: str(uid),
                 LIFETIME_LABEL: str(spec.lifetime + EXPIRY_MARGIN),
             },
-            host_config=self._hardening.host_config(spec.limits, self._runtime, uid, compiles=compiles),
+            host_config=self._hardening.host_config(spec.limits, resources, self._runtime, uid),
             paths=self._hardening.paths(),
         )
 

@@ -14,7 +14,7 @@ from docker.types import LogConfig, Ulimit
 from trio_exec.executor.machine import UNKNOWN, Machine
 from trio_exec.executor.seccomp import profile_json
 from trio_exec.launcher.layout import WORKSPACE
-from trio_exec.limits import MIB, Limits
+from trio_exec.limits import MIB, Limits, Resources
 
 _MASKED = """
 /proc/acpi /proc/asound /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/pressure
@@ -94,14 +94,14 @@ class Hardening:
         """What `create_host_config` has no arguments for: fields to add to what it returns."""
         return {"MaskedPaths": self.masked_paths, "ReadonlyPaths": list(self.readonly_paths)}
 
-    def host_config(self, limits: Limits, runtime: str | None, uid: int, *, compiles: bool = False) -> dict[str, Any]:
+    def host_config(self, limits: Limits, resources: Resources, runtime: str | None, uid: int) -> dict[str, Any]:
         """Keyword arguments for docker-py's `create_host_config`; `paths` has the rest.
 
         Args:
             limits: the session's.
+            resources: those that hold at first.
             runtime: a Docker runtime, or None for the engine's default.
             uid: the program's user.
-            compiles: whether the compile stage's limits hold at first.
         """
         charged = self.machine.charges_sockets
         open_files = self.open_files if charged else self.uncharged_open_files
@@ -114,7 +114,7 @@ class Hardening:
             "init": False,  # the launcher is PID 1 and reaps
             "ipc_mode": self.ipc_mode,
             "log_config": LogConfig(type=self.log_driver),
-            **self.changeable(limits, compiles=compiles),
+            **self.changeable(resources),
             "network_mode": self.network_mode,
             "oom_score_adj": self.oom_score_adj,
             "pids_limit": limits.pids,
@@ -130,15 +130,13 @@ class Hardening:
             arguments["runtime"] = runtime
         return arguments
 
-    def changeable(self, limits: Limits, *, compiles: bool) -> dict[str, int]:
+    def changeable(self, resources: Resources) -> dict[str, int]:
         """What differs between the stages; also keyword arguments for docker-py's `update_container`."""
-        memory = limits.compile_memory_bytes if compiles else limits.memory_bytes
-        cpus = limits.compile_cpus if compiles else limits.cpus
         return {
-            "mem_limit": memory,
-            "memswap_limit": memory,  # the same: no swap on top
+            "mem_limit": resources.memory_bytes,
+            "memswap_limit": resources.memory_bytes,  # the same: no swap on top
             "cpu_period": self.cpu_period,
-            "cpu_quota": round(cpus * self.cpu_period),
+            "cpu_quota": round(resources.cpus * self.cpu_period),
         }
 
 

@@ -33,7 +33,7 @@ from trio_exec.executor.process import binary
 from trio_exec.launcher import frames
 from trio_exec.launcher.connection import LauncherConnection
 from trio_exec.launcher.layout import PATH
-from trio_exec.limits import Limits
+from trio_exec.limits import Resources
 
 NAMESPACES = Path(__file__).with_name("namespaces.sh")
 UIDS = range(60000, 65000)
@@ -62,9 +62,9 @@ class ProcessContainer:
         """The next events; see `Container`."""
         return await self._launcher.receive()
 
-    async def apply_run_limits(self, limits: Limits) -> None:
+    async def apply_resources(self, resources: Resources) -> None:
         """Does nothing: no limits but those of the beginning are in force; see `Executor.can_update_limits`."""
-        del limits
+        del resources
         await trio.lowlevel.checkpoint()
 
     async def expedite(self) -> None:

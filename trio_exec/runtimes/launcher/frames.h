@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PROTOCOL_VERSION = 1, FRAME_HEADER = 5, FRAME_PAYLOAD_MAX = 65536, STDIN_WINDOW = 65536 };
+enum { PROTOCOL_VERSION = 2, FRAME_HEADER = 5, FRAME_PAYLOAD_MAX = 65536, STDIN_WINDOW = 65536 };
 
 /* To the launcher. */
 enum { IN_FILE = 'f', IN_STAGE = 's', IN_PREPARE = 'p', IN_STDIN = 'i', IN_EOF = 'e', IN_SIGNAL = 'g', IN_RESIZE = 'w', IN_KILL = 'k' };

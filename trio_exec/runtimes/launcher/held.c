@@ -16,8 +16,8 @@
 
 enum { HELD_MAX = 2, PATH_LENGTH_MAX = 256 };
 
-/* In a stage's frame, the rows, columns and deadline may differ from those that it was prepared with. */
-enum { SPEC_FLAGS = 1, SPEC_COMMAND = 9 };
+/* In a stage's frame, the rows, columns and times may differ from those that it was prepared with. */
+enum { SPEC_FLAGS = 1, SPEC_COMMAND = 13 };
 
 static struct held {
   bool here;
@@ -182,11 +182,11 @@ bool held_release(struct reader spec, uint64_t *deadline_s) {
     stage = held->stage;
     read_int(&spec, 1);
     unsigned rows = (unsigned)read_int(&spec, 2), columns = (unsigned)read_int(&spec, 2);
-    *deadline_s = read_int(&spec, 4);
+    struct times times = read_times(&spec);
+    *deadline_s = times.deadline_s;
     stage.active = true;
     stage.used_before_us = used_us(stage.pid);
-    stage.oom_kills_before = oom_kills();
-    stage.started_us = now_us();
+    stage_count(times.cpu_limit_us);
     stage_resize(rows, columns);
     stage_feed();
     return true;

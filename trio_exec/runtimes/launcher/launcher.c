@@ -232,6 +232,8 @@ static int poll_timeout(uint64_t now) {
   uint64_t next = deadline_us;
   if (stage.active && !stage.exited && probe_at_us < next)
     next = probe_at_us;
+  if (stage.active && !stage.exited && stage.cpu_limit_us > 0 && stage.cpu_check_at_us < next)
+    next = stage.cpu_check_at_us;
   if (held_starting() && now + PREPARED_POLL_US < next)
     next = now + PREPARED_POLL_US;
   if (next <= now)
@@ -287,6 +289,8 @@ static void loop(int child_signals) {
       pass_input();
       if (unacknowledged > 0 && out_room() >= CONTROL_RESERVE)
         acknowledge();
+      if (stage.cpu_limit_us > 0 && !stage.exited && now >= stage.cpu_check_at_us)
+        stage_check_cpu(now);
       if (now >= probe_at_us && !stage.exited && out_room() >= CONTROL_RESERVE)
         probe_waiting();
       if (stage.exited && stage.out < 0 && stage.err < 0 && out_room() >= CONTROL_RESERVE) {

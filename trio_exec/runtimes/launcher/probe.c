@@ -77,3 +77,43 @@ uint64_t oom_kills(void) {
   }
   return 0;
 }
+
+uint64_t cgroup_cpu_us(void) {
+  char text[512];
+  if (read_text("/sys/fs/cgroup/cpu.stat", text, sizeof text) > 0) { /* cgroup v2. */
+    const char *line = strstr(text, "usage_usec ");
+    return line == NULL ? 0 : strtoull(line + strlen("usage_usec "), NULL, 10);
+  }
+  if (read_text("/sys/fs/cgroup/cpuacct/cpuacct.usage", text, sizeof text) > 0) /* v1, in nanoseconds. */
+    return strtoull(text, NULL, 10) / 1000;
+  return 0;
+}
+
+/* Of /proc/PID/stat, which names the program in parentheses first; what is in there may look like anything. */
+static uint64_t process_cpu_ticks(const char *pid) {
+  enum { UTIME = 11, LAST = UTIME + 3 }; /* Fields behind the name: user and system time, then its children's. */
+  char path[64], text[1024];
+  snprintf(path, sizeof path, "/proc/%.10s/stat", pid);
+  if (read_text(path, text, sizeof text) <= 0)
+    return 0;
+  char *at = strrchr(text, ')');
+  uint64_t sum = 0;
+  for (int field = 0; at != NULL && field <= LAST; field++) {
+    at = strchr(at + 1, ' ');
+    if (at != NULL && field >= UTIME)
+      sum += strtoull(at + 1, NULL, 10);
+  }
+  return sum;
+}
+
+uint64_t processes_cpu_us(void) {
+  DIR *processes = opendir("/proc");
+  if (processes == NULL)
+    return 0;
+  uint64_t ticks = 0;
+  for (struct dirent *entry; (entry = readdir(processes)) != NULL;)
+    if (isdigit((unsigned char)entry->d_name[0]) && strcmp(entry->d_name, "1") != 0)
+      ticks += process_cpu_ticks(entry->d_name);
+  closedir(processes);
+  return ticks * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+}

@@ -15,4 +15,10 @@ bool someone_reads(const struct stat *input);
 /* How many processes of this container the kernel has killed for want of memory; 0 if unknown. */
 uint64_t oom_kills(void);
 
+/* CPU time of all that has ever run in this container, in microseconds; 0 if unknown. */
+uint64_t cgroup_cpu_us(void);
+
+/* CPU time of the processes that are there now, ours excepted, and of their children that they have waited for. */
+uint64_t processes_cpu_us(void);
+
 #endif

@@ -25,11 +25,15 @@ struct stage stage = NO_STAGE;
 
 static char error[512];
 
+enum { CPU_CHECK_US = 5000 }; /* How closely a limit on CPU time is kept to, at the most. */
+
 uint64_t now_us(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
+
+static uint64_t microseconds(struct timeval time) { return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec; }
 
 void close_fd(int *fd) {
   if (*fd >= 0)
@@ -138,11 +142,48 @@ static bool read_strings(struct reader *spec, size_t count, char **strings) {
   return spec->ok;
 }
 
+struct times read_times(struct reader *spec) {
+  uint64_t deadline_s = read_int(spec, 4);
+  return (struct times){.deadline_s = deadline_s, .cpu_limit_us = read_int(spec, 4) * 1000};
+}
+
+/* CPU time of everything in this container but us, since some moment in the past. */
+static uint64_t cpu_us(void) {
+  uint64_t used = cgroup_cpu_us();
+  if (used == 0)
+    return processes_cpu_us() + stage.user_us + stage.system_us; /* Less what nobody waited for, which is lost. */
+  struct rusage own;
+  getrusage(RUSAGE_SELF, &own);
+  return used - microseconds(own.ru_utime) - microseconds(own.ru_stime);
+}
+
+void stage_count(uint64_t cpu_limit_us) {
+  stage.oom_kills_before = oom_kills();
+  stage.cpu_before_us = cpu_us();
+  stage.started_us = stage.cpu_check_at_us = now_us();
+  stage.cpu_limit_us = cpu_limit_us;
+}
+
+void stage_check_cpu(uint64_t now) {
+  uint64_t used = cpu_us() - stage.cpu_before_us;
+  if (used >= stage.cpu_limit_us) {
+    stage_kill();
+    held_discard();
+    stage.cpu_check_at_us = UINT64_MAX;
+    return;
+  }
+  /* It can't be sooner than if it had all processors for itself. */
+  long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  uint64_t wait = (stage.cpu_limit_us - used) / (uint64_t)(processors > 0 ? processors : 1);
+  stage.cpu_check_at_us = now + (wait > CPU_CHECK_US ? wait : CPU_CHECK_US);
+}
+
 const char *stage_start(struct reader *spec, uint64_t *deadline_s) {
   static char *argv[STRINGS_MAX + 1], *env[STRINGS_MAX + 1];
   uint64_t flags = read_int(spec, 1);
   unsigned rows = (unsigned)read_int(spec, 2), columns = (unsigned)read_int(spec, 2);
-  *deadline_s = read_int(spec, 4);
+  struct times times = read_times(spec);
+  *deadline_s = times.deadline_s;
   size_t argc = (size_t)read_int(spec, 2), envc = (size_t)read_int(spec, 2);
   if (argc == 0 || argc > STRINGS_MAX || envc > STRINGS_MAX || !read_strings(spec, argc, argv) ||
       !read_strings(spec, envc, env))
@@ -160,8 +201,7 @@ const char *stage_start(struct reader *spec, uint64_t *deadline_s) {
       if (ends.ours[i] >= 0)
         fcntl(ends.ours[i], F_SETFL, fcntl(ends.ours[i], F_GETFL) | O_NONBLOCK);
     fstat(ends.child[0], &stage.input);
-    stage.oom_kills_before = oom_kills();
-    stage.started_us = now_us();
+    stage_count(times.cpu_limit_us);
     problem = spawn(&ends, argv, env);
   }
   for (int i = 0; i < 3; i++)
@@ -199,8 +239,6 @@ void stage_feed(void) {
     close_fd(&stage.content);
   }
 }
-
-static uint64_t microseconds(struct timeval time) { return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec; }
 
 static void collect(pid_t pid, int status, const struct rusage *usage) {
   if (held_ended(pid))
@@ -294,8 +332,12 @@ void stage_end(void) {
   stage.user_us -= before;
   before = stage.used_before_us - before;
   stage.system_us -= before < stage.system_us ? before : stage.system_us;
+  /* Children that nobody waits for are in no process's sum, but in the cgroup's. */
+  uint64_t used = cpu_us() - stage.cpu_before_us;
+  if (used > stage.user_us + stage.system_us)
+    stage.user_us = used - stage.system_us;
   uint64_t killed = oom_kills() - stage.oom_kills_before;
-  uint8_t payload[38];
+  uint8_t payload[39];
   payload[0] = signalled;
   payload[1] = (uint8_t)(signalled ? WTERMSIG(stage.status) : WEXITSTATUS(stage.status));
   write_int(payload + 2, stage.wall_us, 8);
@@ -303,6 +345,7 @@ void stage_end(void) {
   write_int(payload + 18, stage.system_us, 8);
   write_int(payload + 26, stage.peak_bytes, 8);
   write_int(payload + 34, killed > UINT32_MAX ? UINT32_MAX : killed, 4);
+  payload[38] = stage.cpu_limit_us > 0 && used >= stage.cpu_limit_us;
   out_frame(OUT_STAGE_END, payload, sizeof payload);
   if (!stage.tty)
     close_fd(&stage.in);

@@ -23,6 +23,9 @@ struct stage {
   bool exited;
   int status; /* As from wait(), once exited. */
   uint64_t used_before_us, started_us, wall_us, user_us, system_us, peak_bytes, oom_kills_before;
+
+  uint64_t cpu_limit_us; /* Of all its processes together; 0 for none. */
+  uint64_t cpu_before_us, cpu_check_at_us;
 };
 
 #define NO_STAGE {.in = -1, .out = -1, .err = -1, .source = -1, .content = -1}
@@ -32,11 +35,24 @@ extern struct stage stage; /* The one that runs, if any does. */
 uint64_t now_us(void);
 void close_fd(int *fd); /* If it is open. */
 
+/* What a stage frame says of time. */
+struct times {
+  uint64_t deadline_s, cpu_limit_us;
+};
+
+struct times read_times(struct reader *spec);
+
 /*
  * Starts the command that a stage frame describes (see frames.py). Returns NULL, or what went
  * wrong, which may name the command and is valid until the next call.
  */
 const char *stage_start(struct reader *spec, uint64_t *deadline_s);
+
+/* From here on, the running stage's time counts. */
+void stage_count(uint64_t cpu_limit_us);
+
+/* Kills the stage if it has used up its CPU time; says when it is to be looked at again. */
+void stage_check_cpu(uint64_t now);
 
 /* Passes the file on as far as the program takes it. */
 void stage_feed(void);

@@ -1,0 +1,147 @@
+"""What is known and kept of a session: its plan, its log, its input, its stages' results, and how it ended.
+
+No tasks and no waiting: those who drive a session (`tasks`) say here what has happened, and those who watch it
+(`session`) find it here. The final state is written in one step, whoever writes it, and nothing follows it.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from trio_exec.budget import Account
+from trio_exec.launcher.frames import StageEnd
+from trio_exec.model import Outcome, Reason, StageName, StageResult, State, Status, Stream
+from trio_exec.session.ending import cause_of, explain, explain_overrun, figures_of
+from trio_exec.session.lifecycle import Lifecycle
+from trio_exec.session.output import OutputLog
+from trio_exec.session.plan import Plan
+from trio_exec.session.stdin import Stdin
+
+_STATES = {StageName.COMPILE: State.COMPILING, StageName.RUN: State.RUNNING}
+
+
+class Record:
+    """One session's.
+
+    Args:
+        plan: what it is to do.
+        account: of what is kept for its clients; what `plan` holds was taken from it already.
+
+    Attributes:
+        plan: less and less of it, as it is done.
+        account: the same.
+        log: what clients see.
+        stdin: what clients send.
+        terminal: rows and columns as last set, or None for pipes.
+        end_wanted: set once somebody wants the session's end.
+        end_reason: why.
+    """
+
+    def __init__(self, plan: Plan, account: Account) -> None:
+        limits = plan.limits
+        single = {Stream.STDOUT: limits.stdout_bytes, Stream.STDERR: limits.stderr_bytes}
+        self.plan = plan.without_stdin()  # It is in the queue towards the program, and need not be kept twice.
+        self.account = account
+        self.log = OutputLog(
+            limits.output_bytes,
+            {stream: limit for stream, limit in single.items() if limit is not None},
+            kept=account.add,
+        )
+        self.stdin = Stdin(plan.stdin, account, ends=plan.ends_input, terminal=plan.terminal is not None)
+        self.terminal = plan.terminal
+        self.end_wanted = trio.Event()
+        self.end_reason: Reason | None = None
+        self._end_message: str | None = None
+        self._lifecycle = Lifecycle()
+        self._status = Status(State.WAITING)
+        self._stage: StageName | None = None
+        self._stage_start: int | None = None
+        self._results: list[StageResult] = []
+
+    @property
+    def status(self) -> Status:
+        """The present state; what its fields hold depends on it."""
+        return self._status
+
+    @property
+    def state(self) -> State:
+        """The present state, by its name alone."""
+        return self._lifecycle.state
+
+    @property
+    def ended(self) -> bool:
+        """Whether the final state is in the log."""
+        return self.state.final
+
+    def end(self, reason: Reason, message: str | None = None) -> None:
+        """Asks for the session's end; the first reason counts. Harmless when it has ended."""
+        if self.end_reason is None and not self.ended:
+            self.end_reason = reason
+            self._end_message = message
+            self.end_wanted.set()
+
+    def queued(self, position: int) -> None:
+        """Says that it waits at a position from 1; 0 stands for a slot."""
+        self._move(Status(State.WAITING, position=position or None))
+
+    def without_files(self) -> None:
+        """Says that the files are where they belong."""
+        self.account.give(self.plan.files_size)
+        self.plan = self.plan.without_files()
+
+    def stage_sent(self, stage: StageName) -> None:
+        """Says that a stage is begun: what comes of it from now on is its own."""
+        self._stage = stage
+        self._stage_start = self.log.end
+
+    def stage_runs(self) -> None:
+        """Says that the stage's command runs."""
+        assert self._stage is not None  # noqa: S101 - what runs was sent
+        self._move(Status(_STATES[self._stage], stage=self._stage))
+
+    def output(self, stream: Stream, data: bytes) -> None:
+        """Appends what a stage wrote; beyond a limit, it wants the session's end."""
+        if overrun := self.log.write(stream, data):
+            self.end(Reason.OUTPUT_LIMIT, explain_overrun(overrun))
+
+    def stage_ended(self, end: StageEnd) -> None:
+        """Says how the stage ended. The session is over with it if it was the last, failed, or is not to go on.
+
+        At once: whatever is asked for from now on can't change how the program ended.
+        """
+        self._end_stage(end)
+        if (cause := cause_of(end)) is not None:
+            self.end(cause)
+        last = self._stage is self.plan.stages[-1].name
+        if last or self.end_reason is not None or end.exit_code != 0:
+            self.conclude()
+
+    def _end_stage(self, end: StageEnd | None) -> None:
+        assert self._stage is not None  # noqa: S101 - what ends was sent
+        assert self._stage_start is not None  # noqa: S101 - likewise
+        figures = None if end is None else figures_of(end)
+        self._results.append(StageResult(self._stage, figures, self._stage_start, self.log.end))
+        self._stage_start = None
+        self.log.end_streams()
+        self.log.set_waiting(False)
+
+    def conclude(self) -> None:
+        """Writes the final state, behind all output, closes the log, and keeps nothing else."""
+        if self._stage_start is not None:
+            self._end_stage(None)
+        reason = self.end_reason
+        message = None
+        if reason is not None:
+            message = self._end_message or explain(reason, self.plan.limits, self._stage)
+        outcome = Outcome(tuple(self._results), reason, message, self.log.truncated)
+        state = State.FINISHED if reason is None else State.TERMINATED
+        self._move(Status(state, stage=self._stage, outcome=outcome))
+        self.log.close()
+        self.stdin.close()
+        self.account.give(self.plan.files_size)
+        self.plan = self.plan.without_content()
+
+    def _move(self, status: Status) -> None:
+        self._lifecycle.move(status.state)
+        self._status = status
+        self.log.add_state(status)

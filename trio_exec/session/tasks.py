@@ -1,0 +1,290 @@
+"""What a session does: a nursery that owns a container and everything that happens to it.
+
+    run                     the session's nursery
+    ├─ watchdog             deadlines: queue, detach, idle, execution; the first to pass ends the session
+    └─ (itself)             waits for a slot, opens the container, runs the stages
+       ├─ stdin             input and control frames, to the launcher
+       └─ (itself)          stdout, stderr and the stages' news, from the launcher, into the output log
+
+Standard output and error are read by one task since they arrive in one stream, in the order in which the launcher
+saw them; two tasks would lose that order. Nothing outlives the nursery, and the container is a context manager
+inside of it: wherever the session is cancelled, the container is removed. A program's failure is a value and ends
+up in the final state; only our own and the engine's failures are exceptions.
+
+Who wants the session's end sets one event, and at any moment exactly one scope listens to it: a stage's killer while
+a stage runs (see `stage`), and otherwise `_until_end`, which concludes the session there and then, since nothing more
+can come of it. Both act on an event that is set already, so an end that is asked for between two of them is not lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Protocol
+
+import trio
+
+from trio_exec.errors import ExecutorError, MemoryInUseError, OutOfMemoryError, ProtocolError
+from trio_exec.executor.base import Container, ContainerSpec, Executor
+from trio_exec.ids import short_id
+from trio_exec.launcher import frames
+from trio_exec.limits import Limits
+from trio_exec.model import Reason, StageName, State, Stream
+from trio_exec.session.plan import StagePlan
+from trio_exec.session.record import Record
+from trio_exec.session.stage import follow_stage
+from trio_exec.session.watchdog import Watchdog
+
+LOGGER = logging.getLogger("trio_exec.session")
+
+LAUNCHER_GRACE = 15
+"""Seconds by which the launcher's own deadline is later than ours: it must never come first."""
+START_ALLOWANCE = 60
+"""Seconds of a container's life in which it is created and started, at most."""
+
+
+def container_lifetime(limits: Limits) -> int:
+    """Seconds after which a session can't need its container any more."""
+    return START_ALLOWANCE + sum(_backstop(limits.wall_time(stage)) for stage in StageName)
+
+
+class Slot(Protocol):
+    """A place among the sessions that run at once, or in the queue for one."""
+
+    @property
+    def position(self) -> int:
+        """The place in the queue, from 1; 0 is a slot."""
+        ...
+
+    async def wait_moved(self, known: int) -> None:
+        """Returns when the position is another one than `known`."""
+        ...
+
+    def leave(self) -> None:
+        """Gives the slot, or the place in the queue, to whoever is next."""
+        ...
+
+
+class Tasks:
+    """Drives one session.
+
+    Args:
+        session_id: its name.
+        record: what is known of it.
+        watchdog: its deadlines.
+        executor: where from to take the container.
+        slot: the session's place among those that run.
+        compiles: is held while the compile stage has its limits.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        record: Record,
+        watchdog: Watchdog,
+        executor: Executor,
+        slot: Slot,
+        *,
+        compiles: trio.CapacityLimiter,
+    ) -> None:
+        self._id = session_id
+        self._record = record
+        self._watchdog = watchdog
+        self._executor = executor
+        self._slot = slot
+        self._compiles = compiles
+
+    async def run(self) -> None:
+        """Runs the session to its end; see `Session`."""
+        record = self._record
+        try:
+            with self._failures_concluded():
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._watch)
+                    await self._live()
+                    nursery.cancel_scope.cancel(reason="the session is over")
+        finally:
+            self._slot.leave()
+            if not record.ended:
+                record.end(Reason.SHUTDOWN)
+                record.conclude()
+
+    def touch(self) -> None:
+        """Says that the program, or whoever uses it, has just done something."""
+        if self._record.state is State.RUNNING:
+            limit = self._record.plan.limits.idle_timeout
+            self._watchdog.set(Reason.IDLE_TIMEOUT, trio.current_time() + limit)
+
+    @contextmanager
+    def _failures_concluded(self) -> Generator[None]:
+        """What fails inside concludes the session, there and then: not after a cleanup that may take long."""
+        record = self._record
+        try:
+            yield
+        except* OutOfMemoryError:
+            record.end(Reason.MEMORY_LIMIT)
+        except* ExecutorError as group:
+            error = _first(group)
+            LOGGER.warning("session %s: %s", short_id(self._id), error)
+            record.end(Reason.EXECUTOR_FAILED, error.message)
+        except* Exception:
+            # A bug of ours must end this session only, and say so.
+            LOGGER.exception("session %s failed", short_id(self._id))
+            record.end(Reason.EXECUTOR_FAILED, "internal error; see the server's log")
+        if record.end_reason is not None and not record.ended:
+            record.conclude()
+
+    async def _watch(self) -> None:
+        self._record.end(await self._watchdog.wait())
+
+    @asynccontextmanager
+    async def _until_end(self) -> AsyncGenerator[None]:
+        """For all that is done outside of stages: an end that is wanted concludes the session, and cancels this.
+
+        If anybody wants the end, the session is over afterwards; whoever goes on has to look.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._conclude_at_end, nursery.cancel_scope)
+            yield
+            nursery.cancel_scope.cancel(reason="it is done")
+        if self._record.end_wanted.is_set() and not self._record.ended:  # Wanted in the last moment.
+            self._record.conclude()
+
+    async def _conclude_at_end(self, scope: trio.CancelScope) -> None:
+        await self._record.end_wanted.wait()
+        self._record.conclude()  # Not after the cleanup: an engine that hangs may delay that.
+        scope.cancel(reason=f"the session is to end: {self._record.end_reason}")
+
+    async def _live(self) -> None:
+        async with AsyncExitStack() as stack:
+            with self._failures_concluded():
+                async with self._until_end():
+                    await self._wait_for_slot()
+                    container = await stack.enter_async_context(self._executor.open_container(self._spec()))
+                    await self._send_files(container)
+                if self._record.ended:
+                    return
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._record.stdin.pump, container)
+                    await self._run_stages(container)
+                    nursery.cancel_scope.cancel(reason="the program is over")
+
+    async def _wait_for_slot(self) -> None:
+        while True:
+            await trio.lowlevel.checkpoint_if_cancelled()  # The queue may move in the very moment of the session's end.
+            position = self._slot.position
+            self._record.queued(position)
+            if position == 0:
+                self._watchdog.clear(Reason.QUEUE_TIMEOUT)
+                return
+            await self._slot.wait_moved(position)
+
+    def _spec(self) -> ContainerSpec:
+        plan = self._record.plan
+        return ContainerSpec(
+            session_id=self._id,
+            language=plan.language.name,
+            limits=plan.limits,
+            resources=[stage.resources for stage in plan.stages],
+            terminal=plan.terminal is not None,
+            may_use_prestart=plan.may_use_prestart,
+            lifetime=container_lifetime(plan.limits),
+        )
+
+    async def _send_files(self, container: Container) -> None:
+        for path, content in self._record.plan.files.items():
+            for frame in frames.encode_file(path, content):
+                await container.send(frame)
+        self._record.without_files()
+
+    async def _run_stages(self, container: Container) -> None:
+        """Runs the stages until the session is over; it is when the last one, or one that failed, has ended."""
+        async with AsyncExitStack() as compiling:
+            for stage in self._record.plan.stages:
+                async with self._until_end():
+                    if stage.name is StageName.COMPILE:
+                        await compiling.enter_async_context(self._compiles)
+                    await self._apply(container, stage)  # Before any of its command runs.
+                    if stage.name is not StageName.COMPILE:
+                        await compiling.aclose()
+                if self._record.ended:
+                    return
+                await self._run_stage(container, stage)
+                if self._record.ended:
+                    return
+
+    async def _apply(self, container: Container, stage: StagePlan) -> None:
+        try:
+            await container.apply_resources(stage.resources)
+        except MemoryInUseError:
+            message = "what is in the workspace already takes more memory than the program may use"
+            self._record.end(Reason.MEMORY_LIMIT, message)
+
+    async def _run_stage(self, container: Container, stage: StagePlan) -> None:
+        """Runs one stage; the session is over afterwards, unless another one is to follow and this went well."""
+        record = self._record
+        record.stage_sent(stage.name)
+        async with self._until_end():
+            await container.send(
+                frames.encode_stage(
+                    stage.command,
+                    stage.environment,
+                    terminal=record.terminal if stage.interactive else None,
+                    deadline=_backstop(stage.wall_time),
+                    cpu_time=stage.cpu_time,
+                )
+            )
+        if record.ended:
+            return
+        await follow_stage(container, lambda event: self._handle(event, stage), record.end_wanted)
+        if record.end_wanted.is_set() and not record.ended:
+            record.conclude()  # It was killed, and did not tell its end.
+
+    def _handle(self, event: frames.Event, stage: StagePlan) -> bool:
+        """Takes an event of the stage that runs; says whether it was its last."""
+        match event:
+            case frames.Stdout(data):
+                self.touch()
+                self._record.output(Stream.STDOUT, data)
+            case frames.Stderr(data):
+                self.touch()
+                self._record.output(Stream.STDERR, data)
+            case frames.Ack(count):
+                self._record.stdin.acknowledge(count)
+            case frames.Waiting(waiting):
+                self._record.log.set_waiting(waiting)
+            case frames.Started():
+                self._started(stage)
+            case frames.StageEnd():
+                self._watchdog.clear(Reason.EXECUTION_TIMEOUT, Reason.IDLE_TIMEOUT)
+                self._record.stage_ended(event)
+                return True
+            case frames.Failure(message):
+                raise ExecutorError(f"the program could not be run: {message}")
+            case frames.Ready() | frames.Prepared():
+                raise ProtocolError("the container's launcher is out of step")
+        return False
+
+    def _started(self, stage: StagePlan) -> None:
+        record = self._record
+        self._watchdog.set(Reason.EXECUTION_TIMEOUT, trio.current_time() + stage.wall_time)
+        record.stage_runs()
+        if stage.interactive:
+            self.touch()
+            record.stdin.open()
+            if record.terminal is not None and record.terminal != record.plan.terminal:
+                record.stdin.control(frames.encode_resize(*record.terminal))
+
+
+def _backstop(timeout: float) -> int:
+    return math.ceil(timeout) + LAUNCHER_GRACE
+
+
+def _first(group: BaseExceptionGroup[ExecutorError]) -> ExecutorError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, ExecutorError)  # noqa: S101 - the group was split by this type
+    return error
