@@ -16,8 +16,18 @@ from trio_exec.errors import ExecutorError, LauncherGoneError
 from trio_exec.executor.base import Container, ContainerSpec
 from trio_exec.launcher.frames import Event, Failure, StageEnd
 from trio_exec.limits import Resources
+from trio_exec.phases import Phase, Phases
 
 EVENTS_MAX = 100
+
+
+def move_on(phases: Phases, to: Phase) -> None:
+    """Takes a server through the phases up to this one."""
+    for phase in Phase:
+        if not phases.reached(phase):
+            phases.move(phase)
+        if phase is to:
+            return
 
 
 class FakeContainer:

@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.fakes import FakeContainer, FakeExecutor
+from tests.fakes import FakeContainer, FakeExecutor, move_on
 from tests.sessions import OWNER, outcome_of
 from trio_exec.api.native.websocket import Attachment
 from trio_exec.budget import Budget
@@ -21,6 +21,7 @@ from trio_exec.languages import Languages
 from trio_exec.launcher import frames
 from trio_exec.limits import MIB
 from trio_exec.model import Job, Reason, State
+from trio_exec.phases import Phase, Phases
 from trio_exec.session.session import Session
 from trio_exec.settings import Settings
 
@@ -69,7 +70,7 @@ class Running:
     def __init__(self, session: Session, container: FakeContainer) -> None:
         self.session = session
         self.container = container
-        self.going_away = trio.Event()
+        self.phases = Phases()
 
     @asynccontextmanager
     async def client(self, position: int = 0) -> AsyncGenerator[Socket]:
@@ -77,7 +78,7 @@ class Running:
         socket = Socket()
         async with trio.open_nursery() as nursery:
             serve = Attachment(socket, self.session, position).serve
-            nursery.start_soon(serve, self.going_away)  # noqa: ASYNC113 - the next line waits for it
+            nursery.start_soon(serve, self.phases)  # noqa: ASYNC113 - the next line waits for it
             await wait_all_tasks_blocked()
             yield socket
 
@@ -95,7 +96,7 @@ async def running() -> AsyncGenerator[Running]:
 @asynccontextmanager
 async def running_with(job: Job) -> AsyncGenerator[Running]:
     executor = FakeExecutor()
-    engine = Engine(Settings(), Languages.load(), executor, Budget(64 * MIB))
+    engine = Engine(Settings(), Languages.load(), executor, Budget(64 * MIB), Phases())
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
         session = engine.create_session(job, OWNER)
@@ -232,7 +233,10 @@ async def test_what_can_not_be_used_is_said_and_the_session_goes_on(
 
 async def test_a_server_that_goes_away_says_so_and_ends_no_session(autojump_clock: MockClock, running: Running) -> None:
     async with running.client() as socket:
-        running.going_away.set()
+        move_on(running.phases, Phase.FAREWELL)
+        await wait_all_tasks_blocked()
+        assert socket.closed_with is None
+        running.phases.move(Phase.GONE)
 
     assert socket.closed_with == 1001
     assert not running.session.ended
@@ -242,7 +246,7 @@ async def test_a_client_that_drops_ends_no_session(autojump_clock: MockClock, ru
     socket = Socket()
     with trio.CancelScope() as connection:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(Attachment(socket, running.session, 0).serve, running.going_away)
+            nursery.start_soon(Attachment(socket, running.session, 0).serve, running.phases)
             await wait_all_tasks_blocked()
             assert running.session.clients == 1
             connection.cancel(reason="the client is gone")
@@ -255,7 +259,7 @@ async def test_one_client_that_leaves_is_none_of_anothers_business(autojump_cloc
     async with running.client() as stays:
         with trio.CancelScope() as connection:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(Attachment(Socket(), running.session, 0).serve, running.going_away)
+                nursery.start_soon(Attachment(Socket(), running.session, 0).serve, running.phases)
                 await wait_all_tasks_blocked()
                 assert running.session.clients == 2
                 connection.cancel(reason="this client is gone")

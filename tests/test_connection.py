@@ -12,7 +12,8 @@ from trio_exec.errors import ExecutorError, LauncherGoneError, ProtocolError
 from trio_exec.launcher import frames
 from trio_exec.launcher.connection import START_TIMEOUT, LauncherConnection
 
-READY = b"R\0\0\0\1\1"
+READY = b"R\0\0\0\1" + bytes([frames.PROTOCOL_VERSION])
+OLDER = b"R\0\0\0\1" + bytes([frames.PROTOCOL_VERSION - 1])
 
 
 def stdout(data: bytes) -> bytes:
@@ -215,7 +216,7 @@ async def test_a_launcher_that_is_up_says_so() -> None:
     await ours.wait_ready()
 
 
-@pytest.mark.parametrize("greeting", [b"R\0\0\0\1\2", stdout(b"hi"), READY + stdout(b"already")])
+@pytest.mark.parametrize("greeting", [OLDER, stdout(b"hi"), READY + stdout(b"already")])
 async def test_another_greeting_is_another_launcher(greeting: bytes) -> None:
     ours, launcher = connection()
     await launcher.send_all(greeting)

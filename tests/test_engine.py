@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.fakes import FakeExecutor
+from tests.fakes import FakeExecutor, move_on
 from tests.sessions import OWNER, outcome_of
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import STOP_TIMEOUT, Engine
@@ -28,6 +28,7 @@ from trio_exec.languages import Languages
 from trio_exec.launcher import frames
 from trio_exec.limits import MIB
 from trio_exec.model import Job, Readiness, Reason, State
+from trio_exec.phases import Phase, Phases
 from trio_exec.session.session import Session
 from trio_exec.settings import Settings
 
@@ -37,11 +38,12 @@ OK = frames.StageEnd(0, None, 1, 0.5, 0.1, 1_000_000, 0)
 
 @dataclass
 class Running:
-    """An engine, its executor and its budget."""
+    """An engine, and what it works with."""
 
     engine: Engine
     executor: FakeExecutor
     budget: Budget
+    phases: Phases
 
     async def session(self, job: Job = JOB) -> Session:
         """A session whose program runs."""
@@ -59,25 +61,26 @@ class Running:
 
 @asynccontextmanager
 async def running(**settings: Any) -> AsyncGenerator[Running]:
-    executor, budget = FakeExecutor(), Budget(64 * MIB)
-    engine = Engine(Settings(**settings), Languages.load(), executor, budget)
+    executor, budget, phases = FakeExecutor(), Budget(64 * MIB), Phases()
+    engine = Engine(Settings(**settings), Languages.load(), executor, budget, phases)
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        yield Running(engine, executor, budget)
+        yield Running(engine, executor, budget, phases)
         await engine.stop()
         nursery.cancel_scope.cancel(reason="the test is over")
     assert budget.held == 0
 
 
 async def test_before_it_runs_and_once_it_drains_nobody_comes_in(autojump_clock: MockClock) -> None:
-    engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(MIB))
+    engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(MIB), Phases())
     with pytest.raises(DrainingError):
         engine.create_session(JOB, OWNER)
 
     async with running() as it:
-        await it.engine.drain()
-        with pytest.raises(DrainingError):
-            it.engine.create_session(JOB, OWNER)
+        for phase in (Phase.DRAINING, Phase.FAREWELL, Phase.GONE):
+            move_on(it.phases, phase)
+            with pytest.raises(DrainingError):
+                it.engine.create_session(JOB, OWNER)
 
 
 async def test_who_can_not_come_in_leaves_nothing_behind(autojump_clock: MockClock) -> None:
@@ -116,7 +119,7 @@ async def test_readiness_counts(autojump_clock: MockClock) -> None:
 
 async def test_a_server_that_leaves_says_so_and_still_takes_sessions(autojump_clock: MockClock) -> None:
     async with running() as it:
-        it.engine.leave()
+        move_on(it.phases, Phase.LEAVING)
 
         assert (await it.engine.readiness()).reason == "the server is going away"
         assert (await it.session()).status.state is State.RUNNING
@@ -139,7 +142,7 @@ async def test_a_drain_waits_for_those_that_run_and_those_that_wait(autojump_clo
     async with running(max_sessions=1) as it, trio.open_nursery() as nursery:
         first = await it.session()
         second = it.engine.create_session(JOB, OWNER)
-        nursery.start_soon(it.engine.drain)
+        nursery.start_soon(it.engine.wait_sessions)
         await wait_all_tasks_blocked()
         await it.say(OK)
         await trio.sleep(it.executor.removal + it.executor.opening)

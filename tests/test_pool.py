@@ -11,13 +11,14 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.fakes import FakeContainer, FakeExecutor
+from tests.fakes import FakeContainer, FakeExecutor, move_on
 from tests.sessions import LIMITS, RESOURCES
 from tests.sessions import SPEC as PLAIN_SPEC
 from trio_exec.errors import ExecutorError
 from trio_exec.executor.base import Container, ContainerSpec
 from trio_exec.executor.pool import MAX_AGE, QUIET, QUIET_PATIENCE, Pool, Prestart
 from trio_exec.launcher import frames
+from trio_exec.phases import Phase, Phases
 
 SPEC = replace(PLAIN_SPEC, may_use_prestart=True)
 PREPARATION = Prestart(
@@ -31,7 +32,9 @@ def executor() -> FakeExecutor:
 
 
 @asynccontextmanager
-async def running(executor: FakeExecutor, size: int = 2, prestarts: Sequence[Prestart] = ()) -> AsyncGenerator[Pool]:
+async def running(
+    executor: FakeExecutor, size: int = 2, prestarts: Sequence[Prestart] = (), phases: Phases | None = None
+) -> AsyncGenerator[Pool]:
     pool = Pool(
         executor,
         sizes={"python": size},
@@ -39,6 +42,7 @@ async def running(executor: FakeExecutor, size: int = 2, prestarts: Sequence[Pre
         resources={"python": [RESOURCES], "cpp": [RESOURCES]},
         limits=LIMITS,
         lifetime=60,
+        phases=phases or Phases(),
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pool.run)  # noqa: ASYNC113 - it has no beginning to wait for
@@ -139,6 +143,7 @@ async def test_a_language_that_is_refused_keeps_no_other_cold(
         resources={"python": [RESOURCES], "cpp": [RESOURCES]},
         limits=LIMITS,
         lifetime=60,
+        phases=Phases(),
     )
     cold = 0
     async with trio.open_nursery() as nursery:
@@ -174,7 +179,13 @@ async def test_several_are_warmed_at_once_where_the_machine_allows(
     executor: FakeExecutor, autojump_clock: MockClock
 ) -> None:
     pool = Pool(
-        executor, sizes={"python": 8}, prestarts={}, resources={"python": [RESOURCES]}, limits=LIMITS, lifetime=60
+        executor,
+        sizes={"python": 8},
+        prestarts={},
+        resources={"python": [RESOURCES]},
+        limits=LIMITS,
+        lifetime=60,
+        phases=Phases(),
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pool.run, 4)  # noqa: ASYNC113 - it has no beginning to wait for
@@ -253,11 +264,15 @@ async def test_limits_that_cannot_be_put_in_force_later_get_a_cold_one(
 
 
 async def test_a_drained_pool_is_empty_and_stays_so(executor: FakeExecutor, autojump_clock: MockClock) -> None:
-    async with running(executor) as pool, trio.open_nursery() as nursery:
+    phases = Phases()
+    async with running(executor, phases=phases) as pool, trio.open_nursery() as nursery:
         await trio.sleep(5)
         nursery.start_soon(use, pool, 60)
         await trio.sleep(1)
-        pool.drain()
+        move_on(phases, Phase.LEAVING)
+        await trio.sleep(1)
+        assert pool.warm == {"python": 2}
+        phases.move(Phase.DRAINING)
         await trio.sleep(30)
         assert (pool.warm, executor.open_count) == ({"python": 0}, 1)  # What the session has.
         nursery.cancel_scope.cancel()

@@ -28,6 +28,7 @@ from trio_exec.languages import Language, Languages, Stage
 from trio_exec.launcher import frames
 from trio_exec.limits import MIB
 from trio_exec.model import Job, Reason, StageName, State, Stream
+from trio_exec.phases import Phases
 from trio_exec.session.session import Session
 from trio_exec.settings import Settings
 
@@ -62,7 +63,7 @@ async def executor(possible: None) -> AsyncGenerator[ProcessExecutor]:
 
 @asynccontextmanager
 async def running(executor: ProcessExecutor, **settings: Any) -> AsyncGenerator[Engine]:
-    engine = Engine(Settings(**settings), LANGUAGES, executor, Budget(64 * MIB))
+    engine = Engine(Settings(**settings), LANGUAGES, executor, Budget(64 * MIB), Phases())
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
         yield engine
@@ -292,7 +293,7 @@ async def test_a_launcher_that_is_killed_is_told_and_the_next_session_runs(execu
 
 @pytest.mark.parametrize("code", [b"sleep 60", b"echo 'sleep 60' > made.sh"])
 async def test_cancelling_the_engine_leaves_nothing(executor: ProcessExecutor, code: bytes) -> None:
-    engine = Engine(Settings(), LANGUAGES, executor, Budget(64 * MIB))
+    engine = Engine(Settings(), LANGUAGES, executor, Budget(64 * MIB), Phases())
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
         session = engine.create_session(Job("staged", code), OWNER)

@@ -20,6 +20,7 @@ from trio_exec.languages import Languages
 from trio_exec.launcher.frames import StageEnd, Started, Stdout
 from trio_exec.limits import MIB
 from trio_exec.model import Job, Reason
+from trio_exec.phases import Phases
 from trio_exec.session.session import Session
 from trio_exec.session.stdin import PENDING_MAX
 from trio_exec.settings import Settings
@@ -31,7 +32,7 @@ LIMIT = 8 * MIB
 @asynccontextmanager
 async def running_engine(budget: Budget, **settings: Any) -> AsyncGenerator[tuple[Engine, FakeExecutor]]:
     executor = FakeExecutor()
-    engine = Engine(Settings(**settings), Languages.load(), executor, budget)
+    engine = Engine(Settings(**settings), Languages.load(), executor, budget, Phases())
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
         yield engine, executor

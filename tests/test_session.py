@@ -25,11 +25,12 @@ from tests.sessions import OWNER, Final, entries, over, view
 from trio_exec.api.native.text import Text
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
-from trio_exec.errors import DrainingError, ExecutorError, ExecutorUnavailableError, InputFullError
+from trio_exec.errors import ExecutorError, ExecutorUnavailableError, InputFullError
 from trio_exec.languages import Languages
 from trio_exec.launcher.frames import Failure, StageEnd, Started, Stdout
 from trio_exec.limits import MIB
 from trio_exec.model import Job, Reason, StageName, State, Status
+from trio_exec.phases import Phases
 from trio_exec.session.session import Session
 from trio_exec.session.stage import EXPEDITE_AFTER, KILL_GRACE
 from trio_exec.session.stdin import CONTROLS_MAX
@@ -90,7 +91,7 @@ STAGES = ["queued", "creating", "starting", "compiling", "running", "ending"]
 @asynccontextmanager
 async def at(stage: str, *, opening: float = 3, **settings: Any) -> AsyncGenerator[Stage]:
     executor = FakeExecutor(opening=opening)
-    engine = Engine(Settings(max_sessions=1, **settings), Languages.load(), executor, Budget(64 * MIB))
+    engine = Engine(Settings(max_sessions=1, **settings), Languages.load(), executor, Budget(64 * MIB), Phases())
     request = Job("cpp", b"")
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
@@ -128,7 +129,7 @@ async def test_cancelling_the_engine_ends_every_stage_and_nothing_is_left(
     autojump_clock: MockClock, stage: str
 ) -> None:
     executor = FakeExecutor(opening=3)
-    engine = Engine(Settings(max_sessions=1), Languages.load(), executor, Budget(64 * MIB))
+    engine = Engine(Settings(max_sessions=1), Languages.load(), executor, Budget(64 * MIB), Phases())
     request = Job("cpp", b"")
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
@@ -309,20 +310,12 @@ async def test_an_end_in_the_moment_in_which_the_queue_moves(
         assert not caplog.records
 
 
-async def test_whoever_waits_for_the_drain_is_told(autojump_clock: MockClock) -> None:
+async def test_whoever_waits_for_the_end_of_all_is_told(autojump_clock: MockClock) -> None:
     async with at("running") as it, trio.open_nursery() as nursery:
         for _ in range(2):
-            nursery.start_soon(it.engine.drain)
+            nursery.start_soon(it.engine.wait_sessions)
         await wait_all_tasks_blocked()
         it.session.end(Reason.STOPPED)
-
-
-async def test_no_session_begins_once_the_engine_stops(autojump_clock: MockClock) -> None:
-    async with at("running") as it, trio.open_nursery() as nursery:
-        nursery.start_soon(it.engine.stop)
-        await wait_all_tasks_blocked()
-        with pytest.raises(DrainingError):
-            it.engine.create_session(Job("python", b""), OWNER)
 
 
 async def test_a_kill_is_sent_whatever_else_waits_to_be_sent(autojump_clock: MockClock) -> None:
@@ -338,7 +331,7 @@ async def test_a_kill_is_sent_whatever_else_waits_to_be_sent(autojump_clock: Moc
 
 async def test_compile_stages_beyond_the_bound_wait_for_their_turn(autojump_clock: MockClock) -> None:
     executor = FakeExecutor()
-    engine = Engine(Settings(max_sessions=3, max_compiles=1), Languages.load(), executor, Budget(64 * MIB))
+    engine = Engine(Settings(max_sessions=3, max_compiles=1), Languages.load(), executor, Budget(64 * MIB), Phases())
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
         first, second = (engine.create_session(Job("cpp", b""), OWNER) for _ in range(2))
@@ -446,7 +439,7 @@ def end_at_step(step: int) -> tuple[Final | None, float]:
 
     async def main() -> tuple[Final | None, float]:
         executor = FakeExecutor(opening=0.1)
-        engine = Engine(Settings(max_sessions=1), Languages.load(), executor, Budget(64 * MIB))
+        engine = Engine(Settings(max_sessions=1), Languages.load(), executor, Budget(64 * MIB), Phases())
         async with trio.open_nursery() as nursery:
             await nursery.start(engine.run)
             nursery.start_soon(play_launcher, executor)

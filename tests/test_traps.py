@@ -30,6 +30,7 @@ from trio_exec.executor.docker.janitor import Janitor
 from trio_exec.languages import Languages
 from trio_exec.limits import MIB
 from trio_exec.model import Job
+from trio_exec.phases import Phases
 from trio_exec.server import hypercorn_worker, tcp
 from trio_exec.server.process import serve
 from trio_exec.settings import Settings
@@ -187,12 +188,12 @@ class BrokenSocket:
 
 
 async def test_a_fault_in_serving_a_client_is_logged_and_closes_with_1011(caplog: pytest.LogCaptureFixture) -> None:
-    engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(64 * MIB))
+    engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(64 * MIB), Phases())
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
         session = engine.create_session(Job("python", b""), OWNER)
         socket = BrokenSocket()
-        await Attachment(socket, session, 0).serve(trio.Event())
+        await Attachment(socket, session, 0).serve(Phases())
         nursery.cancel_scope.cancel(reason="the test is over")
 
     assert socket.closed_with == 1011
@@ -218,8 +219,8 @@ async def test_a_slow_download_is_not_cut_short(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Quart, "default_config", hasty)
     size = 16 * MIB  # More than sockets hold.
     (tmp_path / "large").write_bytes(b"x" * size)
-    engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(64 * MIB))
-    app = create_app(engine, trio.Event(), tmp_path, arrivals())
+    engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(64 * MIB), Phases())
+    app = create_app(engine, Phases(), tmp_path, arrivals())
     with trio.fail_after(PATIENCE):
         async with serving(app) as port, await trio.open_tcp_stream("127.0.0.1", port) as stream:
             await stream.send_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import trio
 from quart import Response, request, websocket
 from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
@@ -31,6 +30,7 @@ from trio_exec.engine.engine import Engine
 from trio_exec.errors import RequestError, TrioExecError
 from trio_exec.languages import Language
 from trio_exec.model import Owner, Reason
+from trio_exec.phases import Phases
 
 LOGGER = logging.getLogger("trio_exec.server")
 
@@ -81,19 +81,19 @@ class Application(QuartTrio):
             return self.url_map.bind("localhost", default_method=request.method, path_info=request.path)
 
 
-def create_app(engine: Engine, going_away: trio.Event, static: Path, arrivals: Arrivals) -> QuartTrio:
+def create_app(engine: Engine, phases: Phases, static: Path, arrivals: Arrivals) -> QuartTrio:
     """The ASGI application.
 
     Args:
         engine: whose sessions it shows.
-        going_away: once set, clients are told to leave.
+        phases: at the last one, clients are sent away.
         static: directory with the built page.
         arrivals: counts what has arrived from clients.
     """
     app = Application(arrivals)
     app.config["MAX_CONTENT_LENGTH"] = engine.settings.max_request_bytes
     app.config["RESPONSE_TIMEOUT"] = None  # It would cut a slow download short without any sign of it.
-    routes = _Routes(engine, going_away)
+    routes = _Routes(engine, phases)
     app.before_request(routes.check_access)
     app.before_websocket(routes.check_websocket_access)
     app.after_request(routes.add_headers)
@@ -123,9 +123,9 @@ def _error(body: ErrorBody, status: int, retry_after: int | None = None) -> Resp
 
 
 class _Routes:
-    def __init__(self, engine: Engine, going_away: trio.Event) -> None:
+    def __init__(self, engine: Engine, phases: Phases) -> None:
         self._engine = engine
-        self._going_away = going_away
+        self._phases = phases
         self._access = Access(engine.settings)
 
     async def check_access(self) -> Response | None:
@@ -216,7 +216,7 @@ class _Routes:
         position = _position(websocket.args.get("after"), session.log.end)
         await websocket.accept()  # pyright: ignore[reportUnknownMemberType] - its dict has no parameters
         with self._engine.client():
-            await Attachment(websocket, session, position).serve(self._going_away)
+            await Attachment(websocket, session, position).serve(self._phases)
 
 
 def _owner() -> Owner:

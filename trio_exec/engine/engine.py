@@ -18,6 +18,7 @@ from trio_exec.errors import DrainingError, ExecutorUnavailableError, SessionNot
 from trio_exec.executor.base import Executor
 from trio_exec.languages import Languages
 from trio_exec.model import Job, Owner, Readiness, Reason
+from trio_exec.phases import Phase, Phases
 from trio_exec.session.plan import make_plan
 from trio_exec.session.session import Session
 from trio_exec.settings import Settings
@@ -39,12 +40,16 @@ class Engine:
         languages: what can be run.
         executor: where containers come from.
         budget: of what sessions hold; those that are over make room in it, the oldest first.
+        phases: how far the server is on its way to its end.
     """
 
-    def __init__(self, settings: Settings, languages: Languages, executor: Executor, budget: Budget) -> None:
+    def __init__(
+        self, settings: Settings, languages: Languages, executor: Executor, budget: Budget, phases: Phases
+    ) -> None:
         self.settings = settings
         self.languages = languages
         self._executor = executor
+        self._phases = phases
         self._admission = Admission(settings.max_sessions, settings.max_queue, lambda: executor.lingering)
         self._compiles = trio.CapacityLimiter(settings.max_compiles)
         self._budget = budget
@@ -54,8 +59,6 @@ class Engine:
         self._over: dict[str, trio.CancelScope] = {}
         self._clients = 0
         self._fewer = trio.Event()
-        self._leaving = False
-        self._draining = False
         self._nursery: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -86,7 +89,7 @@ class Engine:
             DrainingError: the server is going away.
             ExecutorUnavailableError: the Docker engine can't be reached.
         """
-        if self._draining or self._nursery is None:
+        if self._phases.reached(Phase.DRAINING) or self._nursery is None:
             raise DrainingError("this server is going away and takes no new sessions; try again in a few seconds")
         plan = make_plan(job, self.languages.find(job.language), self.settings.limits)
         if self._executor.obstacle is not None:
@@ -168,7 +171,8 @@ class Engine:
     async def readiness(self) -> Readiness:
         """Whether a session could start now, and if not, why."""
         await self._executor.check()
-        reason = "the server is going away" if self._leaving else self._executor.obstacle
+        leaving = self._phases.reached(Phase.LEAVING)
+        reason = "the server is going away" if leaving else self._executor.obstacle
         return Readiness(
             running=self._admission.running,
             queued=self._admission.queued,
@@ -176,13 +180,8 @@ class Engine:
             reason=reason,
         )
 
-    def leave(self) -> None:
-        """Says from now on that the server is going away; what is asked of it is done as before."""
-        self._leaving = True
-
-    async def drain(self) -> None:
-        """Takes no new sessions, and returns when all that were taken are over, those in the queue included."""
-        self._draining = True
+    async def wait_sessions(self) -> None:
+        """Returns when all sessions are over, those in the queue included."""
         while self._live:
             await self._fewer.wait()
 
@@ -192,12 +191,14 @@ class Engine:
             await self._fewer.wait()
 
     async def stop(self) -> None:
-        """Ends all sessions and returns when they are over, or after `STOP_TIMEOUT`."""
-        self._draining = True
+        """Ends all sessions and returns when they are over, or after `STOP_TIMEOUT`.
+
+        The phase has to keep new ones out by then.
+        """
         for session in self._live:
             session.end(Reason.SHUTDOWN)
         with trio.move_on_after(STOP_TIMEOUT) as scope:
-            await self.drain()
+            await self.wait_sessions()
         if scope.cancelled_caught:
             LOGGER.warning("%d sessions did not end in time", len(self._live))
 

@@ -2,6 +2,7 @@
 
     run
     ├─ (itself)         finds what is missing, a few at a time, and lets sessions that begin go first
+    ├─ let_go_at_drain  once the server drains: lets go of all that nobody uses
     └─ keeper           one for each warm container: owns it until it is used up, dies or grows old
 
 A session borrows a container from its keeper, which stays its owner and removes it afterwards. Where a language
@@ -26,6 +27,7 @@ from trio_exec.executor.targets import PoolKey, Targets
 from trio_exec.launcher import frames
 from trio_exec.launcher.prestart import Prestart
 from trio_exec.limits import Limits, Resources
+from trio_exec.phases import Phase, Phases
 
 LOGGER = logging.getLogger("trio_exec.pool")
 
@@ -73,6 +75,7 @@ class Pool:
         resources: what each stage may use, by language; likewise.
         limits: those of the containers; a session whose limits can't be put in force later gets a cold one.
         lifetime: seconds that a session may need a container for.
+        phases: once the server drains, no more is warmed.
     """
 
     def __init__(
@@ -84,19 +87,20 @@ class Pool:
         resources: Mapping[str, Sequence[Resources]],
         limits: Limits,
         lifetime: int,
+        phases: Phases,
     ) -> None:
         self._executor = executor
         self._preparations = prestarts
         self._resources = resources
         self._limits = limits
         self._lifetime = lifetime
+        self._phases = phases
         self._targets = Targets(sizes, trio.current_time())
         self._idle: dict[PoolKey, deque[_Warm]] = {kind: deque() for kind in self._targets.kinds}
         self._warming: Counter[PoolKey] = Counter()
         self._retries: dict[PoolKey, _Retry] = {}
         self._opening = 0
         self._quiet_until = -math.inf
-        self._draining = False
         self._changed = trio.Event()
 
     @property
@@ -130,9 +134,8 @@ class Pool:
         """Returns when `lingering` is another number; see `Executor`."""
         await self._executor.wait_lingering(known)
 
-    def drain(self) -> None:
-        """Lets go of all that nobody uses, and warms no more."""
-        self._draining = True
+    async def _let_go_at_drain(self) -> None:
+        await self._phases.wait(Phase.DRAINING)
         for warm in self._idle.values():
             while warm:
                 self._let_go(warm.popleft())
@@ -200,6 +203,7 @@ class Pool:
         """
         behind_since = math.inf
         async with trio.open_nursery() as keepers:
+            keepers.start_soon(self._let_go_at_drain)
             while True:
                 now = trio.current_time()
                 kind = self._missing(now)
@@ -227,7 +231,7 @@ class Pool:
 
     def _missing(self, now: float) -> PoolKey | None:
         """What to warm next, if anything; lets go of what is too much."""
-        if self._draining:
+        if self._phases.reached(Phase.DRAINING):
             return None
         targets = self._targets.targets(now)
         for kind, idle in self._idle.items():
@@ -272,7 +276,7 @@ class Pool:
 
     def _warmed(self, kind: PoolKey, warm: _Warm) -> None:
         self._retries.pop(kind, None)
-        if self._draining:
+        if self._phases.reached(Phase.DRAINING):
             self._let_go(warm)
         else:
             self._idle[kind].append(warm)

@@ -10,8 +10,8 @@
        └─ hypercorn         only attaches clients to them
 
 The root nursery is ours, so that a crash of any part ends the process, visibly, and does not leave a server that
-answers but does not work. At the end the order is: `/readyz` says so; no new sessions; running ones finish, or are
-ended; clients read to the end; hypercorn stops; the rest is cancelled.
+answers but does not work. The end goes through the phases of `trio_exec.phases`; `_way_out` is their table. At the last
+one hypercorn stops, and then the rest is cancelled.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,7 @@ from trio_exec.executor.docker.images import build_missing
 from trio_exec.executor.pool import Pool
 from trio_exec.languages import Languages
 from trio_exec.limits import Limits
+from trio_exec.phases import Phase, Phases
 from trio_exec.server import hypercorn_worker
 from trio_exec.session.plan import prestarts, resources
 from trio_exec.session.tasks import container_lifetime
@@ -79,15 +80,15 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
     languages = Languages.load(settings.languages_dir, settings.languages)
     api = DockerAPI()
     executor = DockerExecutor(api, settings.uid_range, settings.runtime)
-    pool = _make_pool(settings, languages, executor)
+    phases = Phases()
+    pool = _make_pool(settings, languages, executor, phases)
     budget = Budget(settings.max_retained_bytes)
-    engine = Engine(settings, languages, pool, budget)
-    going_away = trio.Event()
+    engine = Engine(settings, languages, pool, budget, phases)
     wishes = _Wishes()
     hypercorn_worker.install()
     arrivals = Arrivals(budget)
     config = hypercorn_worker.make_config(settings, arrivals)
-    app = BehindProxies(create_app(engine, going_away, STATIC, arrivals), settings)
+    app = BehindProxies(create_app(engine, phases, STATIC, arrivals), settings)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as outermost:
             outermost.start_soon(_hear, signals, wishes)
@@ -103,19 +104,18 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
                             hypercorn.trio.serve,  # pyright: ignore[reportUnknownMemberType] - its WSGI half is untyped
                             app,
                             config,
-                            shutdown_trigger=going_away.wait,
+                            shutdown_trigger=partial(phases.wait, Phase.GONE),
                             mode="asgi",
                         )
                     )
                     listening(addresses[0])
-                    await _wind_down(engine, pool, wishes)
-                    going_away.set()
+                    await _wind_down(phases, engine, wishes)
                 nursery.cancel_scope.cancel(reason="the server has stopped")
             outermost.cancel_scope.cancel(reason="no container is ours any more")
     api.close()
 
 
-def _make_pool(settings: Settings, languages: Languages, executor: DockerExecutor) -> Pool:
+def _make_pool(settings: Settings, languages: Languages, executor: DockerExecutor, phases: Phases) -> Pool:
     unknown = sorted(set(settings.pool) - set(languages)) if "pool" in settings.model_fields_set else []
     if unknown:
         raise ConfigurationError(f"pool: unknown: {', '.join(unknown)}; available: {', '.join(languages)}")
@@ -126,6 +126,7 @@ def _make_pool(settings: Settings, languages: Languages, executor: DockerExecuto
         resources={name: resources(language, settings.limits) for name, language in languages.items()},
         limits=settings.limits,
         lifetime=container_lifetime(settings.limits),
+        phases=phases,
     )
 
 
@@ -172,26 +173,59 @@ async def _hear(signals: AsyncIterator[int], wishes: _Wishes) -> None:
             os._exit(128 + number)
 
 
-async def _wind_down(engine: Engine, pool: Pool, wishes: _Wishes) -> None:
-    """Waits until the server is to leave, then until sessions are over and clients have read them, or time is up."""
+@dataclass(frozen=True, slots=True)
+class _Stay:
+    """What the server does in a phase on its way out.
+
+    Attributes:
+        phase: which one.
+        until: what it waits for.
+        seconds: for how long it does so, at most.
+        can_hurry: whether a second signal cuts the waiting short.
+        entry: what it does first; has a deadline of its own.
+    """
+
+    phase: Phase
+    until: Callable[[], Awaitable[None]]
+    seconds: float
+    can_hurry: bool = True
+    entry: Callable[[], Awaitable[None]] | None = None
+
+
+def _way_out(engine: Engine) -> tuple[_Stay, ...]:
+    """The phases between serving and gone. What each means for the API, the engine and the pool, `Phase` says."""
+
+    async def over_and_read() -> None:
+        await engine.wait_sessions()
+        await engine.serve_clients()
+
+    settings = engine.settings
+    return (
+        _Stay(Phase.LEAVING, trio.sleep_forever, settings.drain_delay),
+        _Stay(Phase.DRAINING, over_and_read, settings.drain_timeout),
+        _Stay(Phase.FAREWELL, engine.serve_clients, FAREWELL_TIMEOUT, can_hurry=False, entry=engine.stop),
+    )
+
+
+async def _wind_down(phases: Phases, engine: Engine, wishes: _Wishes) -> None:
+    """Waits for the first signal, and returns in the last phase."""
     await wishes.leave.wait()
     delay, seconds = engine.settings.drain_delay, engine.settings.drain_timeout
     LOGGER.info("sessions get %g seconds%s", seconds, f", from {delay:g} seconds on" if delay else "")
-    engine.leave()
-    async with trio.open_nursery() as nursery:
-
-        async def hurry() -> None:
-            await wishes.hurry.wait()
-            nursery.cancel_scope.cancel(reason="a second signal")
-
-        nursery.start_soon(hurry)
-        await trio.sleep(delay)
-        pool.drain()
-        with trio.move_on_after(seconds):
-            await engine.drain()
-            await engine.serve_clients()
-        nursery.cancel_scope.cancel(reason="drained, or out of time")
-    await engine.stop()
-    with trio.move_on_after(FAREWELL_TIMEOUT):
-        await engine.serve_clients()
+    for stay in _way_out(engine):
+        phases.move(stay.phase)
+        if stay.entry is not None:
+            await stay.entry()
+        async with trio.open_nursery() as nursery:
+            if stay.can_hurry:
+                nursery.start_soon(_cancel_in_a_hurry, wishes, nursery.cancel_scope)
+            with trio.move_on_after(stay.seconds):
+                await stay.until()
+            nursery.cancel_scope.cancel(reason="the phase is over")
     LOGGER.info("all sessions are over")
+    phases.move(Phase.GONE)
+
+
+async def _cancel_in_a_hurry(wishes: _Wishes, scope: trio.CancelScope) -> None:
+    await wishes.hurry.wait()
+    scope.cancel(reason="a second signal")

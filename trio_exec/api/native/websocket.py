@@ -30,6 +30,7 @@ from trio_exec.api.native.text import TextCursor
 from trio_exec.errors import RequestError, TrioExecError
 from trio_exec.ids import short_id
 from trio_exec.model import Reason, Stream
+from trio_exec.phases import Phase, Phases
 from trio_exec.session.output import StateChange
 from trio_exec.session.session import Session
 
@@ -70,8 +71,8 @@ class Attachment:
         self._session = session
         self._position = position
 
-    async def serve(self, going_away: trio.Event) -> None:
-        """Returns when the client has the final state, or when the server goes away, after the close frame.
+    async def serve(self, phases: Phases) -> None:
+        """Returns when the client has the final state, or when the server is gone, after the close frame.
 
         Cancellation: the client left. The session goes on.
         """
@@ -80,7 +81,7 @@ class Attachment:
             with self._session.attached():
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._listen)
-                    nursery.start_soon(self._leave_with, going_away, nursery.cancel_scope)
+                    nursery.start_soon(self._leave_with, phases, nursery.cancel_scope)
                     await self._follow()
                     code = CLOSE_NORMAL
                     nursery.cancel_scope.cancel(reason="the client has everything")
@@ -91,8 +92,8 @@ class Attachment:
             LOGGER.exception("session %s: a client could not be served", short_id(self._session.id))
         await self._socket.close(code)
 
-    async def _leave_with(self, going_away: trio.Event, scope: trio.CancelScope) -> None:
-        await going_away.wait()
+    async def _leave_with(self, phases: Phases, scope: trio.CancelScope) -> None:
+        await phases.wait(Phase.GONE)
         scope.cancel(reason="the server is going away")
 
     async def _follow(self) -> None:
