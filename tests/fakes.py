@@ -109,6 +109,9 @@ class FakeExecutor:
         self.failure: Exception | None = None
         self.refused_languages: set[str] = set()
         self.can_update_limits = True
+        self.warm_at_once = 1
+        self.ready = trio.Event()
+        self.ready.set()
         self.obstacle: str | None = None
         self.lingering = 0
         self._lingering_changed = trio.Event()
@@ -116,6 +119,9 @@ class FakeExecutor:
     @property
     def warm(self) -> Mapping[str, int]:
         return {}
+
+    async def wait_ready(self) -> None:
+        await self.ready.wait()
 
     async def check(self) -> None:
         await trio.lowlevel.checkpoint()

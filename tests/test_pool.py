@@ -178,6 +178,7 @@ async def test_it_refills_while_cold_starts_overlap(executor: FakeExecutor, auto
 async def test_several_are_warmed_at_once_where_the_machine_allows(
     executor: FakeExecutor, autojump_clock: MockClock
 ) -> None:
+    executor.warm_at_once = 4
     pool = Pool(
         executor,
         sizes={"python": 8},
@@ -188,7 +189,7 @@ async def test_several_are_warmed_at_once_where_the_machine_allows(
         phases=Phases(),
     )
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pool.run, 4)  # noqa: ASYNC113 - it has no beginning to wait for
+        nursery.start_soon(pool.run)  # noqa: ASYNC113 - it has no beginning to wait for
         await trio.sleep(executor.opening / 2)
         assert executor.open_count == 4
         await trio.sleep(2 * executor.opening)
@@ -232,6 +233,18 @@ async def test_one_that_cannot_be_prepared_is_given_up(executor: FakeExecutor, a
         assert (pool.warm, executor.open_count) == ({"python": 0}, 0)
         await trio.sleep(5)
         assert len(executor.containers) == 2
+
+
+async def test_nothing_is_warmed_before_the_executor_is_ready(
+    executor: FakeExecutor, autojump_clock: MockClock
+) -> None:
+    executor.ready = trio.Event()
+    async with running(executor) as pool:
+        await trio.sleep(60)
+        assert executor.asked_at == []
+        executor.ready.set()
+        await trio.sleep(5)
+        assert pool.warm == {"python": 2}
 
 
 LESS_MEMORY = replace(LIMITS, memory_bytes=2**25)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -29,6 +30,7 @@ from trio_exec.launcher import frames
 from trio_exec.limits import MIB
 from trio_exec.model import Job, Reason, StageName, State, Stream
 from trio_exec.phases import Phases
+from trio_exec.server.process import run_server
 from trio_exec.session.session import Session
 from trio_exec.settings import Settings
 
@@ -405,12 +407,51 @@ async def test_what_keeps_a_container_from_coming_up_is_told(executor: ProcessEx
     assert (launchers(), executor.lingering) == ([], 0)
 
 
+async def ask(address: str, method: str, path: str, body: str = "") -> tuple[int, Any]:
+    """Status and body of an answer."""
+    port = int(address.rpartition(":")[2])
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        await stream.send_all((head + body).encode())
+        answer = b"".join([data async for data in stream])
+    return int(answer.split()[1]), json.loads(answer.partition(b"\r\n\r\n")[2])
+
+
+async def test_a_server_serves_any_executor_from_its_first_container_to_its_last(possible: None) -> None:
+    addresses, address = trio.open_memory_channel[str](1)
+    settings = Settings(port=0, pool={"python": 1})
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_server, settings, LANGUAGES, open_process_executor(), addresses.send_nowait)
+            url = await address.receive()
+            while (await ask(url, "GET", "/readyz"))[1]["warm"]["python"] == 0:  # noqa: ASYNC110 - there is only asking
+                await trio.sleep(0.02)
+            status, created = await ask(url, "POST", "/session", json.dumps({"language": "python", "code": "print(1)"}))
+            assert status == 201
+            session = f"/session/{created['sessionId']}"
+            while (info := (await ask(url, "GET", session))[1])["state"] != "finished":  # noqa: ASYNC110 - likewise
+                await trio.sleep(0.02)
+            assert info["exitCode"] == 0
+            signal.raise_signal(signal.SIGTERM)
+    assert launchers() == []
+
+
+async def test_a_pool_for_a_language_that_is_not_there_is_refused_before_anything_begins() -> None:
+    settings = Settings(port=0, pool={"cobol": 1})
+    with pytest.raises(ConfigurationError, match="pool: unknown: cobol; available: python, staged"):
+        await run_server(settings, LANGUAGES, open_process_executor(), print)
+
+
 async def test_a_machine_without_a_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binary, "COMPILER", "gcc-that-is-not-there")
     monkeypatch.setattr(binary.os, "geteuid", lambda: 0)
     async with open_process_executor() as executor:
         assert executor.obstacle is not None
         assert "gcc-that-is-not-there" in executor.obstacle
+        with trio.move_on_after(0.1) as waiting:
+            await executor.wait_ready()
+        assert waiting.cancelled_caught
         with pytest.raises(ExecutorUnavailableError, match="gcc-that-is-not-there"):
             async with executor.open_container(SPEC):
                 pass

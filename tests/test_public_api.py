@@ -10,7 +10,7 @@ import pytest
 
 import trio_exec
 from trio_exec.errors import TrioExecError
-from trio_exec.server.process import serve
+from trio_exec.serving import serve
 from trio_exec.settings import Settings
 
 

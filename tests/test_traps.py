@@ -32,7 +32,7 @@ from trio_exec.limits import MIB
 from trio_exec.model import Job
 from trio_exec.phases import Phases
 from trio_exec.server import hypercorn_worker, tcp
-from trio_exec.server.process import serve
+from trio_exec.serving import serve
 from trio_exec.settings import Settings
 
 PATIENCE = 30

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from trio_exec import errors
-    from trio_exec.server.process import serve
+    from trio_exec.serving import serve
     from trio_exec.settings import Settings
 
 __all__ = ["Settings", "__version__", "errors", "serve"]
@@ -23,7 +23,7 @@ def __getattr__(name: str) -> object:
         case "Settings":
             return import_module("trio_exec.settings").Settings
         case "serve":
-            return import_module("trio_exec.server.process").serve
+            return import_module("trio_exec.serving").serve
         case "errors":
             return import_module("trio_exec.errors")
         case _:

@@ -10,7 +10,7 @@ import trio
 
 from trio_exec import __version__
 from trio_exec.cli.output import say
-from trio_exec.server.process import serve
+from trio_exec.serving import serve
 from trio_exec.settings import Settings
 
 

@@ -89,6 +89,15 @@ class Executor(Protocol):
         """
         ...
 
+    async def wait_ready(self) -> None:
+        """Returns once containers can be opened, for the first time; maybe never. What comes later, `check` tells."""
+        ...
+
+    @property
+    def warm_at_once(self) -> int:
+        """How many containers may be warmed at once without slowing sessions down; known once `wait_ready` returns."""
+        ...
+
     @property
     def warm(self) -> Mapping[str, int]:
         """How many containers are there already, unused, by language."""

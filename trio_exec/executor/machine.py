@@ -1,4 +1,4 @@
-"""What containers' hardening has to know of the machine that the engine runs on."""
+"""What has to be known of the machine that containers run on: their hardening depends on it, and how many to warm."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ EXTRA_CAPABILITIES = ("SYS_NICE", "SYS_RESOURCE")
 """What the launcher can do without: with the first it runs before its program when processors are short, with the
 second it is killed after its program when memory is short, whatever the program does. An engine that is in a
 container, or has no root, may lack either."""
+
+
+WARMED_AT_ONCE = 2
+"""Containers that are warmed at once, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,11 @@ class Machine:
     charges_sockets: bool = False
     processors: int = 0
     extra_capabilities: tuple[str, ...] = ()
+
+    @property
+    def warm_at_once(self) -> int:
+        """How many containers to warm at once; see `Executor`. Each takes a processor, and sessions need some, too."""
+        return max(WARMED_AT_ONCE, self.processors // 2)
 
     @classmethod
     def of(cls, info: Mapping[str, Any]) -> Machine:

@@ -111,6 +111,15 @@ class Pool:
             counts[kind.language] += len(warm)
         return counts
 
+    async def wait_ready(self) -> None:
+        """Returns once containers can be opened; see `Executor`."""
+        await self._executor.wait_ready()
+
+    @property
+    def warm_at_once(self) -> int:
+        """How many containers it warms at once; see `Executor`."""
+        return self._executor.warm_at_once
+
     @property
     def can_update_limits(self) -> bool:
         """Whether the limits of a running container can be changed; see `Executor`."""
@@ -195,12 +204,9 @@ class Pool:
             with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
                 await warm.removed.wait()
 
-    async def run(self, parallel: int = 1) -> None:
-        """Keeps the pool filled until cancelled, which removes what is in it.
-
-        Args:
-            parallel: how many containers to warm at once.
-        """
+    async def run(self) -> None:
+        """Keeps the pool filled, once the executor is ready, until cancelled, which removes what is in it."""
+        await self._executor.wait_ready()
         behind_since = math.inf
         async with trio.open_nursery() as keepers:
             keepers.start_soon(self._let_go_at_drain)
@@ -209,7 +215,7 @@ class Pool:
                 kind = self._missing(now)
                 if kind is None and not self._warming:
                     behind_since = math.inf
-                if kind is None or self._warming.total() >= parallel:
+                if kind is None or self._warming.total() >= self._executor.warm_at_once:
                     await self._wait_changed(min([now + REVIEW_INTERVAL, *self._retry_times(now)]))
                     continue
                 behind_since = min(behind_since, now)

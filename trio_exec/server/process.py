@@ -1,10 +1,8 @@
 """The server's process: what is started in which order, and how it ends.
 
-    run
+    run_server
     ├─ signals              what they ask for: leave; hurry; go at once
-    ├─ guard                a process that removes our containers should this one be killed
-    └─ executor             owns containers
-       ├─ preparation       until every language has its image and a container could be opened; then it is done
+    └─ executor             makes containers, and removes them; whichever it is
        ├─ pool              keeps warm containers
        ├─ engine            hosts the sessions
        └─ hypercorn         only attaches clients to them
@@ -19,7 +17,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,14 +31,10 @@ from trio_exec.api.arrivals import Arrivals
 from trio_exec.api.proxies import BehindProxies
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
-from trio_exec.errors import ConfigurationError, ExecutorError, ExecutorUnavailableError
-from trio_exec.executor.docker.api import DockerAPI
-from trio_exec.executor.docker.executor import DockerExecutor
-from trio_exec.executor.docker.guarding import run_guard
-from trio_exec.executor.docker.images import build_missing
+from trio_exec.errors import ConfigurationError
+from trio_exec.executor.base import Executor
 from trio_exec.executor.pool import Pool
 from trio_exec.languages import Languages
-from trio_exec.limits import Limits
 from trio_exec.phases import Phase, Phases
 from trio_exec.server import hypercorn_worker
 from trio_exec.session.plan import prestarts, resources
@@ -49,10 +44,6 @@ from trio_exec.settings import Settings
 LOGGER = logging.getLogger("trio_exec.server")
 
 STATIC = Path(__file__).parent.parent / "static"
-RETRY_FIRST, RETRY_LAST = 5, 300
-"""Seconds until what the engine refused at the start is tried again; doubled each time, since each try may cost it."""
-WARMED_AT_ONCE = 2
-"""Containers that the pool warms at once, at least; more on an engine with many processors."""
 FAREWELL_TIMEOUT = 5
 """Seconds that clients get for the final states of sessions that were ended, when there is no other time left."""
 
@@ -65,39 +56,43 @@ class _Wishes:
     hurry: trio.Event = field(default_factory=trio.Event)
 
 
-async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
+async def run_server(
+    settings: Settings,
+    languages: Languages,
+    executor: AbstractAsyncContextManager[Executor],
+    listening: Callable[[str], None],
+) -> None:
     """Serves until SIGTERM or SIGINT and for `drain_delay` more, then drains.
 
-    A second signal, or the end of `drain_timeout`, ends what still runs; a third one ends the process at once.
+    Which executor it is, only the caller knows; so another one is served without a change here. It is passed unopened:
+    a signal has to reach the server also while the executor opens and closes.
 
     Args:
         settings: the server's settings.
+        languages: what can be run.
+        executor: where containers come from; is opened once all else is known to be right.
         listening: is called with the address once requests are taken.
 
     Raises:
-        ConfigurationError: a setting or a language can't be used.
+        ConfigurationError: a setting can't be used.
+        ExceptionGroup: a part has crashed.
     """
-    languages = Languages.load(settings.languages_dir, settings.languages)
-    api = DockerAPI()
-    executor = DockerExecutor(api, settings.uid_range, settings.runtime)
+    sizes = _pool_sizes(settings, languages)
     phases = Phases()
-    pool = _make_pool(settings, languages, executor, phases)
-    budget = Budget(settings.max_retained_bytes)
-    engine = Engine(settings, languages, pool, budget, phases)
     wishes = _Wishes()
-    hypercorn_worker.install()
+    budget = Budget(settings.max_retained_bytes)
     arrivals = Arrivals(budget)
+    hypercorn_worker.install()
     config = hypercorn_worker.make_config(settings, arrivals)
-    app = BehindProxies(create_app(engine, phases, STATIC, arrivals), settings)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as outermost:
             outermost.start_soon(_hear, signals, wishes)
-            await outermost.start(run_guard, executor.instance, lambda: executor.clean)
-            async with trio.open_nursery() as nursery:
-                await nursery.start(executor.run)
-                nursery.start_soon(_make_ready, api, languages, executor, settings.limits)
-                nursery.start_soon(_fill_pool, pool, executor)
+            async with executor as opened, trio.open_nursery() as nursery:
+                pool = _make_pool(settings, languages, sizes, opened, phases)
+                nursery.start_soon(pool.run)
+                engine = Engine(settings, languages, pool, budget, phases)
                 await nursery.start(engine.run)
+                app = BehindProxies(create_app(engine, phases, STATIC, arrivals), settings)
                 async with trio.open_nursery() as connections:
                     addresses = await connections.start(
                         partial(
@@ -111,51 +106,28 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
                     listening(addresses[0])
                     await _wind_down(phases, engine, wishes)
                 nursery.cancel_scope.cancel(reason="the server has stopped")
-            outermost.cancel_scope.cancel(reason="no container is ours any more")
-    api.close()
+            outermost.cancel_scope.cancel(reason="signals are of no use any more")
 
 
-def _make_pool(settings: Settings, languages: Languages, executor: DockerExecutor, phases: Phases) -> Pool:
+def _pool_sizes(settings: Settings, languages: Languages) -> dict[str, int]:
     unknown = sorted(set(settings.pool) - set(languages)) if "pool" in settings.model_fields_set else []
     if unknown:
         raise ConfigurationError(f"pool: unknown: {', '.join(unknown)}; available: {', '.join(languages)}")
+    return {name: size for name, size in settings.pool.items() if name in languages}
+
+
+def _make_pool(
+    settings: Settings, languages: Languages, sizes: Mapping[str, int], executor: Executor, phases: Phases
+) -> Pool:
     return Pool(
         executor,
-        sizes={name: size for name, size in settings.pool.items() if name in languages},
+        sizes=sizes,
         prestarts={name: prestarts(language, settings.limits) for name, language in languages.items()},
         resources={name: resources(language, settings.limits) for name, language in languages.items()},
         limits=settings.limits,
         lifetime=container_lifetime(settings.limits),
         phases=phases,
     )
-
-
-async def _fill_pool(pool: Pool, executor: DockerExecutor) -> None:
-    await executor.usable.wait()
-    await pool.run(max(WARMED_AT_ONCE, executor.processors // 2))
-
-
-async def _make_ready(api: DockerAPI, languages: Languages, executor: DockerExecutor, limits: Limits) -> None:
-    """Builds missing images and tries a container, for as long as it takes: an engine may come up after us."""
-    build = partial(build_missing, api, languages.values(), progress=LOGGER.debug, started=LOGGER.info)
-    delay = RETRY_FIRST
-    while True:
-        try:
-            executor.use_images(await trio.to_thread.run_sync(build, abandon_on_cancel=True))
-            await executor.try_out(limits)
-        except ExecutorUnavailableError as error:
-            executor.health.unusable(error.message)
-            LOGGER.warning("%s; will try again", error)
-            delay = RETRY_FIRST
-        except ExecutorError as error:
-            executor.health.unusable(f"{error}; it is tried again in {delay} seconds")
-            LOGGER.error("%s; will try again", error)  # noqa: TRY400 - the engine's reason says it all
-        else:
-            # Its containers bear this as the label trio-exec.instance.
-            LOGGER.info("instance %s is ready to run %s", executor.instance, ", ".join(languages))
-            return
-        await trio.sleep(delay)
-        delay = min(2 * delay, RETRY_LAST)
 
 
 async def _hear(signals: AsyncIterator[int], wishes: _Wishes) -> None:

@@ -101,7 +101,6 @@ class DockerExecutor:
 
     Attributes:
         can_update_limits: whether the limits of a running container can be changed, as far as is known.
-        usable: set once a container could be opened.
         health: whether the engine can be used.
         instance: names this server in its containers' labels.
     """
@@ -113,7 +112,7 @@ class DockerExecutor:
         self._images: Mapping[str, str] = {}
         self._runtime = runtime
         self.can_update_limits = False
-        self.usable = trio.Event()
+        self._ready = trio.Event()
         self.health = Health(api)
         self.instance = secrets.token_hex(8)
         self._host = host_name()
@@ -158,6 +157,15 @@ class DockerExecutor:
         except ExecutorUnavailableError as error:
             self.health.fail(error.message)
             raise
+
+    async def wait_ready(self) -> None:
+        """Returns once a container could be opened; see `Executor`."""
+        await self._ready.wait()
+
+    @property
+    def warm_at_once(self) -> int:
+        """As many as suit the engine's machine; see `Executor`."""
+        return self._hardening.machine.warm_at_once
 
     @property
     def warm(self) -> Mapping[str, int]:
@@ -225,7 +233,7 @@ class DockerExecutor:
                 LOGGER.warning("launchers do without %s, which the engine does not give: %s", missing, refusal)
             break
         self.health.usable()
-        self.usable.set()
+        self._ready.set()
 
     async def _try_updating(self, container: DockerContainer, resources: Resources) -> None:
         try:
@@ -239,11 +247,6 @@ class DockerExecutor:
                 "the engine's runtime can't change the limits of a running container: the compile stage gets the run "
                 "stage's, and sessions with lower ones start cold"
             )
-
-    @property
-    def processors(self) -> int:
-        """Of the engine's machine, once that is known."""
-        return self._hardening.machine.processors
 
     @asynccontextmanager
     async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[DockerContainer]:

@@ -29,6 +29,7 @@ import trio
 from trio_exec.errors import ExecutorError, ExecutorUnavailableError, LauncherGoneError
 from trio_exec.executor.base import Container, ContainerSpec
 from trio_exec.executor.lingering import Lingering
+from trio_exec.executor.machine import Machine
 from trio_exec.executor.process import binary
 from trio_exec.launcher import frames
 from trio_exec.launcher.connection import LauncherConnection
@@ -83,8 +84,20 @@ class ProcessExecutor:
     def __init__(self, program: Path | str, leftovers: trio.Nursery) -> None:
         self._program = program
         self._leftovers = leftovers
+        self._machine = Machine(processors=os.cpu_count() or 1)
         self._uids = itertools.cycle(UIDS)
         self._lingering = Lingering()
+
+    async def wait_ready(self) -> None:
+        """Returns at once, or never where this machine lacks something; see `Executor`."""
+        if self.obstacle is not None:
+            await trio.sleep_forever()
+        await trio.lowlevel.checkpoint()
+
+    @property
+    def warm_at_once(self) -> int:
+        """As many as suit this machine; see `Executor`."""
+        return self._machine.warm_at_once
 
     @property
     def warm(self) -> Mapping[str, int]:

@@ -1,0 +1,108 @@
+"""The executor on Docker with all that belongs to it, and the order in which it comes and goes.
+
+open_docker_executor
+├─ guard                removes our containers should this process be killed; goes last
+└─ (inner)
+   ├─ executor          owns containers, with its janitor and its health
+   ├─ make_ready        until every language has its image and a container could be opened; then it is done
+   └─ (whoever opened)  uses it
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from functools import partial
+
+import trio
+
+from trio_exec.errors import ExecutorError, ExecutorUnavailableError
+from trio_exec.executor.docker.api import DockerAPI
+from trio_exec.executor.docker.executor import DockerExecutor
+from trio_exec.executor.docker.guarding import run_guard
+from trio_exec.executor.docker.images import build_missing
+from trio_exec.languages import Language
+from trio_exec.limits import Limits
+
+LOGGER = logging.getLogger("trio_exec.docker")
+
+RETRY_FIRST, RETRY_LAST = 5, 300
+"""Seconds until what the engine refused at the start is tried again; doubled each time, since each try may cost it."""
+
+
+def open_docker_executor(
+    languages: Collection[Language], limits: Limits, *, uids: range, runtime: str | None = None
+) -> AbstractAsyncContextManager[DockerExecutor]:
+    """An executor on the engine that the environment names, for as long as the context lasts.
+
+    The context begins at once, also where there is no engine yet: images are built and a container is tried
+    meanwhile, as often as it takes. Until then the executor says what is missing as its `obstacle`. At its end, what
+    whoever opened it has left behind is removed, in ten seconds or little more; what is not is the guard's.
+
+    Args:
+        languages: whose images are built where they are missing.
+        limits: those of the container that is tried.
+        uids: the programs' user ids.
+        runtime: Docker runtime, or None for the engine's default.
+
+    Raises:
+        ExecutorUnavailableError: what the environment says can't be used; at the call, and not in the context.
+
+    Cancellation: at any moment. Containers are removed all the same.
+    """
+    api = DockerAPI()
+    return _running(api, DockerExecutor(api, uids, runtime), languages, limits)
+
+
+@asynccontextmanager
+async def _running(
+    api: DockerAPI, executor: DockerExecutor, languages: Collection[Language], limits: Limits
+) -> AsyncGenerator[DockerExecutor]:
+    # Shielded, so that the guard outlives the owners also where this is cancelled; and ended however it is left.
+    guarding = trio.CancelScope(shield=True)
+    with closing(api):
+        async with trio.open_nursery() as outermost:
+            await outermost.start(_run_guard, executor, guarding)
+            try:
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(executor.run)
+                    nursery.start_soon(_make_ready, api, executor, languages, limits)
+                    yield executor
+                    nursery.cancel_scope.cancel(reason="nobody opens containers any more")
+            finally:
+                guarding.cancel(reason="no container is ours any more")
+
+
+async def _run_guard(
+    executor: DockerExecutor, scope: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    with scope:
+        task_status.started()
+        await run_guard(executor.instance, lambda: executor.clean)
+
+
+async def _make_ready(
+    api: DockerAPI, executor: DockerExecutor, languages: Collection[Language], limits: Limits
+) -> None:
+    """Builds missing images and tries a container, for as long as it takes: an engine may come up after us."""
+    build = partial(build_missing, api, languages, progress=LOGGER.debug, started=LOGGER.info)
+    delay = RETRY_FIRST
+    while True:
+        try:
+            executor.use_images(await trio.to_thread.run_sync(build, abandon_on_cancel=True))
+            await executor.try_out(limits)
+        except ExecutorUnavailableError as error:
+            executor.health.unusable(error.message)
+            LOGGER.warning("%s; will try again", error)
+            delay = RETRY_FIRST
+        except ExecutorError as error:
+            executor.health.unusable(f"{error}; it is tried again in {delay} seconds")
+            LOGGER.error("%s; will try again", error)  # noqa: TRY400 - the engine's reason says it all
+        else:
+            # Its containers bear this as the label trio-exec.instance.
+            names = ", ".join(language.name for language in languages)
+            LOGGER.info("instance %s is ready to run %s", executor.instance, names)
+            return
+        await trio.sleep(delay)
+        delay = min(2 * delay, RETRY_LAST)
