@@ -218,14 +218,7 @@ TIMES = {"queue_timeout": 10, "detach_grace": 50, "compile_timeout": 20, "execut
 async def test_every_deadline_in_its_stage(
     autojump_clock: MockClock, stage: str, watched: bool, reason: str, after: float
 ) -> None:
-    times = {
-        "queue_timeout": 10,
-        "detach_grace": 50,
-        "compile_timeout": 20,
-        "execution_timeout": 60,
-        "idle_timeout": 30,
-    }
-    async with at(stage, opening=1000 if stage == "creating" else 3, **times) as it:
+    async with at(stage, opening=1000 if stage == "creating" else 3, **TIMES) as it:
         start = trio.current_time()
         with it.session.attached() if watched else nullcontext():
             await over(it.session)
@@ -475,8 +468,11 @@ def test_no_task_without_an_owner() -> None:
         for node in nodes:
             if isinstance(node, ast.Assign) and ast.unparse(node.value) in nurseries:
                 nurseries |= {ast.unparse(target).removeprefix("self.") for target in node.targets}
+        waited_for = {node.value for node in nodes if isinstance(node, ast.Await)}  # Threads and sockets start as well.
         for node in nodes:
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "start_soon":
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            if node.func.attr == "start_soon" or (node.func.attr == "start" and node in waited_for):
                 started += 1
                 owner = ast.unparse(node.func.value).removeprefix("self.")
                 assert owner in nurseries, f"{path}:{node.lineno}: {owner}"
