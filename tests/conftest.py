@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import trio
 
-from tests.support import GENEROUS, Client, ServerProcess, running_server
+from tests.support import GENEROUS, PATIENCE, Client, ServerProcess, running_server
 from trio_exec.executor.docker.api import DockerAPI
+from trio_exec.executor.docker.executor import DockerExecutor
 from trio_exec.executor.docker.images import build_missing
 from trio_exec.languages import Languages
+from trio_exec.settings import Settings
 
 NEED_AN_ENGINE = {"images", "server", "image", "browser"}
 """Fixtures; what uses one of them, by way of others or not, is marked `docker`. Other tests mark themselves."""
@@ -56,3 +59,19 @@ def start_server(images: dict[str, str]) -> Generator[Callable[..., ServerProces
             return servers.enter_context(running_server(**settings))
 
         yield start
+
+
+@pytest.fixture
+async def executor(images: dict[str, str]) -> AsyncGenerator[DockerExecutor]:
+    """An executor on the machine's engine, without a server around it; afterwards it must have left nothing."""
+    api = DockerAPI()
+    executor = DockerExecutor(api, Settings().uid_range)
+    executor.use_images(images)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(executor.run)
+        executor.health.usable()
+        with trio.fail_after(2 * PATIENCE):
+            yield executor
+        nursery.cancel_scope.cancel(reason="the test is over")
+    assert executor.clean
+    api.close()

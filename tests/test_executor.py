@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -14,21 +13,6 @@ from trio_exec.errors import ExecutorError, ExecutorUnavailableError
 from trio_exec.executor.docker.api import DockerAPI, _translated
 from trio_exec.executor.docker.executor import THREADS, DockerExecutor
 from trio_exec.settings import Settings
-
-
-@pytest.fixture
-async def executor(images: dict[str, str]) -> AsyncGenerator[DockerExecutor]:
-    api = DockerAPI()
-    executor = DockerExecutor(api, Settings().uid_range)
-    executor.use_images(images)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(executor.run)
-        executor.health.usable()
-        with trio.fail_after(60):
-            yield executor
-        nursery.cancel_scope.cancel(reason="the test is over")
-    assert executor.clean
-    api.close()
 
 
 async def test_a_container_that_stays_lingers_until_it_is_gone(

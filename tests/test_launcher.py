@@ -32,18 +32,6 @@ class Result:
     end: frames.StageEnd
 
 
-@pytest.fixture
-async def executor(images: dict[str, str]) -> AsyncGenerator[DockerExecutor]:
-    api = DockerAPI()
-    executor = DockerExecutor(api, Settings().uid_range)
-    executor.use_images(images)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(executor.run)
-        yield executor
-        nursery.cancel_scope.cancel(reason="the test is over")
-    api.close()
-
-
 @asynccontextmanager
 async def opened(executor: DockerExecutor, lifetime: int = 300) -> AsyncGenerator[Container]:
     spec = replace(SPEC, lifetime=lifetime)
