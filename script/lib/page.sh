@@ -37,9 +37,13 @@ check_page() {
   (cd frontend && PATH="$npm:$PATH" npm run --silent check)
 }
 
-# The tests' browser; any Chromium will do.
+# The tests' browser; any Chromium will do. The one without windows needs a fifth less time for the same tests.
 ensure_chromium() {
-  if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null; then
-    install_packages "Chromium, for the page's tests," chromium
-  fi
+  local name
+  for name in chromium-headless-shell chromium chromium-browser; do
+    if command -v "$name" >/dev/null; then
+      return
+    fi
+  done
+  install_packages "Chromium, for the page's tests," chromium-headless-shell
 }

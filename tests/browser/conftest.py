@@ -29,8 +29,9 @@ document.addEventListener("securitypolicyviolation", event => {
 
 @pytest.fixture(scope="session")
 def browser() -> Generator[Browser]:
-    executable = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    assert executable, "there is no chromium; script/bootstrap installs it"
+    installed = filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser")))
+    executable = os.environ.get("CHROMIUM") or next(installed, None)
+    assert executable, "there is no Chromium; script/test installs it"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield browser
