@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -101,6 +102,11 @@ class IDE:
         for text in texts:
             self.eventually(lambda text=text: text in self.screen, lambda text=text: f"no {text!r} in {self.screen!r}")
         return self
+
+    def finds(self, pattern: str) -> str:
+        """Waits for a pattern on the screen, and returns what its group stands for the last time that it is there."""
+        self.eventually(lambda: re.search(pattern, self.screen), lambda: f"no {pattern!r} in {self.screen!r}")
+        return re.findall(pattern, self.screen)[-1]
 
     def says(self, text: str) -> IDE:
         """Waits for a text in the status line."""
