@@ -263,7 +263,11 @@ async def test_leftovers_are_swept_and_other_servers_containers_are_not(
     engine = docker.from_env()
     made = {
         name: engine.api.create_container(
-            images["python"], command=["60"], stdin_open=True, name=f"trio-exec-other-{name}", labels=labels
+            images["python"],
+            command=["60"],
+            stdin_open=True,
+            name=f"trio-exec-other-{name}-{os.getpid()}",
+            labels=labels,
         )["Id"]
         for name, labels in {
             "expired": {"trio-exec.instance": "other", "trio-exec.lifetime": "0"},
