@@ -12,7 +12,6 @@ from tests.sessions import SPEC
 from trio_exec.errors import ExecutorError, ExecutorUnavailableError
 from trio_exec.executor.docker.api import DockerAPI, _translated
 from trio_exec.executor.docker.executor import THREADS, DockerExecutor
-from trio_exec.settings import Settings
 
 
 async def test_a_container_that_stays_lingers_until_it_is_gone(

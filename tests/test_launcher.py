@@ -18,7 +18,6 @@ from trio_exec.executor.base import Container
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.executor import DockerExecutor
 from trio_exec.launcher import frames
-from trio_exec.settings import Settings
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 
