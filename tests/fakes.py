@@ -112,7 +112,7 @@ class FakeExecutor:
         self.warm_at_once = 1
         self.ready = trio.Event()
         self.ready.set()
-        self.obstacle: str | None = None
+        self.not_ready_reason: str | None = None
         self.lingering = 0
         self._lingering_changed = trio.Event()
 

@@ -101,7 +101,7 @@ async def test_an_engine_that_refuses_is_tried_ever_more_seldom_and_one_that_is_
     played = Played(monkeypatch, refusals)
     async with opened() as executor:
         # The first try has not been made yet, or has just failed.
-        assert executor.obstacle is not None
+        assert executor.not_ready_reason is not None
         await played.wait_ready()
 
     gaps = [round(later - sooner) for sooner, later in pairwise(played.tries)]

@@ -100,7 +100,7 @@ async def test_who_can_not_come_in_leaves_nothing_behind(autojump_clock: MockClo
 
 async def test_what_keeps_the_executor_is_told_before_anybody_waits(autojump_clock: MockClock) -> None:
     async with running() as it:
-        it.executor.obstacle = "it is down"
+        it.executor.not_ready_reason = "it is down"
         with pytest.raises(ExecutorUnavailableError, match="it is down"):
             it.engine.create_session(JOB, OWNER)
 
@@ -213,7 +213,7 @@ async def test_a_terminal_that_was_resized_before_the_program_runs_has_that_size
         assert it.executor.containers[0].sent[-1] == frames.encode_resize(50, 120)
 
 
-@pytest.mark.parametrize("event", [frames.Ready(frames.PROTOCOL_VERSION), frames.Prepared()])
+@pytest.mark.parametrize("event", [frames.Ready(frames.PROTOCOL_VERSION), frames.Prestarted()])
 async def test_a_launcher_that_is_out_of_step_ends_the_session(autojump_clock: MockClock, event: frames.Event) -> None:
     async with running() as it:
         session = await it.session()

@@ -55,7 +55,7 @@ async def test_removals_that_hang_keep_nothing_from_starting(
                     await trio.sleep(0.05)
                 async with executor.open_container(SPEC):
                     await executor.check()
-                    assert executor.obstacle is None
+                    assert executor.not_ready_reason is None
                     on.set()
     finally:
         on.set()
@@ -98,19 +98,19 @@ async def test_an_engine_that_is_paused_is_told_and_asked_seldom(
         original()
 
     await executor.check()
-    assert executor.obstacle is None
+    assert executor.not_ready_reason is None
     monkeypatch.setattr(executor._api, "ping", hang)
     executor.health.doubt()
     await executor.check()
-    assert executor.obstacle is not None
-    assert "does not answer within 3 seconds" in executor.obstacle
+    assert executor.not_ready_reason is not None
+    assert "does not answer within 3 seconds" in executor.not_ready_reason
     async with trio.open_nursery() as nursery:
         for _ in range(1000):
             nursery.start_soon(executor.check)
     assert pings <= 2
     on.set()
     with trio.fail_after(10):
-        while executor.obstacle is not None:  # noqa: ASYNC110 - there is only asking
+        while executor.not_ready_reason is not None:  # noqa: ASYNC110 - there is only asking
             await trio.sleep(0.05)
 
 

@@ -30,7 +30,7 @@ FRAMES = st.one_of(
     st.binary(max_size=300).map(lambda data: (frame("O", data), frames.Stdout(data))),
     st.binary(max_size=300).map(lambda data: (frame("E", data), frames.Stderr(data))),
     st.just((frame("S", b""), frames.Started())),
-    st.just((frame("P", b""), frames.Prepared())),
+    st.just((frame("P", b""), frames.Prestarted())),
     st.integers(0, 255).map(lambda version: (frame("R", bytes([version])), frames.Ready(version))),
     U32.map(lambda count: (frame("A", struct.pack(">I", count)), frames.Ack(count))),
     st.booleans().map(lambda waiting: (frame("W", bytes([waiting])), frames.Waiting(waiting))),

@@ -65,13 +65,13 @@ async def until_pings(engine: Engine, count: int) -> None:
 async def test_an_engine_that_answers_is_of_use_once_a_container_could_be_opened() -> None:
     async with running(Engine()) as it:
         await it.settle()
-        assert it.obstacle == "the languages' images are not there yet; they are being built"
+        assert it.not_ready_reason == "the languages' images are not there yet; they are being built"
 
         it.unusable("no such runtime")
-        assert it.obstacle == "no such runtime"
+        assert it.not_ready_reason == "no such runtime"
 
         it.usable()
-        assert it.obstacle is None
+        assert it.not_ready_reason is None
 
 
 async def test_an_engine_that_does_not_answer_says_why_until_it_does() -> None:
@@ -80,12 +80,12 @@ async def test_an_engine_that_does_not_answer_says_why_until_it_does() -> None:
     async with running(engine) as it:
         it.usable()
         await it.settle()
-        assert it.obstacle == "it is down"
+        assert it.not_ready_reason == "it is down"
 
         engine.problem = None
         it.doubt()
         await it.settle()
-        assert it.obstacle is None
+        assert it.not_ready_reason is None
 
 
 async def test_a_failure_counts_at_once_and_is_looked_into() -> None:
@@ -94,9 +94,9 @@ async def test_a_failure_counts_at_once_and_is_looked_into() -> None:
         await it.settle()
 
         it.fail("a call failed")
-        assert it.obstacle == "a call failed"
+        assert it.not_ready_reason == "a call failed"
         await it.settle()
-        assert it.obstacle is None
+        assert it.not_ready_reason is None
 
 
 async def test_an_engine_that_is_down_is_asked_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,4 +164,4 @@ async def test_an_engine_that_hangs_is_not_waited_for(monkeypatch: pytest.Monkey
         it.usable()
         await it.settle()
 
-        assert it.obstacle == "the Docker engine does not answer within 0.01 seconds"
+        assert it.not_ready_reason == "the Docker engine does not answer within 0.01 seconds"

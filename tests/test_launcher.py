@@ -224,12 +224,12 @@ NOBODY_SLEEPS = "! grep -lsz '^sleep$' /proc/[0-9]*/cmdline"
 async def holding_two(executor: DockerExecutor, code: str) -> AsyncGenerator[Container]:
     """A container that holds two commands, of which the first is to run `code`."""
     async with opened(executor) as container:
-        await container.send(frames.encode_prepare("first.py", FIRST, ENVIRONMENT, terminal=None))
-        await container.send(frames.encode_prepare("out/made.py", SECOND, ENVIRONMENT, terminal=None))
+        await container.send(frames.encode_prestart("first.py", FIRST, ENVIRONMENT, terminal=None))
+        await container.send(frames.encode_prestart("out/made.py", SECOND, ENVIRONMENT, terminal=None))
         events: list[frames.Event] = []
         while len(events) < 2:
             events += await container.receive()
-        assert events == [frames.Prepared(), frames.Prepared()]
+        assert events == [frames.Prestarted(), frames.Prestarted()]
         for frame in frames.encode_file("first.py", code.encode()):
             await container.send(frame)
         yield container
@@ -274,7 +274,7 @@ async def test_a_held_command_that_has_nothing_to_run_is_not_let_go(executor: Do
 
 async def test_a_third_command_cannot_be_held(executor: DockerExecutor) -> None:
     async with holding_two(executor, "") as container:
-        await container.send(frames.encode_prepare("third.py", FIRST, ENVIRONMENT, terminal=None))
+        await container.send(frames.encode_prestart("third.py", FIRST, ENVIRONMENT, terminal=None))
         (event,) = await container.receive()
         assert isinstance(event, frames.Failure)
         assert (await run(container, FIRST)).end.exit_code == 0

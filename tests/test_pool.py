@@ -21,7 +21,7 @@ from trio_exec.launcher import frames
 from trio_exec.phases import Phase, Phases
 
 SPEC = replace(PLAIN_SPEC, may_use_prestart=True)
-PREPARATION = Prestart(
+PRESTART = Prestart(
     file="main.py", command=["python3", "main.py"], environment={}, terminal_environment={}, runs_on_terminal=True
 )
 
@@ -198,14 +198,14 @@ async def test_several_are_warmed_at_once_where_the_machine_allows(
 
 
 async def test_it_is_ready_when_all_that_it_holds_is(executor: FakeExecutor, autojump_clock: MockClock) -> None:
-    async with running(executor, prestarts=[PREPARATION, PREPARATION]) as pool:
+    async with running(executor, prestarts=[PRESTART, PRESTART]) as pool:
         await trio.sleep(1)
         (container,) = executor.containers
         assert container.kinds() == "pp"
-        container.say(frames.Prepared())
+        container.say(frames.Prestarted())
         await trio.sleep(1)
         assert pool.warm == {"python": 0}
-        container.say(frames.Prepared())
+        container.say(frames.Prestarted())
         await wait_all_tasks_blocked()
         assert pool.warm == {"python": 1}
 
@@ -216,19 +216,19 @@ async def test_it_is_ready_when_all_that_it_holds_is(executor: FakeExecutor, aut
 async def test_what_was_started_ahead_is_ended_where_it_is_of_no_use(
     executor: FakeExecutor, autojump_clock: MockClock
 ) -> None:
-    async with running(executor, prestarts=[PREPARATION]) as pool:
+    async with running(executor, prestarts=[PRESTART]) as pool:
         await trio.sleep(1)
-        executor.containers[0].say(frames.Prepared())
+        executor.containers[0].say(frames.Prestarted())
         await wait_all_tasks_blocked()
         await use(pool, spec=replace(SPEC, may_use_prestart=False))
 
         assert executor.containers[0].kinds() == "pk"
 
 
-async def test_one_that_cannot_be_prepared_is_given_up(executor: FakeExecutor, autojump_clock: MockClock) -> None:
-    async with running(executor, size=1, prestarts=[PREPARATION]) as pool:
+async def test_one_that_cannot_be_prestarted_is_given_up(executor: FakeExecutor, autojump_clock: MockClock) -> None:
+    async with running(executor, size=1, prestarts=[PRESTART]) as pool:
         await trio.sleep(1)
-        executor.containers[0].say(frames.Failure("a prepared command ended"))
+        executor.containers[0].say(frames.Failure("a prestarted command ended"))
         await trio.sleep(0.5)
         assert (pool.warm, executor.open_count) == ({"python": 0}, 0)
         await trio.sleep(5)
@@ -267,10 +267,10 @@ async def test_limits_that_cannot_be_put_in_force_later_get_a_cold_one(
     executor: FakeExecutor, autojump_clock: MockClock, spec: ContainerSpec, can_update_limits: bool, is_warm: bool
 ) -> None:
     executor.can_update_limits = can_update_limits
-    async with running(executor, size=1, prestarts=[PREPARATION]) as pool:
+    async with running(executor, size=1, prestarts=[PRESTART]) as pool:
         await trio.sleep(1)
         [warm] = executor.containers
-        warm.say(frames.Prepared())
+        warm.say(frames.Prestarted())
         await wait_all_tasks_blocked()
 
         assert (await use(pool, spec=spec) is warm) == is_warm
@@ -297,5 +297,5 @@ def test_a_limit_that_is_not_known_to_make_no_difference_has_to_match() -> None:
     limits = replace(LIMITS, stdout_bytes=1000, stderr_bytes=1000, cpu_time=10)
     for it in fields(limits):
         other = replace(limits, **{it.name: getattr(limits, it.name) / 2})
-        assert other.fit(limits, can_update_limits=False) == (it.name in own)
-        assert other.fit(limits, can_update_limits=True) == (it.name in own | {"memory_bytes", "cpus"})
+        assert other.allows_reuse_of(limits, can_update_limits=False) == (it.name in own)
+        assert other.allows_reuse_of(limits, can_update_limits=True) == (it.name in own | {"memory_bytes", "cpus"})

@@ -50,8 +50,8 @@ LANGUAGES = Languages([Languages.load()["python"], STAGED])
 @pytest.fixture(scope="module")
 def possible() -> None:
     """Skips where processes can't be run so."""
-    if obstacle := binary.missing():
-        pytest.skip(obstacle)
+    if missing := binary.missing():
+        pytest.skip(missing)
 
 
 @pytest.fixture
@@ -447,8 +447,8 @@ async def test_a_machine_without_a_compiler_is_told(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(binary, "COMPILER", "gcc-that-is-not-there")
     monkeypatch.setattr(binary.os, "geteuid", lambda: 0)
     async with open_process_executor() as executor:
-        assert executor.obstacle is not None
-        assert "gcc-that-is-not-there" in executor.obstacle
+        assert executor.not_ready_reason is not None
+        assert "gcc-that-is-not-there" in executor.not_ready_reason
         with trio.move_on_after(0.1) as waiting:
             await executor.wait_ready()
         assert waiting.cancelled_caught

@@ -66,7 +66,7 @@ class Limits:
             return Resources(self.compile_memory_bytes, self.compile_cpus)
         return Resources(self.memory_bytes, self.cpus)
 
-    def fit(self, container: Limits, *, can_update_limits: bool) -> bool:
+    def allows_reuse_of(self, container: Limits, *, can_update_limits: bool) -> bool:
         """Whether a session with these limits can use a running container that was made with others.
 
         Args:

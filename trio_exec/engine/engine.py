@@ -92,8 +92,8 @@ class Engine:
         if self._phases.reached(Phase.DRAINING) or self._nursery is None:
             raise DrainingError("this server is going away and takes no new sessions; try again in a few seconds")
         plan = make_plan(job, self.languages.find(job.language), self.settings.limits)
-        if self._executor.obstacle is not None:
-            raise ExecutorUnavailableError(self._executor.obstacle)
+        if self._executor.not_ready_reason is not None:
+            raise ExecutorUnavailableError(self._executor.not_ready_reason)
         account = Account(self._budget)
         with ExitStack() as undo:
             undo.callback(account.close)
@@ -172,7 +172,7 @@ class Engine:
         """Whether a session could start now, and if not, why."""
         await self._executor.check()
         leaving = self._phases.reached(Phase.LEAVING)
-        reason = "the server is going away" if leaving else self._executor.obstacle
+        reason = "the server is going away" if leaving else self._executor.not_ready_reason
         return Readiness(
             running=self._admission.running,
             queued=self._admission.queued,

@@ -109,12 +109,12 @@ class Executor(Protocol):
         ...
 
     @property
-    def obstacle(self) -> str | None:
+    def not_ready_reason(self) -> str | None:
         """What keeps containers from being opened, as far as is known, for users; None when nothing does."""
         ...
 
     async def check(self) -> None:
-        """Returns when `obstacle` is up to date: at once, unless something has just given reason to doubt it."""
+        """Returns when `not_ready_reason` is up to date: at once, unless something has just given cause to doubt it."""
         ...
 
     @property

@@ -6,7 +6,7 @@
     └─ keeper           one for each warm container: owns it until it is used up, dies or grows old
 
 A session borrows a container from its keeper, which stays its owner and removes it afterwards. Where a language
-allows it, the container holds a command that has started up already (see `frames`, Prepare); the launcher uses it
+allows it, the container holds a command that has started up already (see `frames`, Prestart); the launcher uses it
 only for the very same command and a lone main file, so what a program sees is the same, warm or cold.
 """
 
@@ -33,7 +33,7 @@ LOGGER = logging.getLogger("trio_exec.pool")
 
 MAX_AGE = 1800
 """Seconds after which a container that nobody used is replaced: nothing should run for ever unwatched."""
-PREPARE_TIMEOUT = 60
+PRESTART_TIMEOUT = 60
 """Seconds for a command to start up ahead; a JVM with half a processor, on a busy machine, takes some."""
 RETRY_FIRST, RETRY_LAST = 1, 60
 """Seconds until a kind that could not be warmed is tried again; doubled each time. Other kinds don't wait for it."""
@@ -50,12 +50,31 @@ no better moment, and what a session finds warm it need not do itself."""
 
 @dataclass(eq=False, slots=True)
 class _Warm:
+    """A warm container between its keeper, which owns it, and whoever borrows it. Each event is set once.
+
+            keeper                               borrower
+              │ opens it, and watches it             │
+              │ ◄──────────── borrowed ───────────── │ takes it out of the pool
+              │ watches it no more                   │
+              │ ─────────── handed_over ───────────► │ uses it, unless it is dead
+              │ ◄─────────── given_back ──────────── │ needs it no more
+              │ removes it                           │
+              │ ───────────── removed ─────────────► │ is done
+
+    One that nobody uses is borrowed and given back at once by the pool itself; one that grows old or dies is removed
+    without more ado.
+
+    Attributes:
+        prestarted: whether it holds commands that were started ahead.
+        dead: whether it ended, or said something, before it was borrowed.
+    """
+
     container: Container
-    prepared: bool
+    prestarted: bool
     dead: bool = False
-    wanted: trio.Event = field(default_factory=trio.Event)
-    free: trio.Event = field(default_factory=trio.Event)
-    returned: trio.Event = field(default_factory=trio.Event)
+    borrowed: trio.Event = field(default_factory=trio.Event)
+    handed_over: trio.Event = field(default_factory=trio.Event)
+    given_back: trio.Event = field(default_factory=trio.Event)
     removed: trio.Event = field(default_factory=trio.Event)
 
 
@@ -90,7 +109,7 @@ class Pool:
         phases: Phases,
     ) -> None:
         self._executor = executor
-        self._preparations = prestarts
+        self._prestarts = prestarts
         self._resources = resources
         self._limits = limits
         self._lifetime = lifetime
@@ -126,12 +145,12 @@ class Pool:
         return self._executor.can_update_limits
 
     @property
-    def obstacle(self) -> str | None:
+    def not_ready_reason(self) -> str | None:
         """What keeps containers from being opened; see `Executor`."""
-        return self._executor.obstacle
+        return self._executor.not_ready_reason
 
     async def check(self) -> None:
-        """Returns when `obstacle` is up to date; see `Executor`."""
+        """Returns when `not_ready_reason` is up to date; see `Executor`."""
         await self._executor.check()
 
     @property
@@ -156,8 +175,8 @@ class Pool:
 
     def _let_go(self, warm: _Warm) -> None:
         """Has the keeper remove a container that nobody used."""
-        warm.wanted.set()
-        warm.returned.set()
+        warm.borrowed.set()
+        warm.given_back.set()
 
     @asynccontextmanager
     async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[Container]:
@@ -167,13 +186,13 @@ class Pool:
         self._targets.ask(kind, now)
         self._quiet_until = now + QUIET
         async with AsyncExitStack() as stack:
-            while self._idle.get(kind) and self._fits(spec):
+            while self._idle.get(kind) and self._will_do(spec):
                 warm = self._idle[kind].popleft()
                 self._wake()
-                await stack.enter_async_context(self._borrowed(warm))
+                await stack.enter_async_context(self._borrow(warm))
                 if warm.dead:
                     continue  # It died just before.
-                if warm.prepared and not spec.may_use_prestart:
+                if warm.prestarted and not spec.may_use_prestart:
                     await warm.container.send(frames.encode_kill())
                 yield warm.container
                 return
@@ -185,22 +204,22 @@ class Pool:
                 self._wake()
             yield container
 
-    def _fits(self, spec: ContainerSpec) -> bool:
+    def _will_do(self, spec: ContainerSpec) -> bool:
         """Whether a warm container will do, or can be made to."""
         # What was started ahead and is of no use takes memory for a moment more, and maybe more than is asked for.
-        useless = bool(self._preparations.get(spec.language)) and not spec.may_use_prestart
-        fits = spec.limits.fit(self._limits, can_update_limits=self.can_update_limits)
-        return fits and (spec.limits.memory_bytes == self._limits.memory_bytes or not useless)
+        useless = bool(self._prestarts.get(spec.language)) and not spec.may_use_prestart
+        reusable = spec.limits.allows_reuse_of(self._limits, can_update_limits=self.can_update_limits)
+        return reusable and (spec.limits.memory_bytes == self._limits.memory_bytes or not useless)
 
     @asynccontextmanager
-    async def _borrowed(self, warm: _Warm) -> AsyncGenerator[None]:
+    async def _borrow(self, warm: _Warm) -> AsyncGenerator[None]:
         """For as long as a session uses it; afterwards its keeper has removed it."""
-        warm.wanted.set()
+        warm.borrowed.set()
         try:
-            await warm.free.wait()
+            await warm.handed_over.wait()
             yield
         finally:
-            warm.returned.set()
+            warm.given_back.set()
             with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
                 await warm.removed.wait()
 
@@ -256,11 +275,11 @@ class Pool:
         warm: _Warm | None = None
         try:
             async with self._executor.open_container(self._spec(kind)) as container:
-                warm = _Warm(container, prepared=await self._prepare(container, kind))
+                warm = _Warm(container, prestarted=await self._prestart(container, kind))
                 self._warmed(kind, warm)
-                if await self._wait_wanted(warm, kind):
-                    warm.free.set()
-                    await warm.returned.wait()
+                if await self._wait_borrowed(warm, kind):
+                    warm.handed_over.set()
+                    await warm.given_back.wait()
         except ExecutorError as error:
             LOGGER.warning("no warm container for %s: %s", kind.language, error)
             self._refused(kind)
@@ -298,22 +317,22 @@ class Pool:
         self._warming += Counter()  # Which drops what is zero.
         self._wake()
 
-    async def _prepare(self, container: Container, kind: PoolKey) -> bool:
-        wanted = self._preparations.get(kind.language, ())
-        for preparation in wanted:
-            await container.send(preparation.frame(kind.terminal))
-        prepared = 0
-        with trio.move_on_after(PREPARE_TIMEOUT):
-            while prepared < len(wanted):
+    async def _prestart(self, container: Container, kind: PoolKey) -> bool:
+        prestarts = self._prestarts.get(kind.language, ())
+        for prestart in prestarts:
+            await container.send(prestart.frame(kind.terminal))
+        prestarted = 0
+        with trio.move_on_after(PRESTART_TIMEOUT):
+            while prestarted < len(prestarts):
                 events = await container.receive()
-                if any(event != frames.Prepared() for event in events):
+                if any(event != frames.Prestarted() for event in events):
                     raise ExecutorError(f"a command could not be started ahead: {events}")
-                prepared += len(events)
-            return bool(wanted)
-        raise ExecutorError(f"the commands did not start up within {PREPARE_TIMEOUT} seconds")
+                prestarted += len(events)
+            return bool(prestarts)
+        raise ExecutorError(f"the commands did not start up within {PRESTART_TIMEOUT} seconds")
 
-    async def _wait_wanted(self, warm: _Warm, kind: PoolKey) -> bool:
-        """Returns whether somebody wants it; not so when it died or grew old."""
+    async def _wait_borrowed(self, warm: _Warm, kind: PoolKey) -> bool:
+        """Returns whether somebody borrows it; not so when it died or grew old."""
         async with trio.open_nursery() as nursery:
 
             async def watch() -> None:
@@ -327,9 +346,9 @@ class Pool:
 
             nursery.start_soon(watch)
             with trio.move_on_after(MAX_AGE):
-                await warm.wanted.wait()
+                await warm.borrowed.wait()
             nursery.cancel_scope.cancel(reason="no more watching")
-        if not warm.wanted.is_set():
+        if not warm.borrowed.is_set():
             self._idle[kind].remove(warm)
             self._wake()
-        return warm.wanted.is_set()
+        return warm.borrowed.is_set()

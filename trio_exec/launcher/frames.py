@@ -5,37 +5,37 @@ A frame is a type byte, a four-byte big-endian length and the payload. The other
 
 To the launcher:
 
-=========  ====  =====================================================================================
-File       f     u8 append, path NUL, content: creates or continues a file in the working directory
-Stage      s     u8 flags (1: terminal), u16 rows, u16 cols, u32 deadline in seconds, u32 CPU time in milliseconds
-                 (0: no limit), u16 argc, u16 envc, then argv and environment, each string NUL-terminated: runs a
-                 command, and kills it when its processes have used so much CPU together
-Prepare    p     a path, NUL, and a stage's payload: starts the command with a FIFO at the path, and holds it
-                 until it has opened that. The stage frame for the same command, environment and kind of streams
-                 then lets it go with the file that was sent, or made by a stage, meanwhile; any other stage,
-                 another file, or Kill discards it. Two commands can be held: one for each stage
-Stdin      i     bytes for the program; at most `STDIN_WINDOW` of them unacknowledged
-StdinEof   e     no more input; on a terminal, which Ctrl-D among the input ends, it does nothing
-Signal     g     u8 number, to the program's process group
-Resize     w     u16 rows, u16 cols
-Kill       k     kills every process of the stage
-=========  ====  =====================================================================================
+==========  ====  =====================================================================================
+File        f     u8 append, path NUL, content: creates or continues a file in the working directory
+Stage       s     u8 flags (1: terminal), u16 rows, u16 cols, u32 deadline in seconds, u32 CPU time in
+                  milliseconds (0: no limit), u16 argc, u16 envc, then argv and environment, each string
+                  NUL-terminated: runs a command, and kills it when its processes have used so much CPU together
+Prestart    p     a path, NUL, and a stage's payload: starts the command with a FIFO at the path, and holds it
+                  until it has opened that. The stage frame for the same command, environment and kind of streams
+                  then lets it go with the file that was sent, or made by a stage, meanwhile; any other stage,
+                  another file, or Kill discards it. Two commands can be held: one for each stage
+Stdin       i     bytes for the program; at most `STDIN_WINDOW` of them unacknowledged
+StdinEof    e     no more input; on a terminal, which Ctrl-D among the input ends, it does nothing
+Signal      g     u8 number, to the program's process group
+Resize      w     u16 rows, u16 cols
+Kill        k     kills every process of the stage
+==========  ====  =====================================================================================
 
 From the launcher:
 
-=========  ====  =====================================================================================
-Ready      R     u8 protocol version; the first frame
-Started    S     the stage's command runs
-Prepared   P     a held command has opened its FIFO, so the start-up is behind it
-Stdout     O     bytes
-Stderr     E     bytes
-Ack        A     u32: that many bytes of input have been taken
-Waiting    W     u8: whether the program is blocked in a read of its input
-StageEnd   Z     u8 kind (0 exit, 1 signal), u8 exit code or signal, u64 wall, user and system
-                 microseconds, u64 peak resident bytes of the largest process, u32 out-of-memory kills,
-                 u8: whether it was killed since it had used up its CPU time
-Failure    X     text: what the launcher could not do
-=========  ====  =====================================================================================
+==========  ====  =====================================================================================
+Ready       R     u8 protocol version; the first frame
+Started     S     the stage's command runs
+Prestarted  P     a held command has opened its FIFO, so the start-up is behind it
+Stdout      O     bytes
+Stderr      E     bytes
+Ack         A     u32: that many bytes of input have been taken
+Waiting     W     u8: whether the program is blocked in a read of its input
+StageEnd    Z     u8 kind (0 exit, 1 signal), u8 exit code or signal, u64 wall, user and system
+                  microseconds, u64 peak resident bytes of the largest process, u32 out-of-memory kills,
+                  u8: whether it was killed since it had used up its CPU time
+Failure     X     text: what the launcher could not do
+==========  ====  =====================================================================================
 
 The end of the stream towards the launcher makes it kill everything and exit.
 """
@@ -110,7 +110,7 @@ def encode_stage(
     return _frame(b"s", _stage(command, environment, terminal, deadline, cpu_time))
 
 
-def encode_prepare(
+def encode_prestart(
     file: str, command: Sequence[str], environment: Mapping[str, str], *, terminal: tuple[int, int] | None
 ) -> bytes:
     """The frame that starts a command before a file that it reads is there.
@@ -183,7 +183,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class Prestarted:
     """The held command waits for its main file."""
 
 
@@ -241,7 +241,7 @@ class Failure:
     message: str
 
 
-Event = Ready | Started | Prepared | Stdout | Stderr | Ack | Waiting | StageEnd | Failure
+Event = Ready | Started | Prestarted | Stdout | Stderr | Ack | Waiting | StageEnd | Failure
 
 
 def _stage_end(payload: bytes) -> StageEnd:
@@ -270,9 +270,9 @@ def _started(payload: bytes) -> Started:
     return Started()
 
 
-def _prepared(payload: bytes) -> Prepared:
+def _prestarted(payload: bytes) -> Prestarted:
     _empty(payload)
-    return Prepared()
+    return Prestarted()
 
 
 def _waiting(payload: bytes) -> Waiting:
@@ -284,7 +284,7 @@ def _waiting(payload: bytes) -> Waiting:
 _PARSERS: dict[int, Callable[[bytes], Event]] = {
     ord("R"): lambda payload: Ready(*struct.unpack(">B", payload)),
     ord("S"): _started,
-    ord("P"): _prepared,
+    ord("P"): _prestarted,
     ord("O"): Stdout,
     ord("E"): Stderr,
     ord("A"): lambda payload: Ack(*struct.unpack(">I", payload)),

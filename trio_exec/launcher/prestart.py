@@ -22,4 +22,4 @@ class Prestart:
         """The frame that starts it."""
         environment = self.terminal_environment if terminal else self.environment
         size = (24, 80) if terminal and self.runs_on_terminal else None
-        return frames.encode_prepare(self.file, self.command, environment, terminal=size)
+        return frames.encode_prestart(self.file, self.command, environment, terminal=size)

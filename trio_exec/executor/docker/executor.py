@@ -173,12 +173,12 @@ class DockerExecutor:
         return {}
 
     @property
-    def obstacle(self) -> str | None:
+    def not_ready_reason(self) -> str | None:
         """What keeps containers from being opened; see `Executor`."""
-        return self.health.obstacle
+        return self.health.not_ready_reason
 
     async def check(self) -> None:
-        """Returns when `obstacle` is up to date; see `Executor`."""
+        """Returns when `not_ready_reason` is up to date; see `Executor`."""
         await self.health.settle()
 
     @property

@@ -38,7 +38,7 @@ class Health:
         self._limiter = trio.CapacityLimiter(1)
 
     @property
-    def obstacle(self) -> str | None:
+    def not_ready_reason(self) -> str | None:
         """What keeps the engine from running containers, in a sentence for users; None when nothing does."""
         return self._unusable or self._failure
 

@@ -37,8 +37,8 @@ def open_docker_executor(
     """An executor on the engine that the environment names, for as long as the context lasts.
 
     The context begins at once, also where there is no engine yet: images are built and a container is tried
-    meanwhile, as often as it takes. Until then the executor says what is missing as its `obstacle`. At its end, what
-    whoever opened it has left behind is removed, in ten seconds or little more; what is not is the guard's.
+    meanwhile, as often as it takes. Until then the executor's `not_ready_reason` says what is missing. At its end,
+    containers that are left are removed, in ten seconds or little more; what is not is the guard's.
 
     Args:
         languages: whose images are built where they are missing.

@@ -90,7 +90,7 @@ class ProcessExecutor:
 
     async def wait_ready(self) -> None:
         """Returns at once, or never where this machine lacks something; see `Executor`."""
-        if self.obstacle is not None:
+        if self.not_ready_reason is not None:
             await trio.sleep_forever()
         await trio.lowlevel.checkpoint()
 
@@ -110,7 +110,7 @@ class ProcessExecutor:
         return False
 
     @property
-    def obstacle(self) -> str | None:
+    def not_ready_reason(self) -> str | None:
         """What this machine lacks; see `Executor`."""
         return self._program if isinstance(self._program, str) else None
 
@@ -192,7 +192,7 @@ def _kill(process: trio.Process) -> None:
 async def open_process_executor(cache: Path | None = None) -> AsyncGenerator[ProcessExecutor]:
     """An executor for as long as the context lasts, which its containers must not outlast.
 
-    Where it can't run anything, it says why as its `obstacle`, and opening containers raises.
+    Where it can't run anything, it says why as its `not_ready_reason`, and opening containers raises.
 
     Args:
         cache: directory that keeps the compiled launcher; a user's own by default.
@@ -202,8 +202,8 @@ async def open_process_executor(cache: Path | None = None) -> AsyncGenerator[Pro
 
     Cancellation: at any moment. Containers that did not go in time are left to the kernel, which has them killed.
     """
-    obstacle = await trio.to_thread.run_sync(binary.missing)
-    program = obstacle or await trio.to_thread.run_sync(binary.launcher, cache or binary.default_cache())
+    missing = await trio.to_thread.run_sync(binary.missing)
+    program = missing or await trio.to_thread.run_sync(binary.launcher, cache or binary.default_cache())
     async with trio.open_nursery() as leftovers:
         yield ProcessExecutor(program, leftovers)
         leftovers.cancel_scope.cancel(reason="what is left is killed already")

@@ -16,7 +16,7 @@
 
 enum { HELD_MAX = 2, PATH_LENGTH_MAX = 256 };
 
-/* In a stage's frame, the rows, columns and times may differ from those that it was prepared with. */
+/* In a stage's frame, the rows, columns and times may differ from those that it was prestarted with. */
 enum { SPEC_FLAGS = 1, SPEC_COMMAND = 13 };
 
 static struct held {
@@ -25,7 +25,7 @@ static struct held {
   struct stage stage;
   char path[PATH_LENGTH_MAX];
   char content[32]; /* Where the file is kept until the FIFO makes room for it. */
-  uint8_t spec[FRAME_PAYLOAD_MAX]; /* What it was prepared with. */
+  uint8_t spec[FRAME_PAYLOAD_MAX]; /* What it was prestarted with. */
   size_t length;
 } all[HELD_MAX];
 
@@ -39,13 +39,13 @@ static struct held *next(struct held *before) {
   return NULL;
 }
 
-const char *held_prepare(struct reader *spec) {
+const char *held_prestart(struct reader *spec) {
   const char *path = read_string(spec);
   struct held *held = all;
   while (held < all + HELD_MAX && held->here)
     held++;
   if (!spec->ok || strlen(path) >= PATH_LENGTH_MAX)
-    return "malformed prepare frame";
+    return "malformed prestart frame";
   if (stage.active || held == all + HELD_MAX)
     return "something is running or held already";
   strcpy(held->path, path);

@@ -17,8 +17,8 @@
 
 #include "frames.h"
 
-/* Starts and holds the command of a prepare frame: path, NUL, a stage frame's payload. */
-const char *held_prepare(struct reader *spec);
+/* Starts and holds the command of a prestart frame: path, NUL, a stage frame's payload. */
+const char *held_prestart(struct reader *spec);
 
 bool held_any(void);
 

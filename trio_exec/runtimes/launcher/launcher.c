@@ -42,7 +42,7 @@ enum { SERVER_IN = 0, SERVER_OUT = 1, OUTPUT_CHUNK = 32768, CONTROL_RESERVE = 40
 enum { PROBE_FIRST_US = 4000, PROBE_LAST_US = 128000 };
 
 /* How often to look whether a held command has opened its FIFO: nothing tells of that. */
-enum { PREPARED_POLL_US = 5000 };
+enum { PRESTART_POLL_US = 5000 };
 
 static uint64_t deadline_us;
 
@@ -167,8 +167,8 @@ static void handle(struct frame *frame) {
   case IN_STAGE:
     start_stage(&payload);
     break;
-  case IN_PREPARE: {
-    const char *problem = held_prepare(&payload);
+  case IN_PRESTART: {
+    const char *problem = held_prestart(&payload);
     if (problem != NULL)
       report(problem);
     break;
@@ -234,8 +234,8 @@ static int poll_timeout(uint64_t now) {
     next = probe_at_us;
   if (stage.active && !stage.exited && stage.cpu_limit_us > 0 && stage.cpu_check_at_us < next)
     next = stage.cpu_check_at_us;
-  if (held_starting() && now + PREPARED_POLL_US < next)
-    next = now + PREPARED_POLL_US;
+  if (held_starting() && now + PRESTART_POLL_US < next)
+    next = now + PRESTART_POLL_US;
   if (next <= now)
     return 0;
   uint64_t milliseconds = (next - now + 999) / 1000;
@@ -275,9 +275,9 @@ static void loop(int child_signals) {
       stage_reap();
     }
     for (int opened = held_opened(); opened > 0; opened--)
-      out_frame(OUT_PREPARED, NULL, 0);
+      out_frame(OUT_PRESTARTED, NULL, 0);
     if (held_failed())
-      report("a prepared command ended");
+      report("a prestarted command ended");
     if (stage.active) {
       if (stage.source >= 0)
         stage_feed();
