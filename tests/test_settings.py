@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from trio_exec import settings as settings_module
 from trio_exec.errors import ConfigurationError
-from trio_exec.settings import Settings
+from trio_exec.limits import MIB
+from trio_exec.settings import GROUPS, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +69,8 @@ def test_the_environment_goes_before_the_file_and_both_before_the_default(
         ("UIDS", "50000", "uids (TRIO_EXEC_UIDS): String should match pattern"),
         ("MAX_SESSIONS", "10000", "50000-59999 has 10000 user ids"),
         ("IDEL_TIMEOUT", "3", "TRIO_EXEC_IDEL_TIMEOUT: there is no such setting"),
+        ("LANGUAGES", "cobol", "languages: unknown: cobol; available: cpp, java, javascript, python"),
+        ("LANGUAGES_DIR", "/nowhere", "languages_dir: there is no directory /nowhere"),
         ("CONFIG", "/nowhere.toml", "there is no file /nowhere.toml"),
     ],
 )
@@ -99,6 +105,47 @@ def test_what_config_prints_can_be_loaded_again(tmp_path: Path) -> None:
     assert values["port"] == 8080
     for name in Settings.model_fields:
         assert f"(TRIO_EXEC_{name.upper()})" in first.stdout
+
+
+def test_every_setting_is_in_one_group_and_printed_below_its_heading() -> None:
+    names = [name for group in GROUPS for name in group.model_fields]
+    assert sorted(names) == sorted(Settings.model_fields)
+
+    printed = Settings.load().describe().splitlines()
+    expected: list[str] = []
+    for group in GROUPS:
+        expected += [f"## {group.heading}", *group.model_fields]
+    lines = [line for line in printed if line.startswith("## ") or re.match(r"(# )?\w+ = ", line)]
+    assert [line if line.startswith("## ") else line.removeprefix("# ").split(" = ")[0] for line in lines] == expected
+
+
+def test_each_language_says_how_many_warm_containers_it_wants(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, wants in (("few", "pool = 1"), ("many", "pool = 7"), ("none", "")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "language.toml").write_text(
+            f'name = "{name}"\ntitle = "T"\nversion = "1"\nsource_file = "m"\n{wants}\n[run]\ncommand = ["true"]\n'
+        )
+    built_in = {"cpp": 2, "java": 2, "javascript": 2, "python": 2}
+
+    def pool(gibibytes: int, **settings: Any) -> dict[str, int]:
+        monkeypatch.setattr(settings_module, "_memory", lambda: gibibytes * 1024 * MIB)
+        return Settings.load(**settings).pool
+
+    assert pool(4) == pool(64) == built_in
+    assert pool(3) == dict.fromkeys(built_in, 1)
+    assert pool(1) == dict.fromkeys(built_in, 0)
+    assert pool(64, languages="python,cpp") == {"cpp": 2, "python": 2}
+    assert pool(64, languages_dir=tmp_path) == {**built_in, "few": 1, "many": 7}
+    assert pool(3, languages_dir=tmp_path) == {**dict.fromkeys(built_in, 1), "few": 1, "many": 1}
+    assert pool(64, pool="python=4", languages_dir=tmp_path) == {"python": 4}
+
+
+def test_what_is_wrong_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIO_EXEC_PORT", "x")
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load()
+
+    assert len(caught.value.message.splitlines()) == 1
 
 
 def test_the_readme_lists_every_setting() -> None:

@@ -220,7 +220,7 @@ async def test_a_slow_download_is_not_cut_short(tmp_path: Path, monkeypatch: pyt
     size = 16 * MIB  # More than sockets hold.
     (tmp_path / "large").write_bytes(b"x" * size)
     engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(64 * MIB), Phases())
-    app = create_app(engine, Phases(), tmp_path, arrivals())
+    app = create_app(engine, Settings(), Phases(), tmp_path, arrivals())
     with trio.fail_after(PATIENCE):
         async with serving(app) as port, await trio.open_tcp_stream("127.0.0.1", port) as stream:
             await stream.send_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -248,7 +248,7 @@ async def serve_bare(handler: Callable[[], Awaitable[None]], **options: object) 
 
 @asynccontextmanager
 async def serving(app: QuartTrio, **options: object) -> AsyncGenerator[int]:
-    config: Config = hypercorn_worker.make_config(Settings(port=0), arrivals())
+    config: Config = hypercorn_worker.make_config(Settings(port=0), arrivals(), containers=0)
     for name, value in options.items():
         setattr(config, name, value)
     hypercorn_worker.install()
@@ -340,7 +340,7 @@ async def test_shutdown_sends_no_close_frame_by_itself() -> None:
     stop = trio.Event()
     app = Application(arrivals())
     app.add_websocket("/ws", view_func=handler)
-    config = hypercorn_worker.make_config(Settings(port=0), arrivals())
+    config = hypercorn_worker.make_config(Settings(port=0), arrivals(), containers=0)
     config.graceful_timeout = 0.5
     hypercorn_worker.install()
     with trio.fail_after(PATIENCE):

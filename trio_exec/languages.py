@@ -112,6 +112,7 @@ class Language(_Model):
         compile: the compile stage, for languages that have one.
         run: the run stage; the request's `args` follow the command.
         warm: which starts can be made ahead, in the order of the stages.
+        pool: how many warm containers to keep, where the setting `pool` does not say.
         env: environment variables for both stages.
         examples: for the page; the first is shown to newcomers.
         directory: where it was read from; its content is the image's build context.
@@ -125,6 +126,7 @@ class Language(_Model):
     compile: Stage | None = None
     run: Stage
     warm: list[Warm] = []
+    pool: Annotated[int, Field(ge=0, le=100)] = 0
     env: dict[str, str] = {}
     examples: list[Example] = []
     directory: Path

@@ -11,9 +11,9 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, ClassVar, Self, cast
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -23,13 +23,21 @@ from pydantic_settings import (
 )
 
 from trio_exec.errors import ConfigurationError
+from trio_exec.languages import Languages
 from trio_exec.limits import MIB, Limits
 
 PREFIX = "TRIO_EXEC_"
 _CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
-Names = Annotated[tuple[str, ...], NoDecode]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """A list; in the environment, separated by commas."""
 
 
@@ -37,15 +45,27 @@ MAX_UID = 65535
 """The last one that an engine with user namespaces can map by default."""
 UIDS_TO_SPARE = 100
 """For containers that are still being removed, which the engine may take its time for."""
-POOL_MEMORY_PER_PLACE = 512 * MIB
-"""Of the machine's memory; a warm container takes 15 to 95 MiB of it, its supervisor included."""
+MEMORY_PER_PLACE = 2048 * MIB
+"""Of the machine's memory, for one warm container of each language; one takes 15 to 95 MiB, its supervisor included."""
 
 
-def default_pool() -> dict[str, int]:
-    """Two warm containers of each language, one where memory is short, none where it is scarce."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    places = min(2, memory // (4 * POOL_MEMORY_PER_PLACE))
-    return dict.fromkeys(("python", "javascript", "java", "cpp"), places)
+def _memory() -> int:
+    """Bytes that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def default_pool(settings: Mapping[str, Any]) -> dict[str, int]:
+    """As many warm containers as each language's description says, fewer where memory is short.
+
+    Args:
+        settings: those that say which languages there are.
+
+    Raises:
+        ConfigurationError: a language can't be used.
+    """
+    languages = Languages.load(settings.get("languages_dir"), settings.get("languages", ()))
+    places = _memory() // MEMORY_PER_PLACE
+    return {name: min(language.pool, places) for name, language in languages.items() if language.pool}
 
 
 COMPILE_MEMORY_SHARE = 8
@@ -54,22 +74,73 @@ COMPILE_MEMORY_SHARE = 8
 
 def default_compiles() -> int:
     """As many as a part of the machine's memory allows, and at least one."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(10, memory // (COMPILE_MEMORY_SHARE * 512 * MIB)))
+    return max(1, min(10, _memory() // (COMPILE_MEMORY_SHARE * 512 * MIB)))
 
 
-class Settings(BaseSettings):
-    """The settings. `trio-exec config` lists them with the descriptions below."""
+class _Group(BaseModel):
+    """Settings that are needed together. Whoever needs no others takes the group, and not all of them."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_ignore_empty=True,  # Compose files pass variables on that nobody set.
-        extra="forbid",
-        frozen=True,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    heading: ClassVar[str]
+    """What `trio-exec config` writes above them."""
+
+
+class ServerSettings(_Group):
+    """Where the server listens, and what it takes from whom."""
+
+    heading = "The server: where it listens, and what it takes from whom"
 
     host: str = Field(default="127.0.0.1", description="address to listen on; beyond loopback, put a proxy in front")
     port: int = Field(default=8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    allowed_hosts: Names = Field(
+        default=(),
+        description="host names under which the server may be addressed, besides loopback and `host`; * for any",
+    )
+    allowed_origins: Names = Field(
+        default=(),
+        description="other origins whose pages may use the API, such as https://docs.example.org; * for any",
+    )
+    trusted_proxies: Names = Field(
+        default=(), description="addresses or networks of reverse proxies whose X-Forwarded-* headers are believed"
+    )
+    root_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="path below which a reverse proxy shows the server, such as /run; no slash at its end",
+    )
+    max_request_bytes: int = Field(default=MIB, ge=1024, le=64 * MIB, description="size of a request's body")
+    keep_alive_timeout: Seconds = Field(
+        default=5,
+        description="seconds that a connection is kept for a next request; longer than a proxy in front keeps it",
+    )
+    max_connections: int = Field(
+        default=1000, ge=1, le=1000000, description="connections at once; fewer if the limit of open files is lower"
+    )
+    max_connections_per_address: int = Field(
+        default=250, ge=1, le=1000000, description="connections at once from one address, trusted proxies excepted"
+    )
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin != "*" and (not origin.startswith(("http://", "https://")) or origin.count("/") != 2):  # noqa: PLR2004 - scheme://host
+                raise ValueError(f"{origin!r} is not an origin; write scheme://host[:port] without a path")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ipaddress.ip_network(network)  # Its ValueError says what is wrong.
+        return value
+
+
+class LimitSettings(_Group):
+    """What a session may use."""
+
+    heading = "Limits: what one session may use"
 
     idle_timeout: Seconds = Field(default=30, description="seconds without input or output until a session is ended")
     execution_timeout: Seconds = Field(default=120, description="seconds that a program may run")
@@ -91,6 +162,31 @@ class Settings(BaseSettings):
     pids: int = Field(default=32, ge=2, le=32768, description="processes and threads per session")
     workspace_bytes: int = Field(default=32 * MIB, ge=65536, description="size of a session's writable directory")
 
+    @property
+    def limits(self) -> Limits:
+        """What a session may use when it does not ask for less."""
+        return Limits(
+            memory_bytes=self.memory_bytes,
+            cpus=self.cpus,
+            pids=self.pids,
+            workspace_bytes=self.workspace_bytes,
+            output_bytes=self.max_output_bytes,
+            stdout_bytes=None,
+            stderr_bytes=None,
+            idle_timeout=self.idle_timeout,
+            execution_timeout=self.execution_timeout,
+            cpu_time=self.cpu_time,
+            compile_timeout=self.compile_timeout,
+            compile_memory_bytes=max(self.compile_memory_bytes, self.memory_bytes),
+            compile_cpus=max(self.compile_cpus, self.cpus),
+        )
+
+
+class AdmissionSettings(_Group):
+    """How many sessions there are, and for how long."""
+
+    heading = "Admission: how many sessions there are, and for how long"
+
     max_sessions: int = Field(default=10, ge=1, le=10000, description="sessions that run at once")
     max_compiles: int = Field(
         default_factory=default_compiles,
@@ -110,6 +206,28 @@ class Settings(BaseSettings):
         description="seconds after SIGTERM in which only /readyz says so, and load balancers turn to others",
     )
     drain_timeout: Seconds = Field(default=150, description="seconds that running sessions then get")
+    max_retained_bytes: int = Field(
+        default=128 * MIB,
+        ge=8 * MIB,
+        description="bytes that the server holds for all clients together: requests, input and output",
+    )
+
+
+class EngineSettings(AdmissionSettings, LimitSettings):
+    """What the engine needs."""
+
+
+class ExecutorSettings(_Group):
+    """What containers there are, and how they are made."""
+
+    heading = "Containers: of which languages, how many in advance, and how they are made"
+
+    # These two come before `pool`, whose default depends on them.
+    languages: Names = Field(default=(), description="names of the languages to offer; default: all that there are")
+    languages_dir: Path | None = Field(
+        default=None,
+        description="directory with further languages, each a directory with language.toml and Dockerfile",
+    )
 
     pool: Annotated[dict[str, Annotated[int, Field(ge=0, le=100)]], NoDecode] = Field(
         default_factory=default_pool,
@@ -124,50 +242,6 @@ class Settings(BaseSettings):
     runtime: str | None = Field(
         default=None, description="Docker runtime for the containers, such as runsc; default: the engine's"
     )
-    allowed_hosts: Names = Field(
-        default=(),
-        description="host names under which the server may be addressed, besides loopback and `host`; * for any",
-    )
-    allowed_origins: Names = Field(
-        default=(),
-        description="other origins whose pages may use the API, such as https://docs.example.org; * for any",
-    )
-    trusted_proxies: Names = Field(
-        default=(), description="addresses or networks of reverse proxies whose X-Forwarded-* headers are believed"
-    )
-    root_path: str = Field(
-        default="",
-        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
-        description="path below which a reverse proxy shows the server, such as /run; no slash at its end",
-    )
-    max_request_bytes: int = Field(default=MIB, ge=1024, le=64 * MIB, description="size of a request's body")
-    max_retained_bytes: int = Field(
-        default=128 * MIB,
-        ge=8 * MIB,
-        description="bytes that the server holds for all clients together: requests, input and output",
-    )
-    keep_alive_timeout: Seconds = Field(
-        default=5,
-        description="seconds that a connection is kept for a next request; longer than a proxy in front keeps it",
-    )
-    max_connections: int = Field(
-        default=1000, ge=1, le=1000000, description="connections at once; fewer if the limit of open files is lower"
-    )
-    max_connections_per_address: int = Field(
-        default=250, ge=1, le=1000000, description="connections at once from one address, trusted proxies excepted"
-    )
-    languages: Names = Field(default=(), description="names of the languages to offer; default: all that there are")
-    languages_dir: Path | None = Field(
-        default=None,
-        description="directory with further languages, each a directory with language.toml and Dockerfile",
-    )
-
-    @field_validator("allowed_hosts", "allowed_origins", "trusted_proxies", "languages", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
 
     @field_validator("pool", mode="before")
     @classmethod
@@ -184,27 +258,40 @@ class Settings(BaseSettings):
             sizes[name.strip()] = size.strip()
         return sizes
 
-    @field_validator("allowed_origins")
+    @field_validator("uids")
     @classmethod
-    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            if origin != "*" and (not origin.startswith(("http://", "https://")) or origin.count("/") != 2):  # noqa: PLR2004 - scheme://host
-                raise ValueError(f"{origin!r} is not an origin; write scheme://host[:port] without a path")
+    def _mappable(cls, value: str) -> str:
+        ids = _range(value)
+        if ids.start < 1 or ids.stop - 1 > MAX_UID:
+            raise ValueError(f"{value} is not within 1 to {MAX_UID}, which every engine can map")
         return value
 
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            ipaddress.ip_network(network)  # Its ValueError says what is wrong.
-        return value
+    @property
+    def uid_range(self) -> range:
+        """The user ids for programs."""
+        return _range(self.uids)
+
+
+GROUPS: tuple[type[_Group], ...] = (ServerSettings, LimitSettings, AdmissionSettings, ExecutorSettings)
+
+
+class Settings(  # pyright: ignore[reportIncompatibleVariableOverride] - BaseSettings narrows the type of model_config
+    ExecutorSettings, EngineSettings, ServerSettings, BaseSettings
+):
+    """All settings, flat. `trio-exec config` lists them with the descriptions above, by group.
+
+    The last base's fields come first: when those of the executor are looked at, the others are known.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,  # Compose files pass variables on that nobody set.
+    )
 
     @field_validator("uids")
     @classmethod
     def _enough(cls, value: str, info: ValidationInfo) -> str:
         ids = _range(value)
-        if ids.start < 1 or ids.stop - 1 > MAX_UID:
-            raise ValueError(f"{value} is not within 1 to {MAX_UID}, which every engine can map")
         pool: Mapping[str, int] = info.data.get("pool", {})
         needed = info.data.get("max_sessions", 0) + sum(pool.values()) + UIDS_TO_SPARE
         if len(ids) < needed:
@@ -247,42 +334,22 @@ class Settings(BaseSettings):
         try:
             return cls(**overrides)
         except ValidationError as error:
-            lines = [f"{_source(detail['loc'])}: {detail['msg']}" for detail in error.errors()]
+            # A default that depends on others can't be made where those are wrong; that they are is said anyhow.
+            details = [detail for detail in error.errors() if detail["type"] != "default_factory_not_called"]
+            lines = [f"{_source(detail['loc'])}: {detail['msg']}" for detail in details]
             raise ConfigurationError("\n".join(lines)) from error
         except ValueError as error:  # A TOML file that does not parse.
             raise ConfigurationError(f"{path}: {error}") from error
 
-    @property
-    def uid_range(self) -> range:
-        """The user ids for programs."""
-        return _range(self.uids)
-
-    @property
-    def limits(self) -> Limits:
-        """What a session may use when it does not ask for less."""
-        return Limits(
-            memory_bytes=self.memory_bytes,
-            cpus=self.cpus,
-            pids=self.pids,
-            workspace_bytes=self.workspace_bytes,
-            output_bytes=self.max_output_bytes,
-            stdout_bytes=None,
-            stderr_bytes=None,
-            idle_timeout=self.idle_timeout,
-            execution_timeout=self.execution_timeout,
-            cpu_time=self.cpu_time,
-            compile_timeout=self.compile_timeout,
-            compile_memory_bytes=max(self.compile_memory_bytes, self.memory_bytes),
-            compile_cpus=max(self.compile_cpus, self.cpus),
-        )
-
     def describe(self) -> str:
         """All settings with their values, as a TOML file that could be loaded again."""
         lines: list[str] = []
-        for name, field in type(self).model_fields.items():
-            lines.append(f"# {field.description} ({PREFIX}{name.upper()})")
-            value: object = getattr(self, name)
-            lines.append(f"{'# ' if value is None else ''}{name} = {_toml(value)}\n")
+        for group in GROUPS:
+            lines.append(f"## {group.heading}\n")
+            for name, field in group.model_fields.items():
+                lines.append(f"# {field.description} ({PREFIX}{name.upper()})")
+                value: object = getattr(self, name)
+                lines.append(f"{'# ' if value is None else ''}{name} = {_toml(value)}\n")
         return "\n".join(lines)
 
 

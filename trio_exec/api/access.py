@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from werkzeug.datastructures import Headers
 
 from trio_exec.errors import RequestError, TrioExecError
-from trio_exec.settings import Settings
+from trio_exec.settings import ServerSettings
 
 _ANY = "*"
 _SHOWN = 200
@@ -35,7 +35,7 @@ class OriginError(TrioExecError):
 class Access:
     """Checks requests by the settings `host`, `allowed_hosts` and `allowed_origins`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ServerSettings) -> None:
         self._hosts = {settings.host.lower(), *(host.lower() for host in settings.allowed_hosts)}
         self._origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
 

@@ -31,6 +31,7 @@ from trio_exec.errors import RequestError, TrioExecError
 from trio_exec.languages import Language
 from trio_exec.model import Owner, Reason
 from trio_exec.phases import Phases
+from trio_exec.settings import ServerSettings
 
 LOGGER = logging.getLogger("trio_exec.server")
 
@@ -81,19 +82,20 @@ class Application(QuartTrio):
             return self.url_map.bind("localhost", default_method=request.method, path_info=request.path)
 
 
-def create_app(engine: Engine, phases: Phases, static: Path, arrivals: Arrivals) -> QuartTrio:
+def create_app(engine: Engine, settings: ServerSettings, phases: Phases, static: Path, arrivals: Arrivals) -> QuartTrio:
     """The ASGI application.
 
     Args:
         engine: whose sessions it shows.
+        settings: the server's own ones.
         phases: at the last one, clients are sent away.
         static: directory with the built page.
         arrivals: counts what has arrived from clients.
     """
     app = Application(arrivals)
-    app.config["MAX_CONTENT_LENGTH"] = engine.settings.max_request_bytes
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     app.config["RESPONSE_TIMEOUT"] = None  # It would cut a slow download short without any sign of it.
-    routes = _Routes(engine, phases)
+    routes = _Routes(engine, settings, phases)
     app.before_request(routes.check_access)
     app.before_websocket(routes.check_websocket_access)
     app.after_request(routes.add_headers)
@@ -123,10 +125,11 @@ def _error(body: ErrorBody, status: int, retry_after: int | None = None) -> Resp
 
 
 class _Routes:
-    def __init__(self, engine: Engine, phases: Phases) -> None:
+    def __init__(self, engine: Engine, settings: ServerSettings, phases: Phases) -> None:
         self._engine = engine
+        self._settings = settings
         self._phases = phases
-        self._access = Access(engine.settings)
+        self._access = Access(settings)
 
     async def check_access(self) -> Response | None:
         self._access.check(request.headers)
@@ -160,7 +163,7 @@ class _Routes:
         status = error.code or 500
         hint = _HTTP_HINTS.get(status, error.description or error.name)
         if status == 413:  # noqa: PLR2004 - content too large
-            limit = self._engine.settings.max_request_bytes
+            limit = self._settings.max_request_bytes
             hint = f"the request's body is too large: this server takes {limit} bytes at most"
         response = _error(ErrorBody(error=hint, code=_HTTP_CODES.get(status, "http_error")), status)
         for name, value in error.get_headers():

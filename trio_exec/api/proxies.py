@@ -20,7 +20,7 @@ from hypercorn.typing import (
     WebsocketScope,
 )
 
-from trio_exec.settings import Settings
+from trio_exec.settings import ServerSettings
 
 _HOST, _PROTO, _FOR = b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-for"
 _SECURE = {"http": "https", "ws": "wss"}
@@ -32,10 +32,10 @@ class BehindProxies:
 
     Args:
         app: the application; it finds everything in its usual place in the scope.
-        settings: the server's settings.
+        settings: the server's own ones.
     """
 
-    def __init__(self, app: ASGIFramework, settings: Settings) -> None:
+    def __init__(self, app: ASGIFramework, settings: ServerSettings) -> None:
         self._app = app
         self._trusted = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
         self._root = settings.root_path

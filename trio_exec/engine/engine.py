@@ -21,7 +21,7 @@ from trio_exec.model import Job, Owner, Readiness, Reason
 from trio_exec.phases import Phase, Phases
 from trio_exec.session.plan import make_plan
 from trio_exec.session.session import Session
-from trio_exec.settings import Settings
+from trio_exec.settings import EngineSettings
 
 LOGGER = logging.getLogger("trio_exec.engine")
 
@@ -36,7 +36,7 @@ class Engine:
     """The sessions of one server.
 
     Args:
-        settings: the server's settings.
+        settings: of sessions: how many there are, for how long, and what each may use.
         languages: what can be run.
         executor: where containers come from.
         budget: of what sessions hold; those that are over make room in it, the oldest first.
@@ -44,7 +44,7 @@ class Engine:
     """
 
     def __init__(
-        self, settings: Settings, languages: Languages, executor: Executor, budget: Budget, phases: Phases
+        self, settings: EngineSettings, languages: Languages, executor: Executor, budget: Budget, phases: Phases
     ) -> None:
         self.settings = settings
         self.languages = languages

@@ -12,13 +12,11 @@ import resource
 from collections import Counter
 from collections.abc import Callable
 
-from trio_exec.settings import Settings
-
 REFUSALS_MAX = 32
 """Connections that are kept at one time until they have read that there are too many."""
 _RESERVE = 64
 """Descriptors for what is no client: the log, the page's files, Trio's own, requests to the engine."""
-_PER_SESSION = 2
+_PER_CONTAINER = 2
 _IPV6_PREFIX = 64
 """Whoever has one IPv6 address mostly has the whole network."""
 
@@ -31,18 +29,18 @@ def raise_descriptor_limit() -> int:
     return hard
 
 
-def connections_that_fit(settings: Settings, descriptors: int) -> int:
+def connections_that_fit(wanted: int, containers: int, descriptors: int) -> int:
     """How many connections there may be without taking descriptors away from sessions.
 
     Args:
-        settings: the server's settings.
+        wanted: how many there may be where there are descriptors enough.
+        containers: at most so many are there at once; each takes descriptors, too.
         descriptors: the process's limit of open files.
     """
     if descriptors == resource.RLIM_INFINITY:
-        return settings.max_connections
-    containers = settings.max_sessions + sum(settings.pool.values())
-    reserve = min(_RESERVE + _PER_SESSION * containers, descriptors // 2)
-    return min(settings.max_connections, descriptors - reserve)
+        return wanted
+    reserve = min(_RESERVE + _PER_CONTAINER * containers, descriptors // 2)
+    return min(wanted, descriptors - reserve)
 
 
 class Connection:

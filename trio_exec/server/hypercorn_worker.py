@@ -20,7 +20,7 @@ from trio_exec.server.connections import Connections, connections_that_fit, rais
 from trio_exec.server.http import HTTPExchange
 from trio_exec.server.tcp import ClientConnection, ServerConfig
 from trio_exec.server.websockets import PlainHandshake, WebSocketExchange
-from trio_exec.settings import Settings
+from trio_exec.settings import ServerSettings
 
 PING_INTERVAL = 20
 """Seconds; below the idle timeouts of common proxies, which are 60 (nginx, AWS) and more."""
@@ -46,12 +46,13 @@ def install() -> None:
     hypercorn.protocol.ws_stream.Handshake = PlainHandshake
 
 
-def make_config(settings: Settings, arrivals: Arrivals) -> Config:
+def make_config(settings: ServerSettings, arrivals: Arrivals, containers: int) -> Config:
     """Hypercorn's configuration, everything that matters set explicitly.
 
     Args:
-        settings: the server's settings.
+        settings: the server's own ones.
         arrivals: counts what has arrived from clients; the application needs the same.
+        containers: how many there may be, each of which takes descriptors.
 
     Raises:
         ConfigurationError: the address can't be listened on.
@@ -70,7 +71,7 @@ def make_config(settings: Settings, arrivals: Arrivals) -> Config:
     config.errorlog = logging.getLogger("hypercorn")
     config.arrivals = arrivals
     config.connections = Connections(
-        connections_that_fit(settings, raise_descriptor_limit()),
+        connections_that_fit(settings.max_connections, containers, raise_descriptor_limit()),
         settings.max_connections_per_address,
         settings.trusted_proxies,
     )

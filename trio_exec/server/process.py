@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,7 +39,7 @@ from trio_exec.phases import Phase, Phases
 from trio_exec.server import hypercorn_worker
 from trio_exec.session.plan import prestarts, resources
 from trio_exec.session.tasks import container_lifetime
-from trio_exec.settings import Settings
+from trio_exec.settings import ExecutorSettings, Settings
 
 LOGGER = logging.getLogger("trio_exec.server")
 
@@ -77,22 +77,22 @@ async def run_server(
         ConfigurationError: a setting can't be used.
         ExceptionGroup: a part has crashed.
     """
-    sizes = _pool_sizes(settings, languages)
+    _check_pool(settings, languages)
     phases = Phases()
     wishes = _Wishes()
     budget = Budget(settings.max_retained_bytes)
     arrivals = Arrivals(budget)
     hypercorn_worker.install()
-    config = hypercorn_worker.make_config(settings, arrivals)
+    config = hypercorn_worker.make_config(settings, arrivals, settings.max_sessions + sum(settings.pool.values()))
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as outermost:
             outermost.start_soon(_hear, signals, wishes)
             async with executor as opened, trio.open_nursery() as nursery:
-                pool = _make_pool(settings, languages, sizes, opened, phases)
+                pool = _make_pool(settings, languages, opened, phases)
                 nursery.start_soon(pool.run)
                 engine = Engine(settings, languages, pool, budget, phases)
                 await nursery.start(engine.run)
-                app = BehindProxies(create_app(engine, phases, STATIC, arrivals), settings)
+                app = BehindProxies(create_app(engine, settings, phases, STATIC, arrivals), settings)
                 async with trio.open_nursery() as connections:
                     addresses = await connections.start(
                         partial(
@@ -109,19 +109,16 @@ async def run_server(
             outermost.cancel_scope.cancel(reason="signals are of no use any more")
 
 
-def _pool_sizes(settings: Settings, languages: Languages) -> dict[str, int]:
-    unknown = sorted(set(settings.pool) - set(languages)) if "pool" in settings.model_fields_set else []
+def _check_pool(settings: ExecutorSettings, languages: Languages) -> None:
+    unknown = sorted(set(settings.pool) - set(languages))
     if unknown:
         raise ConfigurationError(f"pool: unknown: {', '.join(unknown)}; available: {', '.join(languages)}")
-    return {name: size for name, size in settings.pool.items() if name in languages}
 
 
-def _make_pool(
-    settings: Settings, languages: Languages, sizes: Mapping[str, int], executor: Executor, phases: Phases
-) -> Pool:
+def _make_pool(settings: Settings, languages: Languages, executor: Executor, phases: Phases) -> Pool:
     return Pool(
         executor,
-        sizes=sizes,
+        sizes=settings.pool,
         prestarts={name: prestarts(language, settings.limits) for name, language in languages.items()},
         resources={name: resources(language, settings.limits) for name, language in languages.items()},
         limits=settings.limits,
