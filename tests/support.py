@@ -141,7 +141,7 @@ class ServerProcess:
         """Names of the containers that this server made and that are still there."""
         return [name for name in container_names() if self.instance in name]
 
-    def assert_no_containers(self, within: float = 10) -> None:
+    def assert_no_containers(self, within: float = 30) -> None:
         """Returns when no container of this server is left; it may be dead already."""
         deadline = time.monotonic() + within
         while left := self.containers():

@@ -34,7 +34,7 @@ async def test_drain_lets_sessions_finish_and_clients_join(start_server: Callabl
         async with client.attach(queued) as in_queue:
             await in_queue.until_state("waiting")
             client.server.terminate()
-            ready = await client.until_draining(within=10)
+            ready = await client.until_draining()
             assert ready.json()["reason"] == "the server is going away"
             refused = await client.request("POST", "/session", {"language": "python", "code": ""})
             assert (refused.status, refused.json()["code"]) == (503, "draining")
@@ -62,7 +62,7 @@ async def test_load_balancers_are_told_before_new_sessions_are_refused(
     async with client.session(language="python", code=ASK) as session:
         await session.until_waiting()
         body = {"language": "python", "code": "", "stdin": ""}
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             while (refused := await client.request("POST", "/session", body)).status == 201:  # noqa: ASYNC110 - only asking
                 await trio.sleep(0.1)
         assert (refused.status, refused.json()["code"]) == (503, "draining")
@@ -74,7 +74,7 @@ async def test_load_balancers_are_told_before_new_sessions_are_refused(
 async def test_a_second_signal_ends_the_delay_too(start_server: Callable[..., ServerProcess]) -> None:
     server = start_server(drain_delay=1000)
     server.terminate()
-    await Client(server).until_draining(within=10)
+    await Client(server).until_draining()
     server.terminate()
     assert await trio.to_thread.run_sync(server.wait) == 0
 
@@ -86,7 +86,7 @@ async def test_what_does_not_finish_is_ended_cleanly(start_server: Callable[...,
         await session.until_waiting()
         client.server.terminate()
         if how == "second signal":
-            await trio.sleep(0.3)
+            await client.until_draining()
             client.server.process.send_signal(signal.SIGINT)
         run = await session.to_end()
 
@@ -98,12 +98,10 @@ async def test_what_does_not_finish_is_ended_cleanly(start_server: Callable[...,
 
 
 async def test_an_idle_server_ends_at_once(start_server: Callable[..., ServerProcess]) -> None:
-    server = start_server()
-    start = time.monotonic()
+    server = start_server(drain_timeout=1000)
     server.terminate()
 
     assert await trio.to_thread.run_sync(server.wait) == 0
-    assert time.monotonic() - start < 10
 
 
 async def test_a_killed_server_leaves_no_container(start_server: Callable[..., ServerProcess]) -> None:
@@ -119,7 +117,7 @@ async def test_a_killed_server_leaves_no_container(start_server: Callable[..., S
     client.server.process.kill()
     client.server.wait()
 
-    client.server.assert_no_containers(within=5)
+    client.server.assert_no_containers()
 
 
 async def test_a_server_that_is_killed_while_sessions_start_leaves_no_container(
@@ -141,7 +139,7 @@ async def test_a_server_that_is_killed_while_sessions_start_leaves_no_container(
             nursery.cancel_scope.cancel(reason="nobody answers any more")
         client.server.wait()
 
-        client.server.assert_no_containers(within=5)
+        client.server.assert_no_containers()
 
 
 def guards(server: ServerProcess) -> list[int]:
@@ -156,7 +154,7 @@ def guards(server: ServerProcess) -> list[int]:
 
 
 async def until_guards(server: ServerProcess, condition: Callable[[list[int]], bool]) -> list[int]:
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         while not condition(found := guards(server)):  # noqa: ASYNC110 - there is only looking
             await trio.sleep(0.05)
     return found
@@ -194,7 +192,7 @@ async def test_the_guard_of_a_killed_server_removes_its_containers_and_ends(
     await until_guards(client.server, bool)
     client.server.process.kill()
     client.server.wait()
-    client.server.assert_no_containers(within=5)
+    client.server.assert_no_containers()
     assert made not in {it["Id"] for it in engine.api.containers(all=True)}
     engine.close()
     assert not await until_guards(client.server, lambda found: not found)
@@ -237,7 +235,7 @@ async def test_a_client_that_does_not_read_keeps_no_server(start_server: Callabl
     async with slow_reader(client, await client.create(language="python", code=code, stdin="")) as reader:
         await reader.until_state("running")
         client.server.terminate()
-        assert await trio.to_thread.run_sync(client.server.wait, 30) == 0
+        assert await trio.to_thread.run_sync(client.server.wait) == 0
 
 
 async def test_a_third_signal_ends_the_process_at_once(start_server: Callable[..., ServerProcess]) -> None:
@@ -254,7 +252,7 @@ async def test_a_third_signal_ends_the_process_at_once(start_server: Callable[..
                     while "again: ending all sessions" not in client.server.log():  # noqa: ASYNC110 - there is only looking
                         await trio.sleep(0.02)
         assert await trio.to_thread.run_sync(client.server.wait) == 128 + signal.SIGTERM
-    client.server.assert_no_containers(within=5)
+    client.server.assert_no_containers()
 
 
 async def test_leftovers_are_swept_and_other_servers_containers_are_not(
@@ -276,7 +274,7 @@ async def test_leftovers_are_swept_and_other_servers_containers_are_not(
     }
     try:
         start_server()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while any(it["Id"] == made["expired"] for it in engine.api.containers(all=True)):
             assert time.monotonic() < deadline, "the expired one is still there"
             await trio.sleep(0.1)
@@ -318,7 +316,7 @@ def test_a_server_that_is_the_first_process_can_be_stopped_before_it_is_up() -> 
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         children = f"/proc/{process.pid}/task/{process.pid}/children"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while process.poll() is None:
             assert time.monotonic() < deadline
             with contextlib.suppress(OSError), open(children) as file:  # It may have ended meanwhile.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pytest
 import trio
 
-from tests.support import Client, Run, ServerProcess
+from tests.support import GENEROUS, PATIENCE, Client, Run, ServerProcess
 from trio_exec.api.native.messages import SignalMessage
 
-FAST = {"idle_timeout": 1.5, "execution_timeout": 4, "compile_timeout": 6, "detach_grace": 1, "retention": 3}
+FAST = {"idle_timeout": 2.5, "execution_timeout": 6, "compile_timeout": 6, "detach_grace": 1, "retention": 3}
 
 
 @pytest.fixture
@@ -25,12 +24,12 @@ async def test_idle(hurried: Client) -> None:
         run = await session.to_end()
 
     assert (run.final.state, run.reason, run.stdout) == ("terminated", "idle_timeout", "x\n")
-    assert run.final.message == "there was no input and no output for 1.5 seconds"
+    assert run.final.message == "there was no input and no output for 2.5 seconds"
     hurried.server.assert_no_containers()
 
 
 async def test_input_and_output_keep_a_session_from_being_idle(hurried: Client) -> None:
-    code = "import time\nfor _ in range(5): time.sleep(0.5); print('.', flush=True)"
+    code = "import time\nfor _ in range(6): time.sleep(0.5); print('.', flush=True)"
     async with hurried.session(language="python", code=code) as session:
         run = await session.to_end()
 
@@ -43,8 +42,8 @@ async def test_execution(hurried: Client) -> None:
 
     assert (run.final.state, run.reason, run.final.stage) == ("terminated", "execution_timeout", "run")
     assert run.final.wall_time is not None
-    assert 3.5 < run.final.wall_time < 30
-    assert run.final.message == "the program took longer than 4 seconds"
+    assert run.final.wall_time > FAST["execution_timeout"] / 2  # By another clock than the server's, begun later.
+    assert run.final.message == "the program took longer than 6 seconds"
     hurried.server.assert_no_containers()
 
 
@@ -203,8 +202,8 @@ print(child.returncode)
     assert (run.stdout, run.final.state) == ("-9\n", "finished")
 
 
-async def test_queue_positions_and_timeout(start_server: Callable[..., ServerProcess]) -> None:
-    client = Client(start_server(max_sessions=1, max_queue=2, queue_timeout=2))
+async def test_queue_positions(start_server: Callable[..., ServerProcess]) -> None:
+    client = Client(start_server(max_sessions=1, max_queue=2, **GENEROUS))
     async with client.session(language="python", code="input()") as first:
         await first.until_waiting()
         second = await client.create(language="python", code="print('second')", stdin="")
@@ -225,7 +224,11 @@ async def test_queue_positions_and_timeout(start_server: Callable[..., ServerPro
             await first.input("\n")
             await waiting.until(lambda run: [state.position for state in run.states][:3] == [2, 1, None])
             assert (await waiting.to_end()).stdout == "third\n"
+    client.server.assert_no_containers()
 
+
+async def test_a_queue_that_takes_too_long(start_server: Callable[..., ServerProcess]) -> None:
+    client = Client(start_server(max_sessions=1, queue_timeout=1, **GENEROUS))
     async with client.session(language="python", code="input()") as first:
         await first.until_waiting()
         async with client.session(language="python", code="") as second:
@@ -243,25 +246,31 @@ async def test_detached_when_nobody_comes(hurried: Client) -> None:
     hurried.server.assert_no_containers()
 
 
-async def test_detached_when_everybody_left_and_not_when_somebody_comes_back(hurried: Client) -> None:
+async def test_detached_when_everybody_left_and_not_when_somebody_comes_back(
+    start_server: Callable[..., ServerProcess],
+) -> None:
+    client = Client(start_server(detach_grace=2, **GENEROUS))
     code = "import time\nwhile True: print('.', flush=True); time.sleep(0.1)"
-    session_id = await hurried.create(language="python", code=code, limits={"executionTimeout": 4})
-    for _ in range(4):
-        async with hurried.attach(session_id) as attached:
+    session_id = await client.create(language="python", code=code)
+    async with client.attach(session_id) as attached:
+        await attached.until_state("running")
+    end = trio.current_time() + 3  # In sum they are away for longer than they may, but never at once.
+    while trio.current_time() < end:
+        await trio.sleep(0.2)
+        async with client.attach(session_id) as attached:
             await attached.until_state("running")
-        await trio.sleep(0.5)
-    assert (await hurried.info(session_id))["state"] == "running"
-    await trio.sleep(1.5)
+    assert (await client.info(session_id))["state"] == "running"
 
-    assert (await hurried.info(session_id))["reason"] == "detached"
+    assert (await client.until_info(session_id, "terminated"))["reason"] == "detached"
 
 
 async def test_an_ended_session_is_forgotten_after_its_retention(hurried: Client) -> None:
     session_id = (await hurried.run(language="python", code="")).session_id
     assert (await hurried.info(session_id))["state"] == "finished"
-    await trio.sleep(FAST["retention"] + 0.5)
+    with trio.fail_after(PATIENCE):
+        while (answer := await hurried.request("GET", f"/session/{session_id}")).status == 200:  # noqa: ASYNC110 - only asking
+            await trio.sleep(0.1)
 
-    answer = await hurried.request("GET", f"/session/{session_id}")
     assert (answer.status, answer.json()["code"]) == (404, "session_not_found")
 
 
@@ -290,11 +299,9 @@ while True: pass
     async with hurried.session(language="python", code=code) as session:
         await session.until_stdout("up")
         await session.send(SignalMessage(signal="SIGTERM"))
-        start = time.monotonic()
         run = await session.to_end()
 
     assert run.reason == "idle_timeout"
-    assert time.monotonic() - start < 20
     hurried.server.assert_no_containers()
 
 
@@ -308,11 +315,9 @@ if os.fork() == 0:
     sys.exit()
 print("done")
 """
-    start = time.monotonic()
     run = await client.run(language="python", code=code)
 
     assert (run.stdout, run.final.state, run.final.exit_code) == ("done\n", "finished", 0)
-    assert time.monotonic() - start < 15
 
 
 async def test_limits_can_be_lowered_and_hold(client: Client) -> None:

@@ -161,18 +161,25 @@ print(len(sys.stdin.read()))
 
 
 async def test_more_input_than_is_kept_is_refused_and_the_session_goes_on(client: Client) -> None:
-    code = "input(); import time; time.sleep(2); print('done')"
-    async with client.session(language="python", code=code) as session:
-        await session.until_waiting()
-        await session.input("go\n")
+    async with client.session(language="python", code=UNTIL_SIGNALLED + "until_signalled(); print('done')") as session:
+        await session.until_stdout("ready\n")
         for _ in range(4):
             await session.input("x" * 400_000)
         await session.until(lambda run: run.errors)
+        await session.send(SignalMessage(signal="SIGUSR1"))
         run = await session.to_end()
 
     assert {error.code for error in run.errors} == {"input_full"}
     assert "1048576 bytes at most" in run.errors[0].error
-    assert run.stdout == "done\n"
+    assert run.stdout == "ready\ndone\n"
+
+
+UNTIL_SIGNALLED = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+def until_signalled(): signal.sigwait({signal.SIGUSR1})
+print("ready", flush=True)
+"""
 
 
 async def test_end_of_input(client: Client) -> None:
@@ -205,12 +212,13 @@ async def test_stdin_of_the_request_ends_unless_it_is_interactive(client: Client
 
 
 async def test_waiting_for_input_is_told_and_taken_back(client: Client) -> None:
-    code = "import time\nfor _ in range(2): input(); time.sleep(0.3)"
+    code = UNTIL_SIGNALLED + "for _ in range(2): input(); until_signalled()"
     async with client.session(language="python", code=code) as session:
         for _ in range(2):
             await session.until_waiting()
             await session.input("\n")
             await session.until(lambda run: getattr(run.messages[-1], "waiting", None) is False)
+            await session.send(SignalMessage(signal="SIGUSR1"))
         run = await session.to_end()
 
     assert run.final.exit_code == 0
