@@ -25,9 +25,14 @@ PHONE: dict[str, Any] = {
 }
 
 
+_TRANSITIONS_END = """() => Promise.allSettled(document.getAnimations()
+  .filter(it => Number.isFinite(it.effect.getComputedTiming().endTime))
+  .map(it => it.finished)).then(() => {})"""
+
+
 def assert_accessible(page: Page) -> None:
     """No finding of axe's, of whatever weight."""
-    page.wait_for_timeout(200)  # Transitions end.
+    page.evaluate(_TRANSITIONS_END)
     page.evaluate(AXE.read_text(encoding="utf-8"))
     result = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
     found = [

@@ -185,8 +185,9 @@ def test_too_much_output_is_said(ide: IDE) -> None:
 
 def test_scrollback(ide: IDE) -> None:
     ide.write("for i in range(9000): print('line', i)").run().ends("Finished.").shows("line 8999")
+    ide.page.focus("#screen textarea")
     for _ in range(9000 // 20):
-        ide.press("Shift+PageUp")
+        ide.page.keyboard.press("Shift+PageUp")
     ide.shows("line 0\n")
 
 
