@@ -39,6 +39,7 @@ class FakeContainer:
     """
 
     def __init__(self, resources: Resources, *, can_update_limits: bool) -> None:
+        self.warm = False
         self.sent: list[bytes] = []
         self.resources = resources
         self.expedited = False

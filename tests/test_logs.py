@@ -31,12 +31,12 @@ FILTERS: dict[Time, Sparing] = {}
 
 def test_lines_that_clients_cause_are_written_so_often_in_a_minute() -> None:
     clock = Time()
-    written = lines(clock, "trio_exec.serving", "dropped %d", 1000)
+    written = lines(clock, "trio_exec.connections", "dropped %d", 1000)
     assert written == [f"dropped {number}" for number in range(LINES)]
-    assert lines(clock, "trio_exec.serving", "another %d", 1) == ["another 0"]
+    assert lines(clock, "trio_exec.connections", "another %d", 1) == ["another 0"]
     clock.now += PERIOD
     left_out = 1000 - LINES
-    assert lines(clock, "trio_exec.serving", "dropped %d", 2) == [
+    assert lines(clock, "trio_exec.connections", "dropped %d", 2) == [
         f"dropped 0 ({left_out} more of this kind were not logged)",
         "dropped 1",
     ]

@@ -15,6 +15,7 @@ from tests.fakes import FakeExecutor, move_on
 from tests.sessions import OWNER, outcome_of
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import STOP_TIMEOUT, Engine
+from trio_exec.events import Event, PhaseReached
 from trio_exec.languages import Languages
 from trio_exec.launcher import frames
 from trio_exec.limits import MIB
@@ -108,7 +109,9 @@ class Server:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch)
             await wait_all_tasks_blocked()
-            await _wind_down(self.phases, self.engine, self.wishes)
+            told: list[Event] = []
+            await _wind_down(self.phases, self.engine, self.wishes, told.append)
+            assert told == [PhaseReached(phase) for phase in Phase if phase is not Phase.SERVING]
         times = list(reached.values())
         spent = [round(end - start, 3) for start, end in pairwise(times)]
         return dict(zip(reached, spent, strict=False))

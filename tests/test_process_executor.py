@@ -22,6 +22,7 @@ from tests.sessions import OWNER, SPEC, outcome_of, output, over, states
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import ConfigurationError, ExecutorError, ExecutorUnavailableError, LauncherGoneError
+from trio_exec.events import Events
 from trio_exec.executor.process import binary
 from trio_exec.executor.process import executor as process_executor
 from trio_exec.executor.process.executor import ProcessExecutor, open_process_executor
@@ -423,7 +424,9 @@ async def test_a_server_serves_any_executor_from_its_first_container_to_its_last
     settings = Settings(port=0, pool={"python": 1})
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(run_server, settings, LANGUAGES, open_process_executor(), addresses.send_nowait)
+            nursery.start_soon(
+                run_server, settings, LANGUAGES, open_process_executor(), Events(), addresses.send_nowait
+            )
             url = await address.receive()
             while (await ask(url, "GET", "/readyz"))[1]["warm"]["python"] == 0:  # noqa: ASYNC110 - there is only asking
                 await trio.sleep(0.02)
@@ -440,7 +443,7 @@ async def test_a_server_serves_any_executor_from_its_first_container_to_its_last
 async def test_a_pool_for_a_language_that_is_not_there_is_refused_before_anything_begins() -> None:
     settings = Settings(port=0, pool={"cobol": 1})
     with pytest.raises(ConfigurationError, match="pool: unknown: cobol; available: python, staged"):
-        await run_server(settings, LANGUAGES, open_process_executor(), print)
+        await run_server(settings, LANGUAGES, open_process_executor(), Events(), print)
 
 
 async def test_a_machine_without_a_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

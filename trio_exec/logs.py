@@ -15,7 +15,13 @@ PERIOD = 60
 LINES = 20
 STACK_TRACES = 5
 _KINDS_MAX = 1000
-_CAUSED_BY_CLIENTS = {"trio_exec.serving": LINES, "trio_exec.websocket": LINES, "trio.serve_listeners": 1}
+SESSION_LINES = 300
+_CAUSED_BY_CLIENTS = {
+    "trio_exec.connections": LINES,
+    "trio_exec.websocket": LINES,
+    "trio_exec.sessions": SESSION_LINES,
+    "trio.serve_listeners": 1,
+}
 """Lines of a kind in a period, by the logger's name."""
 _WITHOUT_TRACE = "trio.serve_listeners"
 """It has one for each failed accept, ten in a second when descriptors are short, and they say nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from trio_exec.events import Events
 from trio_exec.executor.docker.service import open_docker_executor
 from trio_exec.languages import Languages
 from trio_exec.server.process import run_server
@@ -25,7 +26,8 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
             there is no such case: it may come.
     """
     languages = Languages.load(settings.languages_dir, settings.languages)
+    events = Events()
     executor = open_docker_executor(
-        languages.values(), settings.limits, uids=settings.uid_range, runtime=settings.runtime
+        languages.values(), settings.limits, uids=settings.uid_range, runtime=settings.runtime, emit=events.emit
     )
-    await run_server(settings, languages, executor, listening)
+    await run_server(settings, languages, executor, events, listening)

@@ -14,7 +14,8 @@ import trio
 
 from trio_exec.budget import Account, Budget
 from trio_exec.engine.admission import Admission
-from trio_exec.errors import DrainingError, ExecutorUnavailableError, SessionNotFoundError
+from trio_exec.errors import DrainingError, ExecutorUnavailableError, SessionNotFoundError, TrioExecError
+from trio_exec.events import Emit, SessionCreated, SessionFacts, SessionRefused, ignore
 from trio_exec.executor.base import Executor
 from trio_exec.languages import Languages
 from trio_exec.model import Job, Owner, Readiness, Reason
@@ -28,6 +29,7 @@ LOGGER = logging.getLogger("trio_exec.engine")
 STOP_TIMEOUT = 20
 """Seconds that sessions get to clean up once they have been ended; more than a container's removal takes."""
 _ID_BYTES = 18
+_NAME_SHOWN = 40
 _SESSION_SIZE = 20_480
 """Bytes that a session takes beside what its client sent and its program wrote: 19 KB were measured."""
 
@@ -41,15 +43,24 @@ class Engine:
         executor: where containers come from.
         budget: of what sessions hold; those that are over make room in it, the oldest first.
         phases: how far the server is on its way to its end.
+        emit: is told of sessions, and of their clients.
     """
 
     def __init__(
-        self, settings: EngineSettings, languages: Languages, executor: Executor, budget: Budget, phases: Phases
+        self,
+        settings: EngineSettings,
+        languages: Languages,
+        executor: Executor,
+        budget: Budget,
+        phases: Phases,
+        *,
+        emit: Emit = ignore,
     ) -> None:
         self.settings = settings
         self.languages = languages
         self._executor = executor
         self._phases = phases
+        self._emit = emit
         self._admission = Admission(settings.max_sessions, settings.max_queue, lambda: executor.lingering)
         self._compiles = trio.CapacityLimiter(settings.max_compiles)
         self._budget = budget
@@ -87,8 +98,17 @@ class Engine:
             QueueFullError: too many sessions wait.
             OverloadedError: the server holds as much for its clients as it may.
             DrainingError: the server is going away.
-            ExecutorUnavailableError: the Docker engine can't be reached.
+            ExecutorUnavailableError: no container can be made now.
         """
+        try:
+            session = self._take(job, owner)
+        except TrioExecError as error:
+            self._emit(SessionRefused(owner, job.language[:_NAME_SHOWN], error.code))
+            raise
+        self._emit(SessionCreated(session.facts))
+        return session
+
+    def _take(self, job: Job, owner: Owner) -> Session:
         if self._phases.reached(Phase.DRAINING) or self._nursery is None:
             raise DrainingError("this server is going away and takes no new sessions; try again in a few seconds")
         plan = make_plan(job, self.languages.find(job.language), self.settings.limits)
@@ -101,13 +121,13 @@ class Engine:
             slot = self._admission.join()
             undo.pop_all()
         session = Session(
-            secrets.token_urlsafe(_ID_BYTES),
-            owner,
+            SessionFacts(secrets.token_urlsafe(_ID_BYTES), owner, plan.language.name, plan.terminal is not None),
             plan,
             self._executor,
             slot,
             compiles=self._compiles,
             account=account,
+            emit=self._emit,
             queue_timeout=self.settings.queue_timeout,
             detach_grace=self.settings.detach_grace,
         )

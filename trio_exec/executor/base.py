@@ -39,7 +39,13 @@ class ContainerSpec:
 
 
 class Container(Protocol):
-    """A running container whose launcher is ready."""
+    """A running container whose launcher is ready.
+
+    Attributes:
+        warm: whether it was there before anybody asked for it; for a pool to say.
+    """
+
+    warm: bool
 
     async def send(self, data: bytes) -> None:
         """Sends encoded frames.

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 import trio
 
 from trio_exec.errors import ExecutorError
+from trio_exec.events import ContainerUnused, ContainerWarmed, Emit, Unused, WarmingFailed, ignore
 from trio_exec.executor.base import Container, ContainerSpec, Executor
 from trio_exec.executor.targets import PoolKey, Targets
 from trio_exec.launcher import frames
@@ -95,6 +96,7 @@ class Pool:
         limits: those of the containers; a session whose limits can't be put in force later gets a cold one.
         lifetime: seconds that a session may need a container for.
         phases: once the server drains, no more is warmed.
+        emit: is told of what comes, of what goes unused, and of what can't be had.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Pool:
         limits: Limits,
         lifetime: int,
         phases: Phases,
+        emit: Emit = ignore,
     ) -> None:
         self._executor = executor
         self._prestarts = prestarts
@@ -114,6 +117,7 @@ class Pool:
         self._limits = limits
         self._lifetime = lifetime
         self._phases = phases
+        self._emit = emit
         self._targets = Targets(sizes, trio.current_time())
         self._idle: dict[PoolKey, deque[_Warm]] = {kind: deque() for kind in self._targets.kinds}
         self._warming: Counter[PoolKey] = Counter()
@@ -164,17 +168,18 @@ class Pool:
 
     async def _let_go_at_drain(self) -> None:
         await self._phases.wait(Phase.DRAINING)
-        for warm in self._idle.values():
-            while warm:
-                self._let_go(warm.popleft())
+        for kind, idle in self._idle.items():
+            while idle:
+                self._let_go(idle.popleft(), kind, Unused.DRAINING)
         self._wake()
 
     def _wake(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
 
-    def _let_go(self, warm: _Warm) -> None:
+    def _let_go(self, warm: _Warm, kind: PoolKey, why: Unused) -> None:
         """Has the keeper remove a container that nobody used."""
+        self._emit(ContainerUnused(kind.language, kind.terminal, why))
         warm.borrowed.set()
         warm.given_back.set()
 
@@ -261,7 +266,7 @@ class Pool:
         targets = self._targets.targets(now)
         for kind, idle in self._idle.items():
             while len(idle) > targets[kind]:
-                self._let_go(idle.popleft())
+                self._let_go(idle.popleft(), kind, Unused.TOO_MANY)
         lack = {
             kind: targets[kind] - len(idle) - self._warming[kind]
             for kind, idle in self._idle.items()
@@ -273,15 +278,19 @@ class Pool:
     async def _keep(self, kind: PoolKey) -> None:
         """Owns one container: warms it, has it ready, and removes it once it was used."""
         warm: _Warm | None = None
+        start = trio.current_time()
         try:
             async with self._executor.open_container(self._spec(kind)) as container:
                 warm = _Warm(container, prestarted=await self._prestart(container, kind))
+                container.warm = True
+                self._emit(ContainerWarmed(kind.language, kind.terminal, trio.current_time() - start))
                 self._warmed(kind, warm)
                 if await self._wait_borrowed(warm, kind):
                     warm.handed_over.set()
                     await warm.given_back.wait()
         except ExecutorError as error:
             LOGGER.warning("no warm container for %s: %s", kind.language, error)
+            self._emit(WarmingFailed(kind.language, kind.terminal, error.message))
             self._refused(kind)
         finally:
             if warm is None:
@@ -302,7 +311,7 @@ class Pool:
     def _warmed(self, kind: PoolKey, warm: _Warm) -> None:
         self._retries.pop(kind, None)
         if self._phases.reached(Phase.DRAINING):
-            self._let_go(warm)
+            self._let_go(warm, kind, Unused.DRAINING)
         else:
             self._idle[kind].append(warm)
         self._no_longer_warming(kind)
@@ -350,5 +359,6 @@ class Pool:
             nursery.cancel_scope.cancel(reason="no more watching")
         if not warm.borrowed.is_set():
             self._idle[kind].remove(warm)
+            self._emit(ContainerUnused(kind.language, kind.terminal, Unused.DEAD if warm.dead else Unused.OLD))
             self._wake()
         return warm.borrowed.is_set()

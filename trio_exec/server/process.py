@@ -32,9 +32,11 @@ from trio_exec.api.proxies import BehindProxies
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import ConfigurationError
+from trio_exec.events import Emit, Events, PhaseReached
 from trio_exec.executor.base import Executor
 from trio_exec.executor.pool import Pool
 from trio_exec.languages import Languages
+from trio_exec.observe.logs import log_event
 from trio_exec.phases import Phase, Phases
 from trio_exec.server import hypercorn_worker
 from trio_exec.session.plan import prestarts, resources
@@ -60,6 +62,7 @@ async def run_server(
     settings: Settings,
     languages: Languages,
     executor: AbstractAsyncContextManager[Executor],
+    events: Events,
     listening: Callable[[str], None],
 ) -> None:
     """Serves until SIGTERM or SIGINT and for `drain_delay` more, then drains.
@@ -71,6 +74,7 @@ async def run_server(
         settings: the server's settings.
         languages: what can be run.
         executor: where containers come from; is opened once all else is known to be right.
+        events: of everything, the executor's among them.
         listening: is called with the address once requests are taken.
 
     Raises:
@@ -84,13 +88,13 @@ async def run_server(
     arrivals = Arrivals(budget)
     hypercorn_worker.install()
     config = hypercorn_worker.make_config(settings, arrivals, settings.max_sessions + sum(settings.pool.values()))
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, events.subscribed(log_event):
         async with trio.open_nursery() as outermost:
             outermost.start_soon(_hear, signals, wishes)
             async with executor as opened, trio.open_nursery() as nursery:
-                pool = _make_pool(settings, languages, opened, phases)
+                pool = _make_pool(settings, languages, opened, phases, events.emit)
                 nursery.start_soon(pool.run)
-                engine = Engine(settings, languages, pool, budget, phases)
+                engine = Engine(settings, languages, pool, budget, phases, emit=events.emit)
                 await nursery.start(engine.run)
                 app = BehindProxies(create_app(engine, settings, phases, STATIC, arrivals), settings)
                 async with trio.open_nursery() as connections:
@@ -104,7 +108,7 @@ async def run_server(
                         )
                     )
                     listening(addresses[0])
-                    await _wind_down(phases, engine, wishes)
+                    await _wind_down(phases, engine, wishes, events.emit)
                 nursery.cancel_scope.cancel(reason="the server has stopped")
             outermost.cancel_scope.cancel(reason="signals are of no use any more")
 
@@ -115,7 +119,7 @@ def _check_pool(settings: ExecutorSettings, languages: Languages) -> None:
         raise ConfigurationError(f"pool: unknown: {', '.join(unknown)}; available: {', '.join(languages)}")
 
 
-def _make_pool(settings: Settings, languages: Languages, executor: Executor, phases: Phases) -> Pool:
+def _make_pool(settings: Settings, languages: Languages, executor: Executor, phases: Phases, emit: Emit) -> Pool:
     return Pool(
         executor,
         sizes=settings.pool,
@@ -124,6 +128,7 @@ def _make_pool(settings: Settings, languages: Languages, executor: Executor, pha
         limits=settings.limits,
         lifetime=container_lifetime(settings.limits),
         phases=phases,
+        emit=emit,
     )
 
 
@@ -176,13 +181,14 @@ def _way_out(engine: Engine) -> tuple[_Stay, ...]:
     )
 
 
-async def _wind_down(phases: Phases, engine: Engine, wishes: _Wishes) -> None:
+async def _wind_down(phases: Phases, engine: Engine, wishes: _Wishes, emit: Emit) -> None:
     """Waits for the first signal, and returns in the last phase."""
     await wishes.leave.wait()
     delay, seconds = engine.settings.drain_delay, engine.settings.drain_timeout
     LOGGER.info("sessions get %g seconds%s", seconds, f", from {delay:g} seconds on" if delay else "")
     for stay in _way_out(engine):
         phases.move(stay.phase)
+        emit(PhaseReached(stay.phase))
         if stay.entry is not None:
             await stay.entry()
         async with trio.open_nursery() as nursery:
@@ -193,6 +199,7 @@ async def _wind_down(phases: Phases, engine: Engine, wishes: _Wishes) -> None:
             nursery.cancel_scope.cancel(reason="the phase is over")
     LOGGER.info("all sessions are over")
     phases.move(Phase.GONE)
+    emit(PhaseReached(Phase.GONE))
 
 
 async def _cancel_in_a_hurry(wishes: _Wishes, scope: trio.CancelScope) -> None:

@@ -12,7 +12,7 @@ from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, Scope
 
 from trio_exec.api.arrivals import Holder
 
-LOGGER = logging.getLogger("trio_exec.serving")
+LOGGER = logging.getLogger("trio_exec.connections")
 
 _EVENTS_MAX = {"http": 4, "websocket": 0}
 """Events that may wait for the application, which takes pieces of a body at once, but messages when it likes."""

@@ -41,7 +41,7 @@ from trio_exec.server.connections import REFUSALS_MAX, Connection, Connections
 from trio_exec.server.http import HTTP11, too_many_connections
 from trio_exec.server.tasks import ConnectionTasks
 
-LOGGER = logging.getLogger("trio_exec.serving")
+LOGGER = logging.getLogger("trio_exec.connections")
 
 REQUEST_TIMEOUT = 5
 """Seconds that the head of a request may take, from the connection's start or from its own first byte."""

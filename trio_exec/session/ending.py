@@ -35,7 +35,7 @@ def explain(reason: Reason, limits: Limits, stage: StageName | None) -> str:
         Reason.DETACHED: "every client left, and none came back in time",
         Reason.QUEUE_TIMEOUT: "no slot became free in time; try again later",
         Reason.SHUTDOWN: "the server is going away",
-        Reason.EXECUTOR_FAILED: "the Docker engine failed",
+        Reason.EXECUTOR_FAILED: "what runs the programs failed",
     }
     return sentences[reason]
 

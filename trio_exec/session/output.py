@@ -102,6 +102,11 @@ class OutputLog:
         return len(self._bytes)
 
     @property
+    def written(self) -> int:
+        """Bytes of output that were taken."""
+        return self._written[None]
+
+    @property
     def truncated(self) -> bool:
         """Whether output beyond a limit was dropped."""
         return bool(self._truncated)

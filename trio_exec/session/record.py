@@ -6,9 +6,12 @@ No tasks and no waiting: those who drive a session (`tasks`) say here what has h
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import trio
 
 from trio_exec.budget import Account
+from trio_exec.events import Emit, SessionEnded, SessionFacts, SessionStarted, SessionTimes
 from trio_exec.launcher.frames import StageEnd
 from trio_exec.model import Outcome, Reason, StageName, StageResult, State, Status, Stream
 from trio_exec.session.ending import cause_of, explain, explain_overrun, figures_of
@@ -24,10 +27,13 @@ class Record:
     """One session's.
 
     Args:
+        facts: what is so all its life.
         plan: what it is to do.
         account: of what is kept for its clients; what `plan` holds was taken from it already.
+        emit: is told of its start and its end.
 
     Attributes:
+        facts: the same.
         plan: less and less of it, as it is done.
         account: the same.
         log: what clients see.
@@ -37,11 +43,13 @@ class Record:
         end_reason: why.
     """
 
-    def __init__(self, plan: Plan, account: Account) -> None:
+    def __init__(self, facts: SessionFacts, plan: Plan, account: Account, emit: Emit) -> None:
         limits = plan.limits
         single = {Stream.STDOUT: limits.stdout_bytes, Stream.STDERR: limits.stderr_bytes}
         self.plan = plan.without_stdin()  # It is in the queue towards the program, and need not be kept twice.
+        self.facts = facts
         self.account = account
+        self._emit = emit
         self.log = OutputLog(
             limits.output_bytes,
             {stream: limit for stream, limit in single.items() if limit is not None},
@@ -57,6 +65,10 @@ class Record:
         self._stage: StageName | None = None
         self._stage_start: int | None = None
         self._results: list[StageResult] = []
+        self._created_at = trio.current_time()
+        self._admitted_at: float | None = None
+        self._times = SessionTimes()
+        self._warm: bool | None = None
 
     @property
     def status(self) -> Status:
@@ -82,7 +94,14 @@ class Record:
 
     def queued(self, position: int) -> None:
         """Says that it waits at a position from 1; 0 stands for a slot."""
+        if position == 0:
+            self._admitted_at = trio.current_time()
+            self._times = replace(self._times, queued=self._admitted_at - self._created_at)
         self._move(Status(State.WAITING, position=position or None))
+
+    def container_opened(self, *, warm: bool) -> None:
+        """Says that it has its container."""
+        self._warm = warm
 
     def without_files(self) -> None:
         """Says that the files are where they belong."""
@@ -97,10 +116,15 @@ class Record:
     def stage_runs(self) -> None:
         """Says that the stage's command runs."""
         assert self._stage is not None  # noqa: S101 - what runs was sent
+        if self._admitted_at is not None and self._times.opening is None:
+            self._times = replace(self._times, opening=trio.current_time() - self._admitted_at)
+            self._emit(SessionStarted(self.facts, bool(self._warm), self._times))
         self._move(Status(_STATES[self._stage], stage=self._stage))
 
     def output(self, stream: Stream, data: bytes) -> None:
         """Appends what a stage wrote; beyond a limit, it wants the session's end."""
+        if self._times.first_output is None:
+            self._times = replace(self._times, first_output=trio.current_time() - self._created_at)
         if overrun := self.log.write(stream, data):
             self.end(Reason.OUTPUT_LIMIT, explain_overrun(overrun))
 
@@ -140,6 +164,8 @@ class Record:
         self.stdin.close()
         self.account.give(self.plan.files_size)
         self.plan = self.plan.without_content()
+        times = replace(self._times, lasted=trio.current_time() - self._created_at)
+        self._emit(SessionEnded(self.facts, self._status, self._warm, times, self.stdin.taken, self.log.written))
 
     def _move(self, status: Status) -> None:
         self._lifecycle.move(status.state)

@@ -13,9 +13,10 @@ import trio
 
 from trio_exec.budget import Account
 from trio_exec.errors import SessionStateError
+from trio_exec.events import ClientAttached, ClientLeft, Emit, SessionFacts
 from trio_exec.executor.base import Executor
 from trio_exec.launcher import frames
-from trio_exec.model import Owner, Reason, State, Status
+from trio_exec.model import Reason, State, Status
 from trio_exec.session.output import OutputLog
 from trio_exec.session.plan import Plan
 from trio_exec.session.record import Record
@@ -27,37 +28,36 @@ class Session:
     """One run of one program. Made by the engine, driven by clients.
 
     Args:
-        session_id: its unguessable name.
-        owner: who asked for it.
+        facts: what is so of it all its life; its id is unguessable.
         plan: what to do.
         executor: where from to take the container.
         slot: the session's place among those that run.
         compiles: is held while the compile stage has its limits.
         account: of what the session keeps for its clients; what `plan` holds was taken from it already. Whoever forgets
             the session closes it.
+        emit: is told of its start and end, and of its clients.
         queue_timeout: seconds to wait for the slot.
         detach_grace: seconds without any client, until the session is ended.
     """
 
     def __init__(
         self,
-        session_id: str,
-        owner: Owner,
+        facts: SessionFacts,
         plan: Plan,
         executor: Executor,
         slot: Slot,
         *,
         compiles: trio.CapacityLimiter,
         account: Account,
+        emit: Emit,
         queue_timeout: float,
         detach_grace: float,
     ) -> None:
-        self.id = session_id
-        self.owner = owner
         self.created_at = time.time()
-        self._record = Record(plan, account)
+        self._emit = emit
+        self._record = Record(facts, plan, account, emit)
         self._watchdog = Watchdog()
-        self._tasks = Tasks(session_id, self._record, self._watchdog, executor, slot, compiles=compiles)
+        self._tasks = Tasks(self._record, self._watchdog, executor, slot, compiles=compiles)
         self._queue_timeout = queue_timeout
         self._detach_grace = detach_grace
         self._clients = 0
@@ -71,6 +71,16 @@ class Session:
         self._watchdog.set(Reason.DETACHED, now + self._detach_grace)
         self._watchdog.set(Reason.QUEUE_TIMEOUT, now + self._queue_timeout)
         await self._tasks.run()
+
+    @property
+    def facts(self) -> SessionFacts:
+        """What is so of it all its life."""
+        return self._record.facts
+
+    @property
+    def id(self) -> str:
+        """Its unguessable name."""
+        return self.facts.session_id
 
     @property
     def plan(self) -> Plan:
@@ -106,11 +116,13 @@ class Session:
     def attached(self) -> Generator[None]:
         """For as long as a client watches. The session is ended a while after the last one left."""
         self._clients += 1
+        self._emit(ClientAttached(self.facts))
         self._watchdog.clear(Reason.DETACHED)
         try:
             yield
         finally:
             self._clients -= 1
+            self._emit(ClientLeft(self.facts))
             if self._clients == 0:
                 self._watchdog.set(Reason.DETACHED, trio.current_time() + self._detach_grace)
 

@@ -27,10 +27,14 @@ class Stdin:
         account: of what is kept here.
         ends: whether end of input follows it.
         terminal: whether the program reads from a terminal.
+
+    Attributes:
+        taken: bytes of input in all, whether or not the program has read them.
     """
 
     def __init__(self, initial: bytes, account: Account, *, ends: bool, terminal: bool) -> None:
         self._pending = bytearray(initial)
+        self.taken = len(initial)
         self._account = account
         self._ended = False
         self._terminal = terminal
@@ -64,6 +68,7 @@ class Stdin:
             )
         self._account.take(len(data))
         self._pending += data
+        self.taken += len(data)
         self._wake()
 
     def end(self) -> None:

@@ -71,7 +71,6 @@ class Tasks:
     """Drives one session.
 
     Args:
-        session_id: its name.
         record: what is known of it.
         watchdog: its deadlines.
         executor: where from to take the container.
@@ -81,7 +80,6 @@ class Tasks:
 
     def __init__(
         self,
-        session_id: str,
         record: Record,
         watchdog: Watchdog,
         executor: Executor,
@@ -89,7 +87,6 @@ class Tasks:
         *,
         compiles: trio.CapacityLimiter,
     ) -> None:
-        self._id = session_id
         self._record = record
         self._watchdog = watchdog
         self._executor = executor
@@ -127,11 +124,11 @@ class Tasks:
             record.end(Reason.MEMORY_LIMIT)
         except* ExecutorError as group:
             error = _first(group)
-            LOGGER.warning("session %s: %s", short_id(self._id), error)
+            LOGGER.warning("session %s: %s", short_id(self._record.facts.session_id), error)
             record.end(Reason.EXECUTOR_FAILED, error.message)
         except* Exception:
             # A bug of ours must end this session only, and say so.
-            LOGGER.exception("session %s failed", short_id(self._id))
+            LOGGER.exception("session %s failed", short_id(self._record.facts.session_id))
             record.end(Reason.EXECUTOR_FAILED, "internal error; see the server's log")
         if record.end_reason is not None and not record.ended:
             record.conclude()
@@ -163,6 +160,7 @@ class Tasks:
                 async with self._until_end():
                     await self._wait_for_slot()
                     container = await stack.enter_async_context(self._executor.open_container(self._spec()))
+                    self._record.container_opened(warm=container.warm)
                     await self._send_files(container)
                 if self._record.ended:
                     return
@@ -184,7 +182,7 @@ class Tasks:
     def _spec(self) -> ContainerSpec:
         plan = self._record.plan
         return ContainerSpec(
-            session_id=self._id,
+            session_id=self._record.facts.session_id,
             language=plan.language.name,
             limits=plan.limits,
             resources=[stage.resources for stage in plan.stages],

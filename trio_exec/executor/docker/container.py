@@ -27,6 +27,10 @@ class DockerContainer:
         can_update: whether it is to be changed from stage to stage.
         ran_out_of_memory: tells of a container that has ended whether that was why.
         doubt: is called when the container ends unexpectedly.
+
+    Attributes:
+        launcher: the same.
+        warm: whether a pool had it ready.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class DockerContainer:
         doubt: Callable[[], None],
     ) -> None:
         self.launcher = launcher
+        self.warm = False
         self._in_force = in_force
         self._update = update
         self._can_update = can_update

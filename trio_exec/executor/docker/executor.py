@@ -27,9 +27,11 @@ from typing import TypeVar
 import trio
 
 from trio_exec.errors import ExecutorError, ExecutorUnavailableError
+from trio_exec.events import ContainerLingers, Emit, ignore
 from trio_exec.executor.base import ContainerSpec
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.attach_stream import AttachStream
+from trio_exec.executor.docker.calls import Calls
 from trio_exec.executor.docker.container import DockerContainer
 from trio_exec.executor.docker.hardening import HARDENING
 from trio_exec.executor.docker.health import Health
@@ -98,6 +100,7 @@ class DockerExecutor:
         api: the engine.
         uids: the programs' user ids.
         runtime: Docker runtime, or None for the engine's default.
+        emit: is told what happens to containers, and of the engine's calls.
 
     Attributes:
         can_update_limits: whether the limits of a running container can be changed, as far as is known.
@@ -105,15 +108,17 @@ class DockerExecutor:
         instance: names this server in its containers' labels.
     """
 
-    def __init__(self, api: DockerAPI, uids: range, runtime: str | None = None) -> None:
+    def __init__(self, api: DockerAPI, uids: range, runtime: str | None = None, emit: Emit = ignore) -> None:
         self._api = api
+        self._emit = emit
+        self._calls = Calls(emit)
         self._uids = UserIds(uids)
         self._hardening = HARDENING
         self._images: Mapping[str, str] = {}
         self._runtime = runtime
         self.can_update_limits = False
         self._ready = trio.Event()
-        self.health = Health(api)
+        self.health = Health(api, emit)
         self.instance = secrets.token_hex(8)
         self._host = host_name()
         self._starts = trio.CapacityLimiter(THREADS)
@@ -126,7 +131,7 @@ class DockerExecutor:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Owns containers until cancelled, and then for as long as their removal takes, `CLEANUP_TIMEOUT` at most."""
         ending = trio.Event()
-        janitor = Janitor(self._api, self.instance, self._leases)
+        janitor = Janitor(self._api, self.instance, self._leases, self._emit)
         async with trio.open_nursery() as nursery:
             await nursery.start(self._host_owners, ending)
             nursery.start_soon(janitor.run)
@@ -150,10 +155,10 @@ class DockerExecutor:
                     lease.returned.set()
                 owners.cancel_scope.deadline = trio.current_time() + CLEANUP_TIMEOUT
 
-    async def _call(self, function: Callable[[], _T], limiter: trio.CapacityLimiter) -> _T:
-        """Runs a call to the engine in a thread; cancelled, it goes on there, and only its answer is lost."""
+    async def _call(self, name: str, function: Callable[[], _T], limiter: trio.CapacityLimiter) -> _T:
+        """Calls the engine; see `Calls`. One that can't be reached is a matter for everybody."""
         try:
-            return await trio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=limiter)
+            return await self._calls(name, function, limiter)
         except ExecutorUnavailableError as error:
             self.health.fail(error.message)
             raise
@@ -206,7 +211,7 @@ class DockerExecutor:
             ExecutorUnavailableError: the engine can't be reached.
             ExecutorError: it can't run our containers; says why.
         """
-        machine = await self._call(self._api.machine, self._starts)
+        machine = await self._call("info", self._api.machine, self._starts)
         if not machine.charges_sockets:
             LOGGER.warning(
                 "the engine's machine has cgroup v1, where memory in TCP sockets is outside of the memory limit: "
@@ -269,6 +274,7 @@ class DockerExecutor:
             if not lease.gone.is_set():
                 LOGGER.warning("the container %s is still there; its slot stays taken until it is gone", lease.name)
                 self._lingering.add(lease)
+                self._emit(ContainerLingers(lease.name))
 
     async def _own(self, lease: _Lease, spec: ContainerSpec) -> None:
         """Makes a container, waits until nobody wants it, and removes it."""
@@ -289,24 +295,24 @@ class DockerExecutor:
         name = lease.name
         resources = spec.resources[0 if self.can_update_limits else -1]
         uid = self._uids.take(name)
-        await self._call(lambda: self._create(name, spec, uid, resources), self._starts)
+        await self._call("create", lambda: self._create(name, spec, uid, resources), self._starts)
         if lease.returned.is_set():
             return False
-        socket = await self._call(lambda: self._api.attach(name), self._starts)
+        socket = await self._call("attach", lambda: self._api.attach(name), self._starts)
         stream = AttachStream(
             trio.SocketStream(trio.socket.from_stdlib_socket(socket)),
             lambda complaint: LOGGER.warning("session %s: %s", short_id(spec.session_id), complaint),
         )
         launcher = LauncherConnection(stream)
         try:
-            await self._call(lambda: self._api.start(name), self._starts)
+            await self._call("start", lambda: self._api.start(name), self._starts)
         except ExecutorError:
             await launcher.aclose()
             raise
         lease.container = DockerContainer(
             launcher,
             in_force=HARDENING.changeable(resources),
-            update=lambda limits: self._call(lambda: self._api.update(name, limits), self._updates),
+            update=lambda limits: self._call("update", lambda: self._api.update(name, limits), self._updates),
             can_update=self.can_update_limits,
             ran_out_of_memory=lambda: self._ran_out_of_memory(name),
             doubt=self.health.doubt,
@@ -315,7 +321,7 @@ class DockerExecutor:
 
     async def _ran_out_of_memory(self, name: str) -> bool:
         try:
-            return await self._call(lambda: self._api.ran_out_of_memory(name), self._updates)
+            return await self._call("events", lambda: self._api.ran_out_of_memory(name), self._updates)
         except ExecutorError as error:
             LOGGER.debug("why %s ended is not known: %s", name, error)
             return False
@@ -345,7 +351,7 @@ class DockerExecutor:
         while not lease.gone.is_set():
             try:
                 if lease.container is None or not await self._leaves(lease.name, lease.container):
-                    await self._call(lambda: self._api.remove(lease.name), self._removals)
+                    await self._call("remove", lambda: self._api.remove(lease.name), self._removals)
                 lease.gone.set()
                 lease.tried.set()
             except ExecutorError as error:
@@ -356,7 +362,7 @@ class DockerExecutor:
 
     async def _leaves(self, name: str, container: DockerContainer) -> bool:
         """Whether the container goes by itself, as its launcher's input has ended: cheaper than to kill it."""
-        if await self._call(lambda: self._api.wait_removed(name, EXPEDITE_AFTER), self._removals):
+        if await self._call("wait", lambda: self._api.wait_removed(name, EXPEDITE_AFTER), self._removals):
             return True
         await container.expedite()
-        return await self._call(lambda: self._api.wait_removed(name, LEAVE_TIMEOUT), self._removals)
+        return await self._call("wait", lambda: self._api.wait_removed(name, LEAVE_TIMEOUT), self._removals)

@@ -10,7 +10,9 @@ import math
 import trio
 
 from trio_exec.errors import ExecutorError
+from trio_exec.events import Emit, ReadinessChanged, ignore
 from trio_exec.executor.docker.api import DockerAPI
+from trio_exec.executor.docker.calls import Calls
 
 CHECK_INTERVAL = 5
 """Seconds between two pings of an engine that answers; one that fails is found out by whoever needs it, too."""
@@ -26,12 +28,16 @@ class Health:
 
     Args:
         api: the engine.
+        emit: is told when the answer changes, and of the engine's calls.
     """
 
-    def __init__(self, api: DockerAPI) -> None:
+    def __init__(self, api: DockerAPI, emit: Emit = ignore) -> None:
         self._api = api
+        self._emit = emit
+        self._calls = Calls(emit)
         self._unusable: str | None = "the languages' images are not there yet; they are being built"
         self._failure: str | None = None
+        self._told = self._unusable
         self._doubted = trio.Event()
         self._settled = trio.Event()
         self._asked_at = -math.inf
@@ -45,14 +51,17 @@ class Health:
     def unusable(self, reason: str) -> None:
         """Says that no container could be opened yet, and why."""
         self._unusable = reason
+        self._tell()
 
     def usable(self) -> None:
         """Says that a container could be opened."""
         self._unusable = None
+        self._tell()
 
     def fail(self, reason: str) -> None:
         """Says that the engine could not be reached just now; whether that is still so is looked at next."""
         self._failure = reason
+        self._tell()
         self.doubt()
 
     def doubt(self) -> None:
@@ -73,16 +82,22 @@ class Health:
             self._doubted = trio.Event()
             asked_at = trio.current_time()
             self._failure = await self._ask()
+            self._tell()
             self._asked_at = asked_at
             if not self._doubted.is_set():
                 self._settled.set()
             with trio.move_on_after(CHECK_INTERVAL if self._failure is None else RETRY_INTERVAL):
                 await self._doubted.wait()
 
+    def _tell(self) -> None:
+        if self.not_ready_reason != self._told:
+            self._told = self.not_ready_reason
+            self._emit(ReadinessChanged(self._told))
+
     async def _ask(self) -> str | None:
         with trio.move_on_after(CHECK_TIMEOUT):
             try:
-                await trio.to_thread.run_sync(self._api.ping, abandon_on_cancel=True, limiter=self._limiter)
+                await self._calls("ping", self._api.ping, self._limiter)
             except ExecutorError as error:
                 return error.message
             return None

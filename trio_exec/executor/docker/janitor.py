@@ -17,7 +17,9 @@ from collections.abc import Mapping
 import trio
 
 from trio_exec.errors import ExecutorError
+from trio_exec.events import Emit, LeftoverRemoved, ignore
 from trio_exec.executor.docker.api import DockerAPI, Listed
+from trio_exec.executor.docker.calls import Calls
 from trio_exec.executor.docker.labels import HOST_LABEL, INSTANCE_LABEL, LIFETIME_LABEL
 
 LOGGER = logging.getLogger("trio_exec.janitor")
@@ -51,10 +53,13 @@ class Janitor:
         api: the engine.
         instance: names this server in its containers' labels.
         owned: names of containers that this server takes care of itself.
+        emit: is told of what is removed, and of the engine's calls.
     """
 
-    def __init__(self, api: DockerAPI, instance: str, owned: Collection[str]) -> None:
+    def __init__(self, api: DockerAPI, instance: str, owned: Collection[str], emit: Emit = ignore) -> None:
         self._api = api
+        self._emit = emit
+        self._calls = Calls(emit)
         self._instance = instance
         self._owned = owned
         self._host = host_name()
@@ -83,14 +88,12 @@ class Janitor:
         """
         foreign = [
             container
-            for container in await trio.to_thread.run_sync(
-                self._api.list, INSTANCE_LABEL, abandon_on_cancel=True, limiter=self._limiter
-            )
+            for container in await self._calls("list", lambda: self._api.list(INSTANCE_LABEL), self._limiter)
             if container.name not in self._owned
         ]
         if not foreign:
             return
-        now = await trio.to_thread.run_sync(self._api.now, abandon_on_cancel=True, limiter=self._limiter)
+        now = await self._calls("info", self._api.now, self._limiter)
         refusals: list[ExecutorError] = []
         async with trio.open_nursery() as nursery:
             for container in foreign:
@@ -102,8 +105,9 @@ class Janitor:
     async def _remove(self, name: str, refusals: list[ExecutorError]) -> None:
         try:
             # An engine that was restarted may list what is gone for good (moby's pull request 51692): no news.
-            if await trio.to_thread.run_sync(self._api.remove, name, abandon_on_cancel=True, limiter=self._removals):
+            if await self._calls("remove", lambda: self._api.remove(name), self._removals):
                 LOGGER.info("removed %s, which nobody owned", name)
+                self._emit(LeftoverRemoved(name))
         except ExecutorError as error:
             refusals.append(error)
 

@@ -18,6 +18,7 @@ from functools import partial
 import trio
 
 from trio_exec.errors import ExecutorError, ExecutorUnavailableError
+from trio_exec.events import Emit, ImagesReady, ignore
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.executor import DockerExecutor
 from trio_exec.executor.docker.guarding import run_guard
@@ -32,7 +33,12 @@ RETRY_FIRST, RETRY_LAST = 5, 300
 
 
 def open_docker_executor(
-    languages: Collection[Language], limits: Limits, *, uids: range, runtime: str | None = None
+    languages: Collection[Language],
+    limits: Limits,
+    *,
+    uids: range,
+    runtime: str | None = None,
+    emit: Emit = ignore,
 ) -> AbstractAsyncContextManager[DockerExecutor]:
     """An executor on the engine that the environment names, for as long as the context lasts.
 
@@ -45,6 +51,7 @@ def open_docker_executor(
         limits: those of the container that is tried.
         uids: the programs' user ids.
         runtime: Docker runtime, or None for the engine's default.
+        emit: is told what happens to containers, and of the engine's calls.
 
     Raises:
         ExecutorUnavailableError: what the environment says can't be used; at the call, and not in the context.
@@ -52,12 +59,12 @@ def open_docker_executor(
     Cancellation: at any moment. Containers are removed all the same.
     """
     api = DockerAPI()
-    return _running(api, DockerExecutor(api, uids, runtime), languages, limits)
+    return _running(api, DockerExecutor(api, uids, runtime, emit), languages, limits, emit)
 
 
 @asynccontextmanager
 async def _running(
-    api: DockerAPI, executor: DockerExecutor, languages: Collection[Language], limits: Limits
+    api: DockerAPI, executor: DockerExecutor, languages: Collection[Language], limits: Limits, emit: Emit
 ) -> AsyncGenerator[DockerExecutor]:
     # Shielded, so that the guard outlives the owners also where this is cancelled; and ended however it is left.
     guarding = trio.CancelScope(shield=True)
@@ -67,7 +74,7 @@ async def _running(
             try:
                 async with trio.open_nursery() as nursery:
                     await nursery.start(executor.run)
-                    nursery.start_soon(_make_ready, api, executor, languages, limits)
+                    nursery.start_soon(_make_ready, api, executor, languages, limits, emit)
                     yield executor
                     nursery.cancel_scope.cancel(reason="nobody opens containers any more")
             finally:
@@ -83,14 +90,16 @@ async def _run_guard(
 
 
 async def _make_ready(
-    api: DockerAPI, executor: DockerExecutor, languages: Collection[Language], limits: Limits
+    api: DockerAPI, executor: DockerExecutor, languages: Collection[Language], limits: Limits, emit: Emit
 ) -> None:
     """Builds missing images and tries a container, for as long as it takes: an engine may come up after us."""
     build = partial(build_missing, api, languages, progress=LOGGER.debug, started=LOGGER.info)
     delay = RETRY_FIRST
     while True:
         try:
+            start = trio.current_time()
             executor.use_images(await trio.to_thread.run_sync(build, abandon_on_cancel=True))
+            emit(ImagesReady(trio.current_time() - start))
             await executor.try_out(limits)
         except ExecutorUnavailableError as error:
             executor.health.unusable(error.message)
