@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trio_exec.api.native.messages import StderrMessage
 from trio_exec.api.native.text import Text, TextCursor
 from trio_exec.model import State, Status, Stream
 from trio_exec.session.output import OutputLog, StateChange
@@ -108,3 +112,16 @@ def test_a_position_inside_of_a_character_gives_all_of_it() -> None:
     log.write(Stream.STDOUT, "é漢".encode())
 
     assert read_all(log, 3) == [Text(Stream.STDOUT, "漢", 5)]
+
+
+@pytest.mark.parametrize("piece", [b"x", b"\x01", b"\xff", b'"', "漢".encode(), b"\n"])
+def test_every_message_fits_what_every_client_takes(piece: bytes) -> None:
+    log = OutputLog(1_000_000)
+    log.write(Stream.STDERR, piece * (600_000 // len(piece)))
+    log.end_streams()
+
+    messages = [StderrMessage(data=it.data, seq=it.seq).to_json() for it in read_all(log) if isinstance(it, Text)]
+    assert "".join(json.loads(message)["data"] for message in messages) == decoded(piece * (600_000 // len(piece)))
+    sizes = [len(message.encode()) for message in messages]
+    assert max(sizes) <= 32 * 1024
+    assert min(sizes[:-1]) > 8 * 1024, "and no smaller than need be"

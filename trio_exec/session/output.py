@@ -191,11 +191,12 @@ class OutputLog:
     def _run_at(self, position: int) -> int:
         return bisect_right(self._runs, position << _KIND_BITS | _KINDS)
 
-    def read(self, position: int) -> Entry | None:
+    def read(self, position: int, most: int = PIECE_MAX) -> Entry | None:
         """What is at a position; None at the end.
 
         Args:
             position: between 0 and `end`.
+            most: bytes of output.
         """
         if position >= self.end:
             return None
@@ -206,7 +207,7 @@ class OutputLog:
         if kind == _END:
             value = self._bytes[position]
             return EndOfStream(Stream(value >> 1), bool(value & 1), position + 1)
-        stop = min(self._runs[run] >> _KIND_BITS, position + PIECE_MAX)
+        stop = min(self._runs[run] >> _KIND_BITS, position + most)
         return Output(Stream(kind), bytes(self._bytes[position:stop]), stop)
 
     def before(self, position: int, stream: Stream, count: int) -> bytes:

@@ -10,9 +10,13 @@ from __future__ import annotations
 import codecs
 from dataclasses import dataclass
 
+from pydantic_core import to_json
+
 from trio_exec.model import Stream
 from trio_exec.session.output import Output, OutputLog, StateChange
 
+DATA_MAX = 32 * 1024 - 128
+"""Bytes of text in one message as it is encoded: all of the message then fits 32 KiB, which every client takes."""
 _LONGEST_PART = 3
 """Bytes of a character that is not complete yet."""
 
@@ -46,18 +50,34 @@ class TextCursor:
 
     def read(self) -> Text | StateChange | None:
         """What comes next; None when that is not there yet."""
-        while (entry := self._log.read(self.position)) is not None:
-            self.position = entry.seq
+        while (entry := self._log.read(self.position, DATA_MAX)) is not None:
             if isinstance(entry, StateChange):
+                self.position = entry.seq
                 return entry
             decoder = self._decoders[entry.stream]
             if isinstance(entry, Output):
-                text = decoder.decode(entry.data)
+                entry, text = self._decode(entry, decoder)
             else:
                 # A character that was never completed is shown as such, unless it was our limit that cut it.
                 text = decoder.decode(b"", final=True)
                 if entry.truncated:
                     text = ""
+            self.position = entry.seq
             if text:
                 return Text(entry.stream, text, entry.seq)
         return None
+
+    def _decode(self, output: Output, decoder: codecs.IncrementalDecoder) -> tuple[Output, str]:
+        """As much of what was written as fits a message, and its text.
+
+        What takes more room as text, or encoded, than as bytes: control characters, quotes, and what is no character.
+        """
+        before = decoder.getstate()
+        text = decoder.decode(output.data)
+        while len(to_json(text)) > DATA_MAX:
+            decoder.setstate(before)
+            start = output.seq - len(output.data)
+            data = output.data[: len(output.data) // 2]
+            output = Output(output.stream, data, start + len(data))
+            text = decoder.decode(data)
+        return output, text
