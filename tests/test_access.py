@@ -60,6 +60,9 @@ def test_any_name_passes_where_the_operator_says_so() -> None:
     access(allowed_hosts=("*",)).check(request("anything.example"))
 
 
+ORIGINS = ("https://docs.example", "tauri://localhost", "null", "file://")
+
+
 @pytest.mark.parametrize(
     ("host", "origin"),
     [
@@ -69,10 +72,17 @@ def test_any_name_passes_where_the_operator_says_so() -> None:
         ("code.example", "https://code.example"),
         ("localhost:8080", "https://docs.example"),
         ("localhost:8080", "HTTPS://Docs.Example"),
+        ("localhost:80", "http://localhost"),
+        ("localhost:443", "https://localhost"),
+        ("localhost", "http://localhost:80"),
+        ("[::1]:80", "http://[::1]"),
+        ("localhost", "tauri://localhost"),
+        ("localhost", "null"),
+        ("localhost", "file://"),
     ],
 )
 def test_the_servers_own_page_passes_and_those_that_are_allowed(host: str, origin: str | None) -> None:
-    access(allowed_hosts=("code.example",), allowed_origins=("https://docs.example",)).check(request(host, origin))
+    access(allowed_hosts=("code.example",), allowed_origins=ORIGINS).check(request(host, origin))
 
 
 @pytest.mark.parametrize(
@@ -80,10 +90,16 @@ def test_the_servers_own_page_passes_and_those_that_are_allowed(host: str, origi
     [
         *("http://localhost:8081", "http://localhost", "http://127.0.0.1:8080", "https://evil.example", "null", ""),
         *("http://docs.example", "https://docs.example.evil", "https://docs.example:444", "http://[", "http://"),
+        *(
+            "tauri://localhost:8080",
+            "https://localhost:8080x",
+            "//localhost:8080",
+            "http://localhost:8080@evil.example",
+        ),
     ],
 )
 def test_other_pages_do_not(origin: str) -> None:
-    with pytest.raises(OriginError, match="may not use this server"):
+    with pytest.raises(OriginError, match=r"came for 'localhost:8080', so it may not use this server"):
         access(allowed_origins=("https://docs.example",)).check(request(origin=origin))
 
 
@@ -95,3 +111,23 @@ def test_only_other_origins_that_are_allowed_are_named_to_browsers() -> None:
     assert one.foreign_origin(request(origin="https://evil.example")) is None
     assert one.foreign_origin(request()) is None
     assert access(allowed_origins=("*",)).foreign_origin(request(origin="https://any.example")) == "https://any.example"
+
+
+def test_a_scheme_implies_its_own_port_only() -> None:
+    for host, origin in [("localhost:443", "http://localhost"), ("localhost:80", "https://localhost")]:
+        with pytest.raises(OriginError):
+            access().check(request(host, origin))
+
+
+def test_a_host_to_listen_on_lets_no_other_name_in() -> None:
+    with pytest.raises(ValueError, match=r"write 0\.0\.0\.0"):
+        access(host="*")
+    with pytest.raises(HostError):
+        access(host="0.0.0.0").check(request("evil.example"))
+
+
+def test_load_balancers_may_use_any_name_but_pages_may_not() -> None:
+    access().check(request("10.0.0.7"), any_host=True)
+    access().check(request(None), any_host=True)
+    with pytest.raises(OriginError):
+        access().check(request("10.0.0.7", "https://evil.example"), any_host=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+import trio
+from trio_websocket import open_websocket_url
 
-from tests.support import Client, ServerProcess
+from tests.support import PATIENCE, Client, ServerProcess
 from trio_exec.api.native.messages import InputMessage, StopMessage
 
 OK: dict[str, Any] = {"language": "python", "code": "print(1)"}
@@ -116,7 +119,7 @@ OTHER_REQUESTS: list[tuple[str, str, str, dict[str, str], int, str]] = [
     ("no host", "GET", "/languages", {"Host": ""}, 400, "invalid_host"),
     ("another origin", "GET", "/languages", {"Origin": "https://evil.example"}, 403, "origin_not_allowed"),
     ("a sandboxed origin", "GET", "/languages", {"Origin": "null"}, 403, "origin_not_allowed"),
-    ("a WebSocket path over HTTP", "GET", "/ws/session/nothing", {}, 404, "not_found"),
+    ("a WebSocket path over HTTP", "GET", "/ws/session/nothing", {}, 426, "upgrade_required"),
 ]
 
 
@@ -142,10 +145,141 @@ async def test_only_json_is_taken(client: Client, content_type: str) -> None:
     assert (answer.status, answer.json()["code"]) == (415, "unsupported_media_type")
 
 
-async def test_a_method_that_is_not_taken_names_those_that_are(client: Client) -> None:
-    answer = await client.request("PUT", "/session")
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/session", {"POST", "OPTIONS"}),
+        ("GET", "/session", {"POST", "OPTIONS"}),
+        ("POST", "/languages", {"GET", "HEAD", "OPTIONS"}),
+        ("PATCH", "/session/x", {"GET", "HEAD", "DELETE", "OPTIONS"}),
+        ("POST", "/", {"GET", "HEAD", "OPTIONS"}),
+        ("DELETE", "/index.html", {"GET", "HEAD"}),
+        ("POST", "/healthz", {"GET", "HEAD", "OPTIONS"}),
+    ],
+)
+async def test_a_method_that_is_not_taken_names_those_that_are(
+    client: Client, method: str, path: str, allowed: set[str]
+) -> None:
+    answer = await client.request(method, path)
 
-    assert "POST" in answer.headers["allow"]
+    assert (answer.status, answer.json()["code"]) == (405, "method_not_allowed")
+    assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize("path", ["/nothing", "/sessions", "/session/", "/languages/", "/assets", "/ws/session/"])
+async def test_a_path_that_is_not_there_is_not_there_for_any_method(client: Client, method: str, path: str) -> None:
+    answer = await client.request(method, path)
+
+    assert answer.status == 404
+    assert "allow" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/", "/index.html", "/languages", "/healthz", "/readyz", "/nothing", "/session"])
+async def test_a_head_is_the_answer_to_a_get_without_its_body(client: Client, path: str) -> None:
+    get, head = await client.request("GET", path), await client.request("HEAD", path)
+
+    assert (head.status, head.body) == (get.status, b"")
+    for name in ("content-type", "content-length", "cache-control", "allow"):
+        assert head.headers.get(name) == get.headers.get(name), name
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/session", {"POST", "OPTIONS"}), ("/languages", {"GET", "HEAD", "OPTIONS"}), ("/", {"GET", "HEAD", "OPTIONS"})],
+)
+async def test_options_say_what_can_be_done(client: Client, path: str, allowed: set[str]) -> None:
+    answer = await client.request("OPTIONS", path)
+
+    assert answer.status == 200
+    assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+ENCODINGS: list[tuple[bytes, dict[str, str], int, str]] = [
+    (b"\xef\xbb\xbf" + json.dumps(OK).encode(), {}, 201, ""),
+    (json.dumps(OK).encode(), {"Content-Type": "application/json; charset=UTF-8"}, 201, ""),
+    (json.dumps(OK).encode(), {"Content-Encoding": "identity"}, 201, ""),
+    (json.dumps(OK).encode("utf-16"), {}, 400, "as UTF-8"),
+    (json.dumps(OK).encode("utf-16-be"), {}, 400, "as UTF-8"),
+    (json.dumps(OK).encode("utf-32-le"), {}, 400, "as UTF-8"),
+    (json.dumps(OK).encode("utf-16"), {"Content-Type": "application/json; charset=utf-16"}, 415, "UTF-8 only"),
+    (gzip.compress(json.dumps(OK).encode()), {"Content-Encoding": "gzip"}, 415, "not compressed"),
+    (json.dumps(OK).encode(), {"Content-Encoding": "br"}, 415, "not compressed"),
+]
+
+
+@pytest.mark.parametrize(("body", "headers", "status", "sentence"), ENCODINGS)
+async def test_bodies_are_plain_utf_8(
+    client: Client, body: bytes, headers: dict[str, str], status: int, sentence: str
+) -> None:
+    answer = await client.request("POST", "/session", raw=body, headers={"Content-Type": "application/json", **headers})
+
+    assert answer.status == status, answer.body
+    assert sentence in answer.json().get("error", "")
+    compressed = headers.get("Content-Encoding") in {"gzip", "br"}
+    assert answer.headers.get("accept-encoding") == ("identity" if compressed else None)
+
+
+@pytest.mark.parametrize("headers", [{"Host": "10.0.1.7:8080"}, {"Host": ""}, {"Host": "kube.example"}])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_load_balancers_need_no_name(client: Client, path: str, headers: dict[str, str]) -> None:
+    assert (await client.request("GET", path, headers=headers)).status == 200
+    assert (await client.request("HEAD", path, headers=headers)).status == 200
+    assert (await client.request("GET", "/languages", headers=headers)).status == 400
+
+
+async def test_readiness_says_how_much_room_there_is(start_server: Callable[..., ServerProcess]) -> None:
+    client = Client(start_server(max_sessions=1, max_queue=1, pool="0"))
+
+    async def room() -> tuple[int, int, int, int]:
+        info = (await client.request("GET", "/readyz")).json()
+        return info["running"], info["queued"], info["free"], info["room"]
+
+    assert await room() == (0, 0, 1, 2)
+    assert (await client.request("GET", "/readyz?room=2")).status == 200
+    waiting = {"language": "python", "code": "input()"}
+    async with client.session(**waiting) as first:
+        assert await room() == (1, 0, 0, 1)
+        async with client.session(**waiting) as second:
+            assert await room() == (1, 1, 0, 0)
+            assert (await client.request("GET", "/readyz")).status == 200, "who has a session here must reach it"
+            full = await client.request("GET", "/readyz?room=1")
+            assert (full.status, full.json()["ready"]) == (503, False)
+            assert full.json()["reason"] == "the server is full: it can take 0 more sessions"
+            await second.send(StopMessage())
+            await second.to_end()
+        await first.send(StopMessage())
+        await first.to_end()
+    wrong = await client.request("GET", "/readyz?room=x")
+    assert (wrong.status, wrong.json()["field"]) == (400, "room")
+
+
+@pytest.mark.parametrize("path", ["/", "/ws", "/ws/session", "/ws/session/x/", "/languages", "/session/x"])
+async def test_a_websocket_that_is_not_there_is_not_found(client: Client, path: str) -> None:
+    status, error = await client.refused_upgrade(path)
+
+    assert (status, error["code"]) == (404, "not_found")
+
+
+async def test_what_came_without_its_upgrade_is_told_to_look_at_its_proxy(client: Client) -> None:
+    answer = await client.request("GET", f"/ws/session/{await client.create(**OK)}")
+
+    assert (answer.status, answer.json()["code"]) == (426, "upgrade_required")
+    assert (answer.headers["upgrade"], answer.headers["connection"].lower()) == ("websocket", "upgrade")
+    assert "a proxy in front" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("offered", "answered"),
+    [([], None), (["trio-exec"], "trio-exec"), (["token", "trio-exec"], "trio-exec"), (["token", "b"], "token")],
+)
+async def test_a_subprotocol_that_is_offered_is_answered(
+    client: Client, offered: list[str], answered: str | None
+) -> None:
+    url = f"ws://127.0.0.1:{client.server.port}/ws/session/{await client.create(**OK)}"
+    with trio.fail_after(PATIENCE):
+        async with open_websocket_url(url, subprotocols=offered) as socket:
+            assert socket.subprotocol == answered
 
 
 async def test_the_same_origin_may_use_the_api(client: Client) -> None:
@@ -169,8 +303,26 @@ async def test_other_hosts_and_origins_can_be_allowed(start_server: Callable[...
     )
     assert preflight.status == 204
     assert "Content-Type" in preflight.headers["access-control-allow-headers"]
+    assert preflight.headers["access-control-allow-credentials"] == "true"
+    asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization,x-key"}
+    preflight = await client.request("OPTIONS", "/session/x", headers={**headers, **asked})
+    assert preflight.headers["access-control-allow-headers"] == "authorization,x-key"
     refused = await client.request("GET", "/languages", headers={"Origin": "https://other.example"})
     assert refused.status == 403
+
+
+@pytest.mark.parametrize(
+    ("setting", "origin", "credentials"),
+    [("*", "https://any.example", None), ("null", "null", None), ("tauri://localhost", "tauri://localhost", "true")],
+)
+async def test_only_origins_by_name_may_send_credentials(
+    start_server: Callable[..., ServerProcess], setting: str, origin: str, credentials: str | None
+) -> None:
+    client = Client(start_server(allowed_origins=setting, pool="0"))
+    answer = await client.request("GET", "/languages", headers={"Origin": origin})
+
+    assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, origin)
+    assert answer.headers.get("access-control-allow-credentials") == credentials
 
 
 async def test_languages_and_limits(client: Client) -> None:

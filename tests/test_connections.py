@@ -181,7 +181,7 @@ EARLY = {
     "not found": (get("/nothing", "Content-Length: 900000\r\n", method="GET"), 404),
     "foreign page": (post(b"", length=900_000, headers="Origin: http://evil.example\r\n"), 403),
     "wrong method": (get("/languages", "Content-Length: 900000\r\n", method="POST"), 405),
-    "chunked": (get("/nothing", "Transfer-Encoding: chunked\r\n", method="POST"), 405),
+    "chunked": (get("/nothing", "Transfer-Encoding: chunked\r\n", method="POST"), 404),
 }
 
 

@@ -110,11 +110,11 @@ async def test_what_keeps_the_executor_is_told_before_anybody_waits(autojump_clo
 
 async def test_readiness_counts(autojump_clock: MockClock) -> None:
     async with running(max_sessions=1) as it:
-        assert await it.engine.readiness() == Readiness(reason=None, running=0, queued=0, warm={})
+        assert await it.engine.readiness() == Readiness(reason=None, running=0, queued=0, free=1, room=101, warm={})
 
         await it.session()
         it.engine.create_session(JOB, OWNER)
-        assert await it.engine.readiness() == Readiness(reason=None, running=1, queued=1, warm={})
+        assert await it.engine.readiness() == Readiness(reason=None, running=1, queued=1, free=0, room=99, warm={})
 
 
 async def test_a_server_that_leaves_says_so_and_still_takes_sessions(autojump_clock: MockClock) -> None:

@@ -140,6 +140,34 @@ def test_each_language_says_how_many_warm_containers_it_wants(monkeypatch: pytes
     assert pool(64, pool="python=4", languages_dir=tmp_path) == {"python": 4}
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("allowed_hosts", host) for host in ["https://x.org", "x.org:8443", "*.x.org", '"x.org"', "x.org/", "[::1]"]),
+        *(
+            ("allowed_origins", origin)
+            for origin in ["x.org", "https://x.org/", "https://", "https://x.org/a", "'null'"]
+        ),
+        ("host", "*"),
+        ("trusted_proxies", "proxy.example"),
+    ],
+)
+def test_what_can_never_match_is_told(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"TRIO_EXEC_{name.upper()}", value)
+    with pytest.raises(ConfigurationError, match=f"^{name} "):
+        Settings.load()
+
+
+def test_what_can_match_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIO_EXEC_ALLOWED_HOSTS", "x.org, localhost, 10.0.0.1, ::1, a_b.c-d, *")
+    monkeypatch.setenv(
+        "TRIO_EXEC_ALLOWED_ORIGINS", "https://x.org:8443, null, file://, app://-, vscode-webview://1a2b, *"
+    )
+    settings = Settings.load()
+
+    assert len(settings.allowed_hosts) == len(settings.allowed_origins) == 6
+
+
 def test_what_is_wrong_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIO_EXEC_PORT", "x")
     with pytest.raises(ConfigurationError) as caught:

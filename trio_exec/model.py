@@ -170,10 +170,14 @@ class Readiness:
         reason: why not, for people; None when one could.
         running: sessions that run.
         queued: sessions that wait.
+        free: sessions that could start at once, beside these.
+        room: sessions that could be taken, those that would wait included.
         warm: containers that are there already, unused, by language.
     """
 
     reason: str | None
     running: int
     queued: int
+    free: int
+    room: int
     warm: Mapping[str, int]

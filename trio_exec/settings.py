@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, cast
@@ -35,6 +36,11 @@ def _split(value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
 
+
+_ORIGIN = re.compile(r"https?://[^/\s\"']+|(?!https?:)[a-z][a-z0-9+.-]*://[^/\s\"']*", re.IGNORECASE)
+"""Apps have schemes of their own, such as tauri://localhost, and some no host, such as file://."""
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+"""A name or an address; of IPv6, without brackets, as `Access` compares it."""
 
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -125,8 +131,26 @@ class ServerSettings(_Group):
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
-            if origin != "*" and (not origin.startswith(("http://", "https://")) or origin.count("/") != 2):  # noqa: PLR2004 - scheme://host
-                raise ValueError(f"{origin!r} is not an origin; write scheme://host[:port] without a path")
+            if origin not in {"*", "null"} and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is not an origin; write scheme://host[:port] without a path, or null")
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if host != "*" and not _HOST.fullmatch(host):
+                raise ValueError(
+                    f"{host!r} can never match; write the name alone, such as code.example.org: no scheme, port, "
+                    "quotes or wildcard, but * for any"
+                )
+        return value
+
+    @field_validator("host")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value == "*":
+            raise ValueError("* is no address; write 0.0.0.0 for all of IPv4, or :: for all there are")
         return value
 
     @field_validator("trusted_proxies")

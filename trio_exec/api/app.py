@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from quart import Response, request, websocket
+from quart import Response, has_request_context, request, websocket
 from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
-from werkzeug.exceptions import BadHost, HTTPException
-from werkzeug.routing import MapAdapter
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed, NotFound
+from werkzeug.http import parse_options_header
+from werkzeug.routing import MapAdapter, WebsocketMismatch
 
 from trio_exec.api.access import Access
 from trio_exec.api.arrivals import Arrivals, HeldRequest, HeldWebsocket, HTTPConnection, WebSocketConnection
@@ -35,6 +39,9 @@ from trio_exec.settings import ServerSettings
 
 LOGGER = logging.getLogger("trio_exec.server")
 
+SUBPROTOCOL = "trio-exec"
+"""What clients may offer when they open a WebSocket. None need be."""
+
 _JSON = "application/json"
 _HTTP_CODES = {
     404: "not_found",
@@ -49,11 +56,27 @@ _HTTP_HINTS = {
 }
 
 
+_FOR_BALANCERS = {"health", "readiness"}
+_UTF_8 = {"utf-8", "utf8", "us-ascii"}
+_SOCKET = "/ws/session/"
+
+
 class MediaTypeError(RequestError):
     """Not declared as JSON. A page on another origin can't send that type unasked: this is a lock, too."""
 
     code = "unsupported_media_type"
     status = 415
+
+
+class ContentCodingError(MediaTypeError):
+    """A compressed body. What it would take is not known before it is too late."""
+
+
+class UpgradeRequiredError(RequestError):
+    """A WebSocket's path, asked for as a page."""
+
+    code = "upgrade_required"
+    status = 426
 
 
 class Application(QuartTrio):
@@ -106,10 +129,11 @@ def create_app(engine: Engine, settings: ServerSettings, phases: Phases, static:
     app.add_url_rule("/session/<session_id>", view_func=routes.show_session, methods=["GET"])
     app.add_url_rule("/session/<session_id>", "end_session", view_func=routes.end_session, methods=["DELETE"])
     app.add_url_rule("/languages", view_func=routes.list_languages, methods=["GET"])
-    app.add_url_rule("/healthz", view_func=routes.health, methods=["GET"])
-    app.add_url_rule("/readyz", view_func=routes.readiness, methods=["GET"])
-    app.add_websocket("/ws/session/<session_id>", view_func=routes.attach)
-    add_page(app, static)
+    app.add_url_rule("/healthz", "health", routes.health, methods=["GET"])
+    app.add_url_rule("/readyz", "readiness", routes.readiness, methods=["GET"])
+    app.add_websocket(f"{_SOCKET}<session_id>", view_func=routes.attach)
+    app.add_url_rule(f"{_SOCKET}<session_id>", view_func=routes.need_upgrade, methods=["GET"])
+    add_page(app, static, routes.http_error)
     return app
 
 
@@ -132,7 +156,7 @@ class _Routes:
         self._access = Access(settings)
 
     async def check_access(self) -> Response | None:
-        self._access.check(request.headers)
+        self._access.check(request.headers, any_host=request.endpoint in _FOR_BALANCERS)
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             return Response("", 204)
         return None
@@ -149,7 +173,11 @@ class _Routes:
         if (origin := self._access.foreign_origin(request.headers)) is not None:
             headers["Access-Control-Allow-Origin"] = origin
             headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE"
-            headers["Access-Control-Allow-Headers"] = "Content-Type"
+            headers["Access-Control-Allow-Headers"] = request.headers.get(
+                "Access-Control-Request-Headers", "Content-Type"
+            )
+            if self._access.lets_in_by_name(origin):
+                headers["Access-Control-Allow-Credentials"] = "true"  # For a proxy in front that asks for them.
             headers["Access-Control-Expose-Headers"] = "Retry-After"
             headers["Access-Control-Max-Age"] = "3600"
         return response
@@ -157,10 +185,18 @@ class _Routes:
     async def our_error(self, error: TrioExecError) -> Response:
         if error.status == 500:  # noqa: PLR2004 - internal server error
             LOGGER.error("%s", error, exc_info=error)
-        return _error(ErrorBody.of(error), error.status, error.retry_after)
+        response = _error(ErrorBody.of(error), error.status, error.retry_after)
+        if isinstance(error, ContentCodingError):
+            response.headers["Accept-Encoding"] = "identity"
+        elif isinstance(error, UpgradeRequiredError):
+            response.headers["Upgrade"] = "websocket"
+            response.headers["Connection"] = "Upgrade"
+        return response
 
     async def http_error(self, error: HTTPException) -> Response:
         status = error.code or 500
+        if isinstance(error, WebsocketMismatch | MethodNotAllowed) and not has_request_context():
+            error, status = NotFound(), 404  # It was a WebSocket that was asked for, and there is none.
         hint = _HTTP_HINTS.get(status, error.description or error.name)
         if status == 413:  # noqa: PLR2004 - content too large
             limit = self._settings.max_request_bytes
@@ -177,10 +213,7 @@ class _Routes:
         return _error(body, 500)
 
     async def create_session(self) -> Response:
-        if request.mimetype != _JSON:
-            raise MediaTypeError(
-                f"send the request as JSON, with the header `content-type: {_JSON}`", field="content-type"
-            )
+        _check_content(request.headers)
         body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
         session = self._engine.create_session(parse_session_request(body).job(), _owner())
         path = f"{request.root_path}/ws/session/{session.id}"
@@ -208,23 +241,67 @@ class _Routes:
         return _json('{"healthy":true}')
 
     async def readiness(self) -> Response:
-        info = ReadinessInfo.of(await self._engine.readiness())
+        wanted = _room(request.args.get("room"))
+        readiness = await self._engine.readiness()
+        if readiness.reason is None and readiness.room < wanted:
+            readiness = replace(readiness, reason=f"the server is full: it can take {readiness.room} more sessions")
+        info = ReadinessInfo.of(readiness)
         response = _json(info.to_json(), 200 if info.ready else 503)
         if not info.ready:
             response.headers["Retry-After"] = "5"
         return response
 
+    async def need_upgrade(self, session_id: str) -> Response:
+        del session_id
+        raise UpgradeRequiredError(
+            "this is the path of a WebSocket; a client that asked for one has a proxy in front that drops the headers "
+            "Upgrade and Connection"
+        )
+
     async def attach(self, session_id: str) -> None:
         session = self._engine.session(session_id)
         position = _position(websocket.args.get("after"), session.log.end)
-        await websocket.accept()  # pyright: ignore[reportUnknownMemberType] - its dict has no parameters
+        await websocket.accept(subprotocol=_subprotocol(websocket.requested_subprotocols))  # pyright: ignore[reportUnknownMemberType] - its dict has no parameters
         with self._engine.client():
             await Attachment(websocket, session, position).serve(self._phases)
+
+
+def _check_content(headers: Headers) -> None:
+    """Lets a body pass that is declared as what we read.
+
+    Raises:
+        MediaTypeError: it is something else.
+    """
+    media_type, parameters = parse_options_header(headers.get("Content-Type"))
+    if media_type != _JSON:
+        raise MediaTypeError(
+            f"content-type: send the request as JSON, with the header `content-type: {_JSON}`", field="content-type"
+        )
+    if parameters.get("charset", "utf-8").lower() not in _UTF_8:
+        raise MediaTypeError("content-type: JSON is taken as UTF-8 only", field="content-type")
+    if headers.get("Content-Encoding", "identity").strip().lower() not in {"identity", ""}:
+        raise ContentCodingError(
+            "content-encoding: bodies are taken as they are, not compressed", field="content-encoding"
+        )
 
 
 def _owner() -> Owner:
     """Who makes the request: as long as there are no keys, the client's address, as trusted proxies tell it."""
     return Owner(request.remote_addr or "unknown")
+
+
+def _subprotocol(offered: Sequence[str]) -> str | None:
+    """The one to answer: clients that offer some give up where none is chosen, and ours is the same in all of them."""
+    return SUBPROTOCOL if SUBPROTOCOL in offered else next(iter(offered), None)
+
+
+def _room(wanted: str | None) -> int:
+    """How many sessions a balancer wants there to be room for."""
+    if wanted is None:
+        return 0
+    if not wanted.isascii() or not wanted.isdecimal() or len(wanted) > 6:  # noqa: PLR2004 - no server takes that many
+        raise RequestError(f"room: {wanted[:40]!r} is no number of sessions; write /readyz?room=1", field="room")
+    return int(wanted)
 
 
 def _position(after: str | None, end: int) -> int:

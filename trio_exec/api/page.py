@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from quart import Response, send_from_directory  # pyright: ignore[reportUnknownVariableType] - its PathLike has no parameter
+from quart import (
+    Response,
+    has_request_context,
+    request,
+    send_from_directory,  # pyright: ignore[reportUnknownVariableType] - its PathLike has no parameter
+)
 from quart_trio import QuartTrio
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.security import safe_join
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -26,6 +33,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 _HASHED = "assets/"
 """The build puts the content's hash into the names below this, so they never change."""
+_METHODS = ["GET", "HEAD"]
 _FOREVER = "public, max-age=31536000, immutable"
 _CHECKED = "no-cache"
 _NOT_BUILT = "the page has not been built; script/bootstrap builds it. The API is there, see docs/api.md"
@@ -38,12 +46,16 @@ def _is_file(path: Path) -> bool:
         return False  # A name that is too long for the file system.
 
 
-def add_page(app: QuartTrio, static: Path) -> None:
-    """Adds the routes of the page.
+def add_page(app: QuartTrio, static: Path, not_there: Callable[[HTTPException], Awaitable[Response]]) -> None:
+    """Adds the page, and its files wherever no route is for a path.
+
+    As a route of their own the files would shadow what others say of methods: a path that is there for POST alone is
+    no file that is missing.
 
     Args:
         app: to what.
         static: directory with the built files; `index.html` is the page.
+        not_there: makes the answer where there is no file, or not for that method.
     """
 
     async def index() -> Response:
@@ -52,13 +64,25 @@ def add_page(app: QuartTrio, static: Path) -> None:
         return await file("index.html")
 
     async def file(name: str) -> Response:
-        if not _is_file(static / name):
-            raise NotFound
         response = await send_from_directory(static, name)
         response.headers.pop("Expires", None)  # Quart's own idea of it, which contradicts what follows.
         response.headers["Cache-Control"] = _FOREVER if name.startswith(_HASHED) else _CHECKED
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         return response
 
+    async def file_or_error(error: NotFound) -> Response:
+        if not has_request_context():  # It is a WebSocket.
+            return await not_there(error)
+        name = request.path.removeprefix("/")
+        path = safe_join(str(static), name)
+        if not name or path is None or not _is_file(Path(path)):
+            return await not_there(error)
+        if request.method not in _METHODS:
+            return await not_there(MethodNotAllowed(_METHODS))
+        try:
+            return await file(name)
+        except HTTPException as unserved:  # A range that there is not; a handler's own error would be our fault.
+            return await not_there(unserved)
+
     app.add_url_rule("/", "page", index, methods=["GET"])
-    app.add_url_rule("/<path:name>", "page_file", file, methods=["GET"])
+    app.register_error_handler(NotFound, file_or_error)

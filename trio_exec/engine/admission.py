@@ -79,6 +79,16 @@ class Admission:
         """Tickets that wait."""
         return len(self._queue)
 
+    @property
+    def free(self) -> int:
+        """Slots that nobody has; fewer while some are blocked."""
+        return max(0, self._slots - self._running - self._blocked())
+
+    @property
+    def room(self) -> int:
+        """Tickets that could be had, those that would wait included."""
+        return self.free + max(0, self._queue_limit - len(self._queue))
+
     def join(self) -> Ticket:
         """A ticket: with a slot at once if one is free, else at the queue's end.
 
@@ -86,7 +96,7 @@ class Admission:
             QueueFullError: too many wait already.
         """
         ticket = Ticket(self)
-        if self._free():
+        if self.free:
             self._running += 1
             ticket.move(0)
         elif len(self._queue) < self._queue_limit:
@@ -107,12 +117,9 @@ class Admission:
             self._queue.remove(ticket)
         self.review()
 
-    def _free(self) -> bool:
-        return self._running + self._blocked() < self._slots
-
     def review(self) -> None:
         """Gives free slots to those who wait."""
-        while self._queue and self._free():
+        while self._queue and self.free:
             self._running += 1
             self._queue.popleft().move(0)
         for position, waiting in enumerate(self._queue, 1):

@@ -196,6 +196,8 @@ class Engine:
         return Readiness(
             running=self._admission.running,
             queued=self._admission.queued,
+            free=self._admission.free,
+            room=self._admission.room,
             warm=self._executor.warm,
             reason=reason,
         )

@@ -104,7 +104,8 @@ class HTTP11(H11Protocol):
                     await self._send_error_response(505)
                     await self.send(Closed())
                     return
-                path = origin_form(event.target)
+                # `OPTIONS *` asks about the server as a whole; the page stands for it.
+                path = b"/" if (event.method, event.target) == (b"OPTIONS", b"*") else origin_form(event.target)
                 if path is None:
                     await self._send_error_response(400)
                     await self.send(Closed())

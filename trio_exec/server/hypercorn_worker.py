@@ -35,7 +35,8 @@ RECEIVE_BUFFER = 128 * 1024
 """Bytes that the kernel keeps of what a client has sent and we have not read. Left alone it would let that grow to
 megabytes for each, which count as the server's memory."""
 VANISHED = 60
-"""Seconds that what we have sent may be without an answer from the client's machine; then it has vanished."""
+"""Seconds that what we have sent may be without an answer from the client's machine; then it has vanished. After as
+long a silence it is asked whether it is there."""
 
 
 def install() -> None:
@@ -89,6 +90,8 @@ def _listen(host: str, port: int) -> socket.socket:
         # Inherited by the connections.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * VANISHED)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, VANISHED)
         listener.bind(address)
     except OSError as error:
         raise ConfigurationError(f"host, port: can't listen on {host} port {port}: {error}") from error

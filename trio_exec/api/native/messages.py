@@ -292,6 +292,8 @@ class ReadinessInfo(_Wire):
     ready: bool
     running: int
     queued: int
+    free: int
+    room: int
     warm: dict[str, int]
     reason: str | None = None
 
@@ -302,6 +304,8 @@ class ReadinessInfo(_Wire):
             ready=readiness.reason is None,
             running=readiness.running,
             queued=readiness.queued,
+            free=readiness.free,
+            room=readiness.room,
             warm=dict(readiness.warm),
             reason=readiness.reason,
         )

@@ -7,6 +7,7 @@ counted before anything is parsed, and error messages repeat only so much of wha
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Annotated
 
@@ -29,6 +30,8 @@ _SHOWN_NAME, _SHOWN_MESSAGE = 60, 400
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 """A JSON string, or what begins like one; it never goes back, so it takes no longer on what is none."""
 _STRING_IN_BYTES = re.compile(_STRING.pattern.encode(), re.DOTALL)
+
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 _CLIENT: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 _SERVER: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
@@ -91,12 +94,21 @@ def _translate(error: ValidationError, whole: type[RequestError]) -> RequestErro
     return whole(f"{field}: {message}" if field else message, field=field)
 
 
+def _without_mark(body: bytes) -> bytes:
+    """The text without a byte order mark, which Windows' tools put before UTF-8."""
+    if body.startswith(_UTF_16_MARKS) or body[1:2] == b"\0" or body[:1] == b"\0":
+        raise InvalidJSONError("this is not UTF-8, but looks like UTF-16 or UTF-32; send the request as UTF-8")
+    return body.removeprefix(codecs.BOM_UTF8)
+
+
 def parse_session_request(body: bytes | str) -> SessionRequest:
     """Reads the body of `POST /session`.
 
     Raises:
         RequestError: it can't be used; names the first field that is wrong.
     """
+    if isinstance(body, bytes):
+        body = _without_mark(body)
     _check_items(
         body,
         f"`files` takes {MAX_FILES} at most, `args` {MAX_ARGUMENTS} and `env` {MAX_VARIABLES}; see docs/api.md",
