@@ -116,12 +116,28 @@ def test_compose_passes_every_setting_on() -> None:
     assert passed == set(Settings.model_fields) - {"host", "port", "languages_dir"}
 
 
-def test_compose_waits_longer_than_the_drain() -> None:
-    text = (ROOT / "docker-compose.yml").read_text()
-    match = re.search(r"stop_grace_period: \$\{STOP_GRACE_PERIOD:-(\d+)s\}", text)
+@pytest.mark.parametrize(
+    ("file", "pattern"),
+    [
+        ("docker-compose.yml", r"stop_grace_period: \$\{STOP_GRACE_PERIOD:-(\d+)s\}"),
+        ("deploy/trio-exec.service", r"TimeoutStopSec=(\d+)\n"),
+        ("docs/deploy.md", r"\n +--stop-timeout (\d+) "),
+    ],
+)
+def test_every_way_to_start_gives_the_drain_its_time(file: str, pattern: str) -> None:
+    match = re.search(pattern, (ROOT / file).read_text())
     assert match
     # Clients get 10 seconds for their last messages, hypercorn 3, the removal of containers some more.
     assert int(match[1]) >= sum(Settings.model_fields[name].default for name in ("drain_delay", "drain_timeout")) + 20
+
+
+def test_a_misspelt_setting_is_told_under_compose(context: Path, image: str) -> None:
+    (context / "typo.env").write_text("TRIO_EXEC_MAX_SESSION=1\n")
+    project = Project(context, f"trio-exec-typo-{os.getpid()}", ENV_FILE="typo.env", IMAGE=image)
+    told = project.run("run", "--rm", "--no-deps", "server", "config", check=False)
+
+    assert "TRIO_EXEC_MAX_SESSION: there is no such setting, did you mean TRIO_EXEC_MAX_SESSIONS?" in told
+    project.run("down", "--volumes")
 
 
 async def test_compose_up_runs_programs_and_stop_drains(context: Path, image: str, images: dict[str, str]) -> None:

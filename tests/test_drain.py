@@ -238,6 +238,21 @@ async def test_a_client_that_does_not_read_keeps_no_server(start_server: Callabl
         assert await trio.to_thread.run_sync(client.server.wait) == 0
 
 
+async def test_a_hangup_ends_nothing(start_server: Callable[..., ServerProcess]) -> None:
+    client = Client(start_server())
+    async with client.session(language="python", code="print(input())") as session:
+        await session.until_waiting()
+        client.server.process.send_signal(signal.SIGHUP)
+        with trio.fail_after(PATIENCE):
+            while "SIGHUP" not in client.server.log():  # noqa: ASYNC110 - there is only looking
+                await trio.sleep(0.02)
+        await session.input("on\n")
+        run = await session.to_end()
+
+    assert (run.stdout, run.final.state) == ("on\n", "finished")
+    assert (await client.request("GET", "/readyz")).status == 200
+
+
 async def test_a_third_signal_ends_the_process_at_once(start_server: Callable[..., ServerProcess]) -> None:
     client = Client(start_server(max_output_bytes=4 * MIB))
     code = f"import sys; sys.stdout.write('x' * {4 * MIB})"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from trio_exec import settings as settings_module
+from trio_exec.cli.config import describe
 from trio_exec.errors import ConfigurationError
 from trio_exec.limits import MIB
 from trio_exec.settings import GROUPS, Settings
@@ -62,13 +63,15 @@ def test_the_environment_goes_before_the_file_and_both_before_the_default(
         ("MAX_SESSIONS", "0", "max_sessions"),
         ("ALLOWED_ORIGINS", "docs.example", "write scheme://host[:port]"),
         ("ALLOWED_ORIGINS", "https://docs.example/x", "without a path"),
-        ("UIDS", "0-9999", "uids (TRIO_EXEC_UIDS): Value error, 0-9999 is not within 1 to 65535"),
-        ("UIDS", "60000-70000", "uids (TRIO_EXEC_UIDS): Value error, 60000-70000 is not within 1 to 65535"),
+        ("UIDS", "0-9999", "uids (TRIO_EXEC_UIDS): 0-9999 is not within 1 to 65535"),
+        ("UIDS", "60000-70000", "uids (TRIO_EXEC_UIDS): 60000-70000 is not within 1 to 65535"),
         ("UIDS", "50000-50009", "50000-50009 has 10 user ids; sessions, the pool and containers that are being"),
         ("UIDS", "59999-50000", "59999-50000 has 0 user ids"),
         ("UIDS", "50000", "uids (TRIO_EXEC_UIDS): String should match pattern"),
         ("MAX_SESSIONS", "10000", "50000-59999 has 10000 user ids"),
-        ("IDEL_TIMEOUT", "3", "TRIO_EXEC_IDEL_TIMEOUT: there is no such setting"),
+        ("IDEL_TIMEOUT", "3", "TRIO_EXEC_IDEL_TIMEOUT: there is no such setting, did you mean TRIO_EXEC_IDLE_TIMEOUT?"),
+        ("SECRET", "3", "TRIO_EXEC_SECRET: there is no such setting; `trio-exec config` lists"),
+        ("POOL", "python=two", "pool (TRIO_EXEC_POOL): python: Input should be a valid integer"),
         ("LANGUAGES", "cobol", "languages: unknown: cobol; available: cpp, java, javascript, python"),
         ("LANGUAGES_DIR", "/nowhere", "languages_dir: there is no directory /nowhere"),
         ("CONFIG", "/nowhere.toml", "there is no file /nowhere.toml"),
@@ -111,7 +114,7 @@ def test_every_setting_is_in_one_group_and_printed_below_its_heading() -> None:
     names = [name for group in GROUPS for name in group.model_fields]
     assert sorted(names) == sorted(Settings.model_fields)
 
-    printed = Settings.load().describe().splitlines()
+    printed = describe(Settings.load()).splitlines()
     expected: list[str] = []
     for group in GROUPS:
         expected += [f"## {group.heading}", *group.model_fields]
@@ -166,6 +169,53 @@ def test_what_can_match_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings.load()
 
     assert len(settings.allowed_hosts) == len(settings.allowed_origins) == 6
+
+
+def test_a_misspelt_line_of_the_file_is_told_with_what_was_meant(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "c.toml").write_text("max_session = 1\n")
+    monkeypatch.setenv("TRIO_EXEC_CONFIG", str(tmp_path / "c.toml"))
+    with pytest.raises(ConfigurationError, match=r"^max_session: .* did you mean max_sessions\?"):
+        Settings.load()
+
+
+def test_what_kubernetes_says_of_a_service_of_our_name_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "PORT": "tcp://10.0.0.1:8080",
+        "PORT_8080_TCP": "tcp://10.0.0.1:8080",
+        "PORT_8080_TCP_ADDR": "10.0.0.1",
+        "PORT_8080_TCP_PORT": "8080",
+        "PORT_8080_TCP_PROTO": "tcp",
+        "SERVICE_HOST": "10.0.0.1",
+        "SERVICE_PORT": "8080",
+        "SERVICE_PORT_HTTP": "8080",
+        "GREEN_PORT": "udp://10.0.0.1:1",
+        "GREEN_SERVICE_HOST": "10.0.0.1",
+    }.items():
+        monkeypatch.setenv(f"TRIO_EXEC_{name}", value)
+
+    assert Settings.load().port == 8080
+    monkeypatch.setenv("TRIO_EXEC_PORT", "9000")
+    assert Settings.load().port == 9000
+
+
+@pytest.mark.parametrize("arguments", [["--config", "{}", "config"], ["config", "--config", "{}"]])
+def test_the_file_is_named_before_the_command_or_after_it(tmp_path: Path, arguments: list[str]) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("port = 1234\n")
+    command = [sys.executable, "-m", "trio_exec", *(it.format(file) for it in arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert "\nport = 1234\n" in result.stdout
+
+
+def test_config_refuses_what_can_not_be_served() -> None:
+    command = [sys.executable, "-m", "trio_exec", "config"]
+    result = subprocess.run(command, env={"TRIO_EXEC_POOL": "cobol=1"}, capture_output=True, text=True, check=False)
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("trio-exec: pool: unknown: cobol; available: cpp,")
 
 
 def test_what_is_wrong_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, cast
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -26,6 +28,7 @@ from pydantic_settings import (
 from trio_exec.errors import ConfigurationError
 from trio_exec.languages import Languages
 from trio_exec.limits import MIB, Limits
+from trio_exec.variables import no_such, of_kubernetes, reject_unknown
 
 PREFIX = "TRIO_EXEC_"
 _CONFIG_VARIABLE = f"{PREFIX}CONFIG"
@@ -41,6 +44,11 @@ _ORIGIN = re.compile(r"https?://[^/\s\"']+|(?!https?:)[a-z][a-z0-9+.-]*://[^/\s\
 """Apps have schemes of their own, such as tauri://localhost, and some no host, such as file://."""
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 """A name or an address; of IPv6, without brackets, as `Access` compares it."""
+
+_SERVICE_NAME = re.compile(
+    r"_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$", re.IGNORECASE
+)
+_SERVICE_VALUE = re.compile(r"(tcp|udp|sctp)://")
 
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -295,6 +303,15 @@ class ExecutorSettings(_Group):
         """The user ids for programs."""
         return _range(self.uids)
 
+    def check_pool(self, languages: Collection[str]) -> None:
+        """Returns if the pool is of languages that there are.
+
+        Raises:
+            ConfigurationError: it is not; names those.
+        """
+        if unknown := sorted(set(self.pool) - set(languages)):
+            raise ConfigurationError(f"pool: unknown: {', '.join(unknown)}; available: {', '.join(languages)}")
+
 
 GROUPS: tuple[type[_Group], ...] = (ServerSettings, LimitSettings, AdmissionSettings, ExecutorSettings)
 
@@ -336,6 +353,10 @@ class Settings(  # pyright: ignore[reportIncompatibleVariableOverride] - BaseSet
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then environment, then the TOML file."""
         del dotenv_settings, file_secret_settings
+        assert isinstance(env_settings, EnvSettingsSource)  # noqa: S101 - as pydantic-settings makes it
+        # Their names as this source has them, in lower case.
+        variables = env_settings.env_vars.items()
+        env_settings.env_vars = {name: value for name, value in variables if not of_kubernetes(name, value or "")}
         sources = [init_settings, env_settings]
         if path := os.environ.get(_CONFIG_VARIABLE):
             sources.append(TomlConfigSettingsSource(settings_cls, path))
@@ -351,7 +372,7 @@ class Settings(  # pyright: ignore[reportIncompatibleVariableOverride] - BaseSet
         Raises:
             ConfigurationError: a setting is unknown or its value can't be used; names each one.
         """
-        _reject_unknown_variables()
+        reject_unknown(PREFIX, [*cls.model_fields, "config"])
         path = os.environ.get(_CONFIG_VARIABLE)
         if path and not Path(path).is_file():
             raise ConfigurationError(f"{_CONFIG_VARIABLE}: there is no file {path}")
@@ -360,21 +381,10 @@ class Settings(  # pyright: ignore[reportIncompatibleVariableOverride] - BaseSet
         except ValidationError as error:
             # A default that depends on others can't be made where those are wrong; that they are is said anyhow.
             details = [detail for detail in error.errors() if detail["type"] != "default_factory_not_called"]
-            lines = [f"{_source(detail['loc'])}: {detail['msg']}" for detail in details]
+            lines = [_sentence(detail) for detail in details]
             raise ConfigurationError("\n".join(lines)) from error
         except ValueError as error:  # A TOML file that does not parse.
             raise ConfigurationError(f"{path}: {error}") from error
-
-    def describe(self) -> str:
-        """All settings with their values, as a TOML file that could be loaded again."""
-        lines: list[str] = []
-        for group in GROUPS:
-            lines.append(f"## {group.heading}\n")
-            for name, field in group.model_fields.items():
-                lines.append(f"# {field.description} ({PREFIX}{name.upper()})")
-                value: object = getattr(self, name)
-                lines.append(f"{'# ' if value is None else ''}{name} = {_toml(value)}\n")
-        return "\n".join(lines)
 
 
 def _range(text: str) -> range:
@@ -382,27 +392,9 @@ def _range(text: str) -> range:
     return range(int(first), int(last) + 1)
 
 
-def _toml(value: object) -> str:
-    if value is None:
-        return '""'
-    if isinstance(value, tuple):
-        return f"[{', '.join(_toml(item) for item in cast('tuple[object, ...]', value))}]"
-    if isinstance(value, dict):
-        pairs = cast("dict[str, object]", value)
-        return f"{{ {', '.join(f'{_toml(name)} = {_toml(item)}' for name, item in pairs.items())} }}"
-    if isinstance(value, int | float):
-        return str(value)
-    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'
-
-
-def _source(location: tuple[int | str, ...]) -> str:
-    name = str(location[0]) if location else "settings"
-    return f"{name} ({PREFIX}{name.upper()})"
-
-
-def _reject_unknown_variables() -> None:
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {_CONFIG_VARIABLE}
-    for name in sorted(os.environ):
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
-            raise ConfigurationError(f"{name}: there is no such setting; `trio-exec config` lists those that there are")
+def _sentence(detail: ErrorDetails) -> str:
+    name, *within = [str(part) for part in detail["loc"]] or ["settings"]
+    if detail["type"] == "extra_forbidden":
+        return no_such(name, Settings.model_fields)
+    message = detail["msg"].removeprefix("Value error, ")
+    return ": ".join([f"{name} ({PREFIX}{name.upper()})", *within, message])

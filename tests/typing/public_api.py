@@ -18,7 +18,6 @@ assert_type(Settings(port=8080, pool={"python": 2}, idle_timeout=10), Settings)
 assert_type(settings.port, int)
 assert_type(settings.idle_timeout, float)
 assert_type(settings.allowed_hosts, tuple[str, ...])
-assert_type(settings.describe(), str)
 
 service: Callable[[Settings, Callable[[str], None]], Coroutine[Any, Any, None]] = serve
 

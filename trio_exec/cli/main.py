@@ -21,16 +21,20 @@ EXIT_USAGE = 2
 
 
 def _parser() -> argparse.ArgumentParser:
+    # These may stand before the command and after it.
+    general = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    general.add_argument("--config", type=Path, help="TOML file with settings; `trio-exec config` prints one")
+    general.add_argument("--verbose", action="store_true", help="log more")
     parser = argparse.ArgumentParser(
-        prog="trio-exec", description="Runs untrusted code interactively in hardened Docker containers."
+        prog="trio-exec",
+        description="Runs untrusted code interactively in hardened Docker containers.",
+        parents=[general],
     )
     parser.add_argument("--version", action="version", version=f"trio-exec {__version__}")
-    parser.add_argument("--config", type=Path, help="TOML file with settings; `trio-exec config` prints one")
-    parser.add_argument("--verbose", action="store_true", help="log more")
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=text, description=text)
+        return commands.add_parser(name, help=text, description=text, parents=[general])
 
     serve_command = add("serve", "serve the API and the page, building missing images first")
     serve_command.add_argument("--host", help="address to listen on")
@@ -45,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Runs the command that the arguments name; exits with 1 and a sentence when it can't."""
-    arguments = _parser().parse_args()
+    arguments = _parser().parse_args(namespace=argparse.Namespace(config=None, verbose=False))
     logging.basicConfig(
         level=logging.DEBUG if arguments.verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",

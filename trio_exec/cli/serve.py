@@ -29,6 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
     # Before and after the server hears signals itself, an exception out of a handler could strike in the midst of
     # Trio's own work, which then may never end. One that comes early is told to the server; a late one is no news.
     signal.signal(signal.SIGTERM, lambda number, _: early.append(number))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     # What was imported stays. The collector would look through it again every few sessions: a tenth of their cost.
     gc.collect()

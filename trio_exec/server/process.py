@@ -31,7 +31,6 @@ from trio_exec.api.arrivals import Arrivals
 from trio_exec.api.proxies import BehindProxies
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
-from trio_exec.errors import ConfigurationError
 from trio_exec.events import Emit, Events, PhaseReached
 from trio_exec.executor.base import Executor
 from trio_exec.executor.pool import Pool
@@ -41,11 +40,12 @@ from trio_exec.phases import Phase, Phases
 from trio_exec.server import hypercorn_worker
 from trio_exec.session.plan import prestarts, resources
 from trio_exec.session.tasks import container_lifetime
-from trio_exec.settings import ExecutorSettings, Settings
+from trio_exec.settings import Settings
 
 LOGGER = logging.getLogger("trio_exec.server")
 
 STATIC = Path(__file__).parent.parent / "static"
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 FAREWELL_TIMEOUT = 5
 """Seconds that clients get for the final states of sessions that were ended, when there is no other time left."""
 
@@ -81,14 +81,14 @@ async def run_server(
         ConfigurationError: a setting can't be used.
         ExceptionGroup: a part has crashed.
     """
-    _check_pool(settings, languages)
+    settings.check_pool(languages)
     phases = Phases()
     wishes = _Wishes()
     budget = Budget(settings.max_retained_bytes)
     arrivals = Arrivals(budget)
     hypercorn_worker.install()
     config = hypercorn_worker.make_config(settings, arrivals, settings.max_sessions + sum(settings.pool.values()))
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals, events.subscribed(log_event):
+    with trio.open_signal_receiver(*SIGNALS) as signals, events.subscribed(log_event):
         async with trio.open_nursery() as outermost:
             outermost.start_soon(_hear, signals, wishes)
             async with executor as opened, trio.open_nursery() as nursery:
@@ -113,12 +113,6 @@ async def run_server(
             outermost.cancel_scope.cancel(reason="signals are of no use any more")
 
 
-def _check_pool(settings: ExecutorSettings, languages: Languages) -> None:
-    unknown = sorted(set(settings.pool) - set(languages))
-    if unknown:
-        raise ConfigurationError(f"pool: unknown: {', '.join(unknown)}; available: {', '.join(languages)}")
-
-
 def _make_pool(settings: Settings, languages: Languages, executor: Executor, phases: Phases, emit: Emit) -> Pool:
     return Pool(
         executor,
@@ -135,7 +129,10 @@ def _make_pool(settings: Settings, languages: Languages, executor: Executor, pha
 async def _hear(signals: AsyncIterator[int], wishes: _Wishes) -> None:
     async for number in signals:
         name = signal.Signals(number).name
-        if not wishes.leave.is_set():
+        if number == signal.SIGHUP:
+            # A terminal that was closed, or a wish to reload; no reason to end anybody's session.
+            LOGGER.info("SIGHUP: settings are read at the start alone; the server goes on as it is")
+        elif not wishes.leave.is_set():
             LOGGER.info("%s: draining", name)
             wishes.leave.set()
         elif not wishes.hurry.is_set():
