@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -18,14 +20,32 @@ import docker.errors
 import pytest
 
 START_TIMEOUT = 60
+NEWER = Path(sys.executable).parent.parent / "newer-docker"
+"""Where script/test unpacks an engine that is newer than most machines' own; see script/lib/docker.sh."""
+
+
+def newer_docker() -> Path:
+    """The folder of its programs."""
+    if not (NEWER / "dockerd").exists():
+        pytest.skip("needs a newer Docker engine beside the machine's; script/test unpacks it")
+    return NEWER
 
 
 class Dockerd:
-    """An engine of our own beside the machine's: other socket, other data, no network."""
+    """An engine of our own beside the machine's: other socket, other data, no network.
 
-    def __init__(self, root: Path, *options: str) -> None:
+    Attributes:
+        programs: folder of another version's programs, or None for the machine's; what is not there is the machine's.
+        environment: variables for it, besides the test's own.
+    """
+
+    def __init__(
+        self, root: Path, *options: str, programs: Path | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.host = f"unix://{root}/docker.sock"
         self.root = root
+        self.programs = programs
+        self.environment = dict(environment or {})
         self._options = options
         self._log = root.with_suffix(".log")  # Outside, since the inside can be full.
         self._process: subprocess.Popen[bytes] | None = None
@@ -34,6 +54,7 @@ class Dockerd:
     def start(self) -> None:
         # A killed dockerd takes its containerd along. Where nobody reaps that, it looks alive by its number.
         (self.root / "exec" / "containerd" / "containerd.pid").unlink(missing_ok=True)
+        path = os.environ["PATH"]
         with open(self._log, "ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -50,6 +71,11 @@ class Dockerd:
                     "--ip-masq=false",
                     *self._options,
                 ],
+                env={
+                    **os.environ,
+                    **self.environment,
+                    "PATH": path if self.programs is None else f"{self.programs}:{path}",
+                },
                 stdout=log,
                 stderr=log,
             )
@@ -75,7 +101,7 @@ class Dockerd:
         A restarted engine may list one as dead that it has removed, and knows nothing of it when asked: its list was
         written while the removal went on (moby's pull request 51692 tells of it). It is gone with the next restart.
         """
-        engine = docker.DockerClient(self.host, version="1.41")
+        engine = docker.DockerClient(self.host)
         try:
             left: list[str] = []
             for item in engine.api.containers(all=True, filters={"label": "trio-exec.instance"}):
@@ -105,13 +131,21 @@ class Dockerd:
 
 
 @contextmanager
-def private_dockerd(images: Iterable[str], size: str, *options: str) -> Generator[Dockerd]:
+def private_dockerd(
+    images: Iterable[str],
+    size: str,
+    *options: str,
+    programs: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Generator[Dockerd]:
     """An engine that has these of the machine's images, on a disk of its own, in memory, which can be filled.
 
     Args:
         images: tags.
         size: the disk's, as mount takes it.
         options: further ones of dockerd's command line.
+        programs: see `Dockerd`.
+        environment: likewise.
     """
     if shutil.which("dockerd") is None:
         pytest.skip("needs dockerd itself, and not only a connection to one")
@@ -119,9 +153,9 @@ def private_dockerd(images: Iterable[str], size: str, *options: str) -> Generato
     root = Path("/tmp") / f"trio-exec-dockerd-{time.monotonic_ns()}"
     root.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", root], check=True)
-    engine = Dockerd(root, *options)
+    engine = Dockerd(root, *options, programs=programs, environment=environment)
     try:
-        source, target = docker.from_env(timeout=300), docker.DockerClient(engine.host, version="1.41", timeout=300)
+        source, target = docker.from_env(timeout=300), docker.DockerClient(engine.host, timeout=300)
         for tag in images:
             archive = cast("Any", source.images.get(tag).save(named=tag))  # its stub knows no stream in pieces
             target.images.load(archive)

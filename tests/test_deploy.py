@@ -310,4 +310,4 @@ def inner_engine(project: Project) -> docker.DockerClient:
     while project.container("engine")["State"]["Health"]["Status"] != "healthy":
         assert time.monotonic() < deadline, project.run("logs", "engine")
         time.sleep(0.2)
-    return docker.DockerClient(address, version="1.41", timeout=120)
+    return docker.DockerClient(address, timeout=120)

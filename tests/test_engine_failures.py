@@ -157,7 +157,7 @@ async def test_a_runtime_that_is_not_there_is_said(dockerd: Dockerd) -> None:
 
 
 async def test_an_image_that_was_removed_is_said(dockerd: Dockerd, client: Client, images: dict[str, str]) -> None:
-    engine = docker.DockerClient(dockerd.host, version="1.41")
+    engine = docker.DockerClient(dockerd.host)
     engine.api.tag(images["python"], "kept", "1")
     engine.api.remove_image(images["python"])
     try:
@@ -173,7 +173,7 @@ async def test_an_image_that_was_removed_is_said(dockerd: Dockerd, client: Clien
 
 
 def test_what_cannot_be_removed_keeps_nothing_else(dockerd: Dockerd, images: dict[str, str]) -> None:
-    engine = docker.DockerClient(dockerd.host, version="1.41")
+    engine = docker.DockerClient(dockerd.host)
     labels = {"trio-exec.instance": "other", "trio-exec.lifetime": "0"}
     free, stuck = (engine.api.create_container(images["python"], ["60"], labels=labels)["Id"] for _ in range(2))
     engine.close()

@@ -68,7 +68,7 @@ def dockerd(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
 
 def skip_where_gvisor_does_not_run(dockerd: Dockerd, image: str) -> None:
     """A plain container that does nothing says whether it can run here at all: not on every kernel, nor everywhere."""
-    engine = docker.DockerClient(dockerd.host, version="1.41")
+    engine = docker.DockerClient(dockerd.host)
     try:
         engine.containers.run(image, "true", entrypoint=[], runtime="runsc", network_disabled=True, remove=True)
     except docker.errors.DockerException as error:
@@ -93,7 +93,7 @@ def client(server: ServerProcess) -> Client:
 
 
 def containers(dockerd: Dockerd, session_id: str) -> list[Any]:
-    engine = docker.DockerClient(dockerd.host, version="1.41")
+    engine = docker.DockerClient(dockerd.host)
     try:
         listed = engine.api.containers(filters={"label": f"trio-exec.session={session_id}"})
         return [engine.api.inspect_container(item["Id"]) for item in listed]

@@ -15,7 +15,7 @@ from trio_exec.executor.docker.images import launcher_image
 def test_prune_removes_what_other_versions_have_built(images: dict[str, str]) -> None:
     present = {images["python"], launcher_image().tag}
     with private_dockerd(present, "1g") as dockerd:
-        engine = docker.DockerClient(dockerd.host, version="1.41")
+        engine = docker.DockerClient(dockerd.host)
         for tag in ("trio-exec/python:old", "trio-exec/launcher:old", "trio-exec/java:old", "trio-exec/server:1"):
             repository, _, version = tag.partition(":")
             engine.api.tag(launcher_image().tag, repository, version)

@@ -26,3 +26,23 @@ install_packages() {
     die "cannot install $*: see apt's words above"
   }
 }
+
+# unpack_from_debian WHAT DIRECTORY SUITE PACKAGE[,PACKAGE] FILE...: programs out of
+# packages of any Debian, without installing these; for the tests.
+unpack_from_debian() {
+  local what=$1 directory=$2 suite=$3 packages=$4 output archive
+  shift 4
+  if ! command -v mmdebstrap >/dev/null; then
+    install_packages "mmdebstrap, which unpacks $what," mmdebstrap debian-archive-keyring
+  fi
+  say "unpacking $what"
+  mkdir -p "$directory"
+  archive=$(mktemp --suffix=.tar)
+  if ! output=$(mmdebstrap --variant=extract --include="$packages" "$suite" "$archive" 2>&1 </dev/null) ||
+    ! output=$(tar -C "$directory" --strip-components=3 -xf "$archive" "$@" 2>&1); then
+    rm -f "$archive"
+    printf '%s\n' "$output" >&2
+    die "cannot unpack $what: see the words above"
+  fi
+  rm -f "$archive"
+}

@@ -41,6 +41,21 @@ ensure_docker_engine() {
   done
 }
 
+# A second engine for the tests' own, newer than most machines': what is new in its
+# API, and what it refuses by now. Its runc would need a newer C library; the machine's does.
+ensure_newer_docker() {
+  local -a programs=(
+    ./usr/sbin/dockerd
+    ./usr/sbin/docker-proxy
+    ./usr/bin/containerd
+    ./usr/bin/containerd-shim-runc-v2
+  )
+  if [[ -x .venv/newer-docker/dockerd ]]; then
+    return
+  fi
+  unpack_from_debian "a newer Docker engine" .venv/newer-docker trixie docker.io,containerd "${programs[@]}"
+}
+
 dockerd_lives() {
   local pid
   pid=$(cat /var/run/docker.pid 2>/dev/null) && kill -0 "$pid" 2>/dev/null

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import docker
 import requests
 import urllib3.exceptions
 from docker.credentials.errors import StoreError
 from docker.errors import APIError, DockerException
 
 from trio_exec.errors import ExecutorError, ExecutorUnavailableError, MemoryInUseError
+from trio_exec.executor.docker.client import Client
 from trio_exec.executor.docker.hardening import HARDENING
 from trio_exec.executor.machine import Machine
 from trio_exec.launcher.layout import WORKSPACE
@@ -31,6 +31,7 @@ END_TIMEOUT = 2
 """Seconds that the engine gets to notice that a container has ended."""
 POOL_SIZE = 64
 """Connections kept open to the engine; more are opened when needed, and dropped afterwards."""
+HTTP_BAD_REQUEST = 400
 HTTP_NOT_FOUND = 404
 HTTP_CONFLICT = 409
 
@@ -64,6 +65,10 @@ def _translated(what: str) -> Generator[None]:
         yield
     except APIError as error:
         explanation = str(error.explanation or error).strip()
+        if error.status_code == HTTP_BAD_REQUEST and "client version" in explanation:
+            raise ExecutorUnavailableError(
+                f"the Docker engine is another one than a moment ago ({explanation}); it is asked anew"
+            ) from error
         hint = "; free some disk space on the engine's machine" if "no space left" in explanation else ""
         raise ExecutorError(f"the Docker engine could not {what}: {explanation}{hint}") from error
     except _UNREACHABLE as error:
@@ -84,24 +89,34 @@ class DockerAPI:
     """
 
     def __init__(self) -> None:
+        # No call is made before the first real one, so the server can start, and say what is wrong, while the engine
+        # is down.
         with _translated("connect"):
-            # A fixed version instead of "auto": no call is made before the first real one, so the server can
-            # start, and say what is wrong, while the engine is down.
-            self._client = docker.DockerClient.from_env(
-                version="1.41", timeout=REQUEST_TIMEOUT, max_pool_size=POOL_SIZE
-            )
-        # docker-py's own annotations are partial and wrong in places; the types that we rely on are in this class.
-        self._api: Any = self._client.api
+            self._client = Client(REQUEST_TIMEOUT, POOL_SIZE)
+
+    @contextlib.contextmanager
+    def _asking(self, what: str) -> Generator[Any]:
+        """For one call: what to make it with.
+
+        docker-py's own annotations are partial and wrong in places; the types that we rely on are in this class.
+        """
+        try:
+            with _translated(what):
+                self._client.agree()
+                yield self._client
+        except ExecutorUnavailableError:
+            self._client.forget()  # Engines are upgraded under running servers.
+            raise
 
     def ping(self) -> None:
         """Returns when the engine answers."""
-        with _translated("answer a ping"):
-            self._api.ping()
+        with self._asking("answer a ping") as api:
+            api.ping()
 
     def machine(self) -> Machine:
         """What the engine runs on."""
-        with _translated("tell about its machine"):
-            return Machine.of(self._api.info())
+        with self._asking("tell about its machine") as api:
+            return Machine.of(api.info())
 
     def create(
         self,
@@ -114,9 +129,9 @@ class DockerAPI:
         paths: Mapping[str, Sequence[str]],
     ) -> None:
         """Creates a hardened container whose standard streams can be attached to, once; see `Hardening`."""
-        with _translated(f"create a container of {image}"):
+        with self._asking(f"create a container of {image}") as api:
             try:
-                self._api.create_container(
+                api.create_container(
                     image,
                     command=command,
                     name=name,
@@ -127,7 +142,7 @@ class DockerAPI:
                     labels=labels,
                     stdin_open=True,
                     network_disabled=HARDENING.network_disabled,
-                    host_config={**self._api.create_host_config(**host_config), **paths},
+                    host_config={**api.create_host_config(**host_config), **paths},
                 )
             except APIError as error:
                 if error.status_code == HTTP_NOT_FOUND:
@@ -143,8 +158,8 @@ class DockerAPI:
         long as the container was not started, so the bare socket below it can be taken away from docker-py, which
         then has nothing left to close.
         """
-        with _translated("attach to a container"):
-            wrapped: Any = self._api.attach_socket(name, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+        with self._asking("attach to a container") as api:
+            wrapped: Any = api.attach_socket(name, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             inner = getattr(wrapped, "_sock", wrapped)
             if not isinstance(inner, socket.socket) or hasattr(inner, "context"):
                 wrapped.close()
@@ -156,8 +171,8 @@ class DockerAPI:
 
     def start(self, name: str) -> None:
         """Starts a container."""
-        with _translated("start a container"):
-            self._api.start(name)
+        with self._asking("start a container") as api:
+            api.start(name)
 
     def update(self, name: str, limits: Mapping[str, int]) -> None:
         """Changes a running container's limits; see `Hardening.changeable`.
@@ -165,9 +180,9 @@ class DockerAPI:
         Raises:
             MemoryInUseError: it holds more memory than it would be allowed to.
         """
-        with _translated("change a container's limits"):
+        with self._asking("change a container's limits") as api:
             try:
-                self._api.update_container(name, **limits)
+                api.update_container(name, **limits)
             except APIError as error:
                 if "unable to set memory limit" in str(error.explanation):  # runc's words, on finding it in use.
                     raise MemoryInUseError("the container holds more memory than its new limit allows") from error
@@ -175,9 +190,9 @@ class DockerAPI:
 
     def remove(self, name: str) -> bool:
         """Returns when the container is gone, killing it first if need be; says whether it was there at all."""
-        with _translated(f"remove the container {name}"):
+        with self._asking(f"remove the container {name}") as api:
             try:
-                self._api.remove_container(name, v=True, force=True)
+                api.remove_container(name, v=True, force=True)
             except APIError as error:
                 if error.status_code == HTTP_CONFLICT:  # It is being removed: by auto-remove, mostly.
                     if not self.wait_removed(name, REQUEST_TIMEOUT):
@@ -190,9 +205,9 @@ class DockerAPI:
 
     def wait_removed(self, name: str, timeout: float) -> bool:
         """Whether the container is gone within so many seconds; it may be gone already."""
-        with _translated("wait for a container's removal"):
+        with self._asking("wait for a container's removal") as api:
             try:
-                self._api.wait(name, timeout=timeout, condition="removed")
+                api.wait(name, timeout=timeout, condition="removed")
             except APIError as error:
                 if error.status_code != HTTP_NOT_FOUND:
                     raise
@@ -207,8 +222,8 @@ class DockerAPI:
 
     def ran_out_of_memory(self, name: str) -> bool:
         """Whether the kernel has killed something in a container that has just ended, or is about to, for memory."""
-        with _translated("tell how a container ended"):
-            events: Iterator[Mapping[str, Any]] = self._api.events(
+        with self._asking("tell how a container ended") as api:
+            events: Iterator[Mapping[str, Any]] = api.events(
                 since=1,  # The engine keeps the last few.
                 until=self.now() + END_TIMEOUT,
                 filters={"container": name, "event": ["oom", "die"]},
@@ -219,14 +234,14 @@ class DockerAPI:
 
     def now(self) -> float:
         """Unix time by the engine's clock; to be compared with `Listed.created`."""
-        with _translated("tell its time"):
-            info: Mapping[str, Any] = self._api.info()
+        with self._asking("tell its time") as api:
+            info: Mapping[str, Any] = api.info()
             return datetime.fromisoformat(info["SystemTime"]).timestamp()
 
     def list(self, label: str) -> list[Listed]:
         """All containers with a label, whatever their state."""
-        with _translated("list containers"):
-            found: Sequence[Mapping[str, Any]] = self._api.containers(all=True, filters={"label": label})
+        with self._asking("list containers") as api:
+            found: Sequence[Mapping[str, Any]] = api.containers(all=True, filters={"label": label})
             return [
                 Listed(
                     name=item["Names"][0].lstrip("/"),
@@ -240,9 +255,9 @@ class DockerAPI:
 
     def image_exists(self, tag: str) -> bool:
         """Whether the engine has an image."""
-        with _translated(f"look for the image {tag}"):
+        with self._asking(f"look for the image {tag}") as api:
             try:
-                self._api.inspect_image(tag)
+                api.inspect_image(tag)
             except APIError as error:
                 if error.status_code == HTTP_NOT_FOUND:
                     return False
@@ -251,15 +266,15 @@ class DockerAPI:
 
     def image_tags(self, repository: str) -> list[str]:
         """The tags that the engine has of a repository, each as repository:tag."""
-        with _translated("list images"):
-            found: Sequence[Mapping[str, Any]] = self._api.images(name=repository)
+        with self._asking("list images") as api:
+            found: Sequence[Mapping[str, Any]] = api.images(name=repository)
             return sorted(tag for item in found for tag in item["RepoTags"] or () if tag.startswith(f"{repository}:"))
 
     def remove_image(self, tag: str) -> bool:
         """Removes an image; says whether it is gone, and not needed by a container."""
-        with _translated(f"remove the image {tag}"):
+        with self._asking(f"remove the image {tag}") as api:
             try:
-                self._api.remove_image(tag)
+                api.remove_image(tag)
             except APIError as error:
                 if error.status_code == HTTP_CONFLICT:
                     return False
@@ -269,8 +284,8 @@ class DockerAPI:
 
     def build(self, *, context: Any, tag: str, arguments: dict[str, str]) -> Iterator[str]:
         """Builds an image from a tar file of its context, and yields the lines that the engine prints."""
-        with _translated(f"build {tag}"):
-            events: Iterator[Mapping[str, Any]] = self._api.build(
+        with self._asking(f"build {tag}") as api:
+            events: Iterator[Mapping[str, Any]] = api.build(
                 fileobj=context,
                 custom_context=True,
                 tag=tag,
