@@ -26,7 +26,7 @@ RUN python3 -m venv /opt/tools \
 FROM tools AS page
 WORKDIR /src/frontend
 COPY frontend/package.json frontend/package-lock.json ./
-RUN npm ci --silent --no-audit --no-fund
+RUN npm ci --silent --no-audit --no-fund --omit=dev
 COPY frontend ./
 RUN npm run --silent build -- --logLevel warn
 
@@ -37,7 +37,7 @@ WORKDIR /src
 # The dependencies first: they change less often than the code.
 COPY requirements/server.txt /tmp/
 RUN pip --python /opt/trio-exec/bin/python install -q --require-hashes -r /tmp/server.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY trio_exec trio_exec
 COPY --from=page /src/trio_exec/static trio_exec/static
 RUN pip wheel -q --no-build-isolation --no-deps --wheel-dir /tmp/wheel . \

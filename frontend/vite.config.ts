@@ -1,4 +1,4 @@
-import { defineConfig } from "vitest/config";
+import { defineConfig } from "vite";
 
 export default defineConfig({
   // Relative addresses: the page may live below any path of a reverse proxy.
@@ -14,5 +14,4 @@ export default defineConfig({
     // Editor and terminal are needed at once; tools/budget.js watches what they weigh compressed.
     chunkSizeWarningLimit: 900,
   },
-  test: { include: ["tests/**/*.test.ts"] },
 });

@@ -7,7 +7,9 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
+import zipfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,6 +109,20 @@ def test_the_image_has_the_page_and_the_same_languages(image: str) -> None:
         client.close()
     expected = [launcher_image().tag, *(image.tag for image in language_images(Languages.load().values()).values())]
     assert output.decode().split() == expected
+
+
+@pytest.mark.docker  # It needs none, but half a minute.
+def test_a_wheel_of_a_fresh_clone_has_the_page(context: Path, tmp_path: Path) -> None:
+    assert not (context / "trio_exec" / "static").exists()
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(context)]
+    subprocess.run(command, check=True, timeout=COMPOSE_TIMEOUT)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+
+    assert "trio_exec/static/index.html" in names
+    assert "trio_exec/static/licences.txt" in names
+    assert any(name.startswith("trio_exec/static/assets/") for name in names)
+    assert not any(name.startswith(("frontend", "tests", "hatch_build")) for name in names)
 
 
 def test_compose_passes_every_setting_on() -> None:

@@ -1,12 +1,13 @@
-// Writes the licences of what the built page contains beside it, as they ask for.
+// Writes the licences of what the built page contains beside it, as they ask for. What builds it is an optional
+// dependency, and what checks it one of development: neither becomes part of it.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 const root = new URL("../", import.meta.url);
 const lock = JSON.parse(readFileSync(new URL("package-lock.json", root), "utf8"));
 const parts = [];
 
-for (const [path, { version, license, dev }] of Object.entries(lock.packages)) {
-  if (path === "" || dev) continue;
+for (const [path, { version, license, dev, optional, devOptional }] of Object.entries(lock.packages)) {
+  if (path === "" || dev || optional || devOptional) continue;
   const folder = new URL(`${path}/`, root);
   const file = readdirSync(folder).find((name) => /^licen[cs]e/i.test(name));
   if (!file) throw new Error(`${path} comes without its licence`);

@@ -24,7 +24,8 @@ ensure_page() {
   (
     cd frontend
     export PATH="$npm:$PATH"
-    npm ci --silent --no-audit --no-fund
+    # What checks it is left out where it is not there already.
+    [[ -d node_modules/eslint ]] || npm ci --silent --no-audit --no-fund --omit=dev
     npm run --silent build
   ) >&2
   printf '%s\n' "$sources" >"$stamp"
@@ -34,7 +35,15 @@ ensure_page() {
 check_page() {
   local npm
   npm=$(find_npm)
-  (cd frontend && PATH="$npm:$PATH" npm run --silent check)
+  (
+    cd frontend
+    export PATH="$npm:$PATH"
+    if ! cmp --silent package-lock.json node_modules/.checked.json; then
+      npm ci --silent --no-audit --no-fund
+      cp package-lock.json node_modules/.checked.json
+    fi
+    npm run --silent check
+  )
 }
 
 # The tests' browser; any Chromium will do. The one without windows needs a fifth less time for the same tests.

@@ -13,8 +13,13 @@ find_python() {
   return 1
 }
 
+# ensure_python_environment [server]: all that the project needs, or only what serving does.
 ensure_python_environment() {
   local python stamp=.venv/packages.sha256
+  local -a sets=(dev.txt)
+  if [[ ${1:-} == server ]]; then
+    sets=(build.txt server.txt)
+  fi
   # An environment whose interpreter was removed or replaced by an older one is no use.
   if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     if ! python=$(find_python); then
@@ -24,11 +29,13 @@ ensure_python_environment() {
     say "creating .venv with $("$python" --version)"
     "$python" -m venv --clear .venv
   fi
-  if ! sha256sum --check --status "$stamp" 2>/dev/null; then
+  # What is there for development does for serving, too.
+  if ! sha256sum --check --status "$stamp" 2>/dev/null ||
+    ! grep -q -e "requirements/${sets[-1]}" -e requirements/dev.txt "$stamp"; then
     say "installing the Python packages"
-    pip_install --require-hashes --requirement requirements/dev.txt
+    pip_install --require-hashes "${sets[@]/#/--requirement=requirements/}"
     pip_install --no-build-isolation --no-deps --editable .
-    sha256sum pyproject.toml requirements/dev.txt >"$stamp"
+    sha256sum pyproject.toml "${sets[@]/#/requirements/}" >"$stamp"
   fi
 }
 
