@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import ExitStack
+import fcntl
+import os
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +28,50 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and not NEED_AN_ENGINE.isdisjoint(item.fixturenames):
             item.add_marker("docker")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        for item in items:
+            if shares_within_its_file(item):
+                item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        # What can't be parted begins first, so that nobody waits for it in the end.
+        items.sort(key=lambda item: (is_alone(item), item.get_closest_marker("xdist_group") is None))
+
+
+def shares_within_its_file(item: pytest.Item) -> bool:
+    """Whether a test uses something that is made once for its file, and so should be made by one process."""
+    return isinstance(item, pytest.Function) and any(
+        definition.scope == "module"
+        for definitions in item._fixtureinfo.name2fixturedefs.values()
+        for definition in definitions
+    )
+
+
+def is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
+
+
+SHARED, GATE = Path(__file__), Path(__file__).with_name("support.py")
+"""Files that are there anyway, to be locked."""
+
+
+@contextmanager
+def turn(*, alone: bool) -> Iterator[None]:
+    """A turn of one test among several processes of pytest, beside others or alone.
+
+    Who waits to be alone holds the gate, so that nobody else begins, and it is not passed over for ever.
+    """
+    with open(SHARED) as shared:
+        with open(GATE) as gate:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            fcntl.flock(shared, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return (yield)
+    with turn(alone=is_alone(item)):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 
+import pytest
 import trio
 
 from tests.support import Client, ServerProcess
@@ -78,6 +79,7 @@ async def end_all(client: Client, ids: list[str]) -> None:
         await trio.sleep(0.05)
 
 
+@pytest.mark.alone
 async def test_nine_that_do_not_want_to_end_cost_others_nothing_and_end_with_their_figures(
     start_server: Callable[..., ServerProcess],
 ) -> None:
