@@ -163,16 +163,20 @@ async def test_a_kept_connection_does_not_wait_long_for_half_a_request(
             assert await it.to_end() == b""
 
 
-@pytest.mark.parametrize("requests", [1, 3])
-async def test_a_connection_is_kept_as_long_as_is_set(
-    start_server: Callable[..., ServerProcess], requests: int
-) -> None:
-    async with raw(start_server(keep_alive_timeout=1000), get() * requests) as it:
-        for _ in range(2):
-            for _ in range(requests):
-                assert (await it.answer()).status == 200
-            await trio.sleep(tcp.REQUEST_TIMEOUT + 1)
-            await it.send(get() * requests)
+async def test_a_connection_is_kept_as_long_as_is_set(start_server: Callable[..., ServerProcess]) -> None:
+    server = start_server(keep_alive_timeout=1000)
+
+    async def keep(requests: int) -> None:
+        async with raw(server, get() * requests) as it:
+            for _ in range(2):
+                for _ in range(requests):
+                    assert (await it.answer()).status == 200
+                await trio.sleep(tcp.REQUEST_TIMEOUT + 1)
+                await it.send(get() * requests)
+
+    async with trio.open_nursery() as nursery:  # Both at once, since they only wait.
+        for requests in (1, 3):
+            nursery.start_soon(keep, requests)
 
 
 EARLY = {
@@ -511,9 +515,10 @@ async def holding(
     async with AsyncExitStack() as stack:
         held: list[Raw] = []
         for _ in range(count):
-            socket = trio.socket.socket()
+            socket = stack.enter_context(trio.socket.socket())
             await socket.bind((address, 0))
-            await socket.connect(("127.0.0.1", server.port))
+            with trio.fail_after(PATIENCE):
+                await socket.connect(("127.0.0.1", server.port))
             stream = await stack.enter_async_context(trio.SocketStream(socket))
             with contextlib.suppress(trio.BrokenResourceError):
                 await stream.send_all(first)
