@@ -7,7 +7,6 @@ inspects each container once more, at some milliseconds a session.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import socket
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from typing import Any
 
 import requests
 import urllib3.exceptions
-from docker.credentials.errors import StoreError
-from docker.errors import APIError, DockerException
+from docker.errors import APIError
 
 from trio_exec.errors import ExecutorError, ExecutorUnavailableError, MemoryInUseError
 from trio_exec.executor.docker.client import Client
 from trio_exec.executor.docker.hardening import HARDENING
+from trio_exec.executor.docker.translation import shortened, translated, unusable_environment
 from trio_exec.executor.machine import Machine
 from trio_exec.launcher.layout import WORKSPACE
 
@@ -31,7 +30,6 @@ END_TIMEOUT = 2
 """Seconds that the engine gets to notice that a container has ended."""
 POOL_SIZE = 64
 """Connections kept open to the engine; more are opened when needed, and dropped afterwards."""
-HTTP_BAD_REQUEST = 400
 HTTP_NOT_FOUND = 404
 HTTP_CONFLICT = 409
 
@@ -46,42 +44,6 @@ class Listed:
     status: str
 
 
-_UNREACHABLE = (
-    DockerException,
-    StoreError,  # Of a credential helper; docker-py lets it pass.
-    requests.exceptions.RequestException,
-    urllib3.exceptions.HTTPError,  # While an answer's body is read, requests lets these pass.
-    http.client.HTTPException,
-    OSError,
-)
-_ODD = (ValueError, LookupError, TypeError, AttributeError)
-"""What docker-py or we run into when an answer is none of a Docker engine: something else listens at that address."""
-
-
-@contextlib.contextmanager
-def _translated(what: str) -> Generator[None]:
-    """The one place where foreign errors become ours."""
-    try:
-        yield
-    except APIError as error:
-        explanation = str(error.explanation or error).strip()
-        if error.status_code == HTTP_BAD_REQUEST and "client version" in explanation:
-            raise ExecutorUnavailableError(
-                f"the Docker engine is another one than a moment ago ({explanation}); it is asked anew"
-            ) from error
-        hint = "; free some disk space on the engine's machine" if "no space left" in explanation else ""
-        raise ExecutorError(f"the Docker engine could not {what}: {explanation}{hint}") from error
-    except _UNREACHABLE as error:
-        raise ExecutorUnavailableError(
-            f"the Docker engine can't be reached ({what}): {error}; check that it runs and that DOCKER_HOST is right"
-        ) from error
-    except _ODD as error:
-        raise ExecutorUnavailableError(
-            f"what answers is no Docker engine ({what}): {type(error).__name__}: {error}; "
-            "check that DOCKER_HOST is right"
-        ) from error
-
-
 class DockerAPI:
     """A connection to the engine that the environment names (`DOCKER_HOST` and so on).
 
@@ -91,8 +53,10 @@ class DockerAPI:
     def __init__(self) -> None:
         # No call is made before the first real one, so the server can start, and say what is wrong, while the engine
         # is down.
-        with _translated("connect"):
+        try:
             self._client = Client(REQUEST_TIMEOUT, POOL_SIZE)
+        except Exception as error:
+            raise unusable_environment(error) from error
 
     @contextlib.contextmanager
     def _asking(self, what: str) -> Generator[Any]:
@@ -101,7 +65,7 @@ class DockerAPI:
         docker-py's own annotations are partial and wrong in places; the types that we rely on are in this class.
         """
         try:
-            with _translated(what):
+            with translated(what):
                 self._client.agree()
                 yield self._client
         except ExecutorUnavailableError:
@@ -297,7 +261,7 @@ class DockerAPI:
             )
             for event in events:
                 if "error" in event:
-                    raise ExecutorError(f"building {tag} failed: {event['error']}")
+                    raise ExecutorError(f"building {tag} failed: {shortened(str(event['error']))}")
                 yield from str(event.get("stream", "")).splitlines()
 
     def close(self) -> None:

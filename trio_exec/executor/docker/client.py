@@ -45,6 +45,12 @@ class Client(APIClient):
             self._version = choose(self.version(api_version=False))
             self._agreed = True
 
+    def _set_auth_headers(self, headers: dict[str, str]) -> None:
+        """Sends no credentials with a build, which needs none.
+
+        docker-py would ask all credential helpers of this user's for all that they know, and fail without them.
+        """
+
     def forget(self) -> None:
         """Has the next call agree anew: what answers it may be another engine."""
         self._agreed = False
@@ -60,8 +66,13 @@ def choose(about: Mapping[str, Any]) -> str:
         about: the engine's answer to `docker version`.
 
     Raises:
-        ExecutorUnavailableError: it is too old.
+        ExecutorUnavailableError: it is too old, or it is Podman.
     """
+    if any(component.get("Name") == "Podman Engine" for component in about.get("Components") or ()):
+        raise ExecutorUnavailableError(
+            "this is Podman, which takes neither our seccomp profile nor the bound on a workspace's files; "
+            f"Docker 20.10 (API {OLDEST}) or newer is needed"
+        )
     newest: str = about["ApiVersion"]
     if _key(newest) < _key(OLDEST):
         raise ExecutorUnavailableError(
