@@ -1,8 +1,8 @@
 """Every setting of the server, in one place.
 
 Each comes from its environment variable `TRIO_EXEC_<NAME>`, else from the TOML file that `TRIO_EXEC_CONFIG` or
-`--config` names, else from the default here. pydantic-settings reads and validates them. A limit of zero or less
-is an error and never means "unlimited".
+`--config` names, else from the default here. pydantic-settings reads and validates them. Zero and
+negative limits are rejected.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ class AdmissionSettings(_Group):
         ge=0,
         le=3600,
         allow_inf_nan=False,
-        description="seconds after SIGTERM in which only /readyz says so, and load balancers turn to others",
+        description="seconds after SIGTERM in which only /readyz fails, so that load balancers turn to other servers",
     )
     drain_timeout: Seconds = Field(default=150, description="seconds that running sessions then get")
     max_retained_bytes: int = Field(

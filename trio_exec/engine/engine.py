@@ -43,7 +43,7 @@ class Engine:
         executor: where containers come from.
         budget: of what sessions hold; those that are over make room in it, the oldest first.
         phases: how far the server is on its way to its end.
-        emit: is told of sessions, and of their clients.
+        emit: reports sessions and their clients.
     """
 
     def __init__(

@@ -96,7 +96,7 @@ class Pool:
         limits: those of the containers; a session whose limits can't be put in force later gets a cold one.
         lifetime: seconds that a session may need a container for.
         phases: once the server drains, no more is warmed.
-        emit: is told of what comes, of what goes unused, and of what can't be had.
+        emit: reports what is warmed, what goes unused, and what can't be had.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ class Record:
         facts: what is so all its life.
         plan: what it is to do.
         account: of what is kept for its clients; what `plan` holds was taken from it already.
-        emit: is told of its start and its end.
+        emit: reports its start and its end.
 
     Attributes:
         facts: the same.

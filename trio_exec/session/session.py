@@ -35,7 +35,7 @@ class Session:
         compiles: is held while the compile stage has its limits.
         account: of what the session keeps for its clients; what `plan` holds was taken from it already. Whoever forgets
             the session closes it.
-        emit: is told of its start and end, and of its clients.
+        emit: reports its start, its end and its clients.
         queue_timeout: seconds to wait for the slot.
         detach_grace: seconds without any client, until the session is ended.
     """

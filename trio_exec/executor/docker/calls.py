@@ -18,7 +18,7 @@ class Calls:
     """Makes calls.
 
     Args:
-        emit: is told of each that was answered.
+        emit: reports each call that was answered.
     """
 
     def __init__(self, emit: Emit) -> None:

@@ -100,7 +100,7 @@ class DockerExecutor:
         api: the engine.
         uids: the programs' user ids.
         runtime: Docker runtime, or None for the engine's default.
-        emit: is told what happens to containers, and of the engine's calls.
+        emit: reports what happens to containers, and the engine's calls.
 
     Attributes:
         can_update_limits: whether the limits of a running container can be changed, as far as is known.

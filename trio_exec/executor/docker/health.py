@@ -28,7 +28,7 @@ class Health:
 
     Args:
         api: the engine.
-        emit: is told when the answer changes, and of the engine's calls.
+        emit: reports when the answer changes, and the engine's calls.
     """
 
     def __init__(self, api: DockerAPI, emit: Emit = ignore) -> None:

@@ -53,7 +53,7 @@ class Janitor:
         api: the engine.
         instance: names this server in its containers' labels.
         owned: names of containers that this server takes care of itself.
-        emit: is told of what is removed, and of the engine's calls.
+        emit: reports what is removed, and the engine's calls.
     """
 
     def __init__(self, api: DockerAPI, instance: str, owned: Collection[str], emit: Emit = ignore) -> None:

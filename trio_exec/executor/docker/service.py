@@ -51,7 +51,7 @@ def open_docker_executor(
         limits: those of the container that is tried.
         uids: the programs' user ids.
         runtime: Docker runtime, or None for the engine's default.
-        emit: is told what happens to containers, and of the engine's calls.
+        emit: reports what happens to containers, and the engine's calls.
 
     Raises:
         ExecutorUnavailableError: what the environment says can't be used; at the call, and not in the context.
