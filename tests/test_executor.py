@@ -10,8 +10,9 @@ import trio
 
 from tests.sessions import SPEC
 from trio_exec.errors import ExecutorError, ExecutorUnavailableError
-from trio_exec.executor.docker.api import DockerAPI, _translated
+from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.executor import THREADS, DockerExecutor
+from trio_exec.executor.docker.translation import translated
 
 
 async def test_a_container_that_stays_lingers_until_it_is_gone(
@@ -127,7 +128,7 @@ async def test_an_engine_that_is_paused_is_told_and_asked_seldom(
     ],
 )
 def test_every_foreign_error_is_ours_afterwards(error: Exception) -> None:
-    with pytest.raises(ExecutorUnavailableError, match="DOCKER_HOST"), _translated("do it"):
+    with pytest.raises(ExecutorUnavailableError, match="DOCKER_HOST"), translated("do it"):
         raise error
 
 

@@ -24,7 +24,8 @@ from trio_exec.api.proxies import BehindProxies
 from trio_exec.errors import ConfigurationError
 from trio_exec.settings import Settings
 
-CONFIGURATION = Path(__file__).parent.parent / "deploy" / "nginx.conf"
+DEPLOY = Path(__file__).parent.parent / "deploy"
+CONFIGURATION = DEPLOY / "nginx.conf"
 ASK = "name = input('name? ')\nprint('hello', name)"
 
 
@@ -200,6 +201,75 @@ def start_nginx(tmp_path: Path) -> Generator[Callable[..., Nginx]]:
         nginx.close()
 
 
+OTHERS: dict[str, tuple[str, dict[str, str], str, list[str]]] = {
+    # name: its configuration, what to change in it, what to put before it, and the command
+    "haproxy": (
+        "haproxy.cfg",
+        {"bind :80": "bind 127.0.0.1:{port}", "127.0.0.1:8080": "127.0.0.1:{server}"},
+        "",
+        ["/usr/sbin/haproxy", "-db", "-f", "{file}"],
+    ),
+    "caddy": (
+        "Caddyfile",
+        {"code.example.org": "http://127.0.0.1:{port}", "127.0.0.1:8080": "127.0.0.1:{server}"},
+        "{\n\tadmin off\n}\n",
+        ["caddy", "run", "--adapter", "caddyfile", "--config", "{file}"],
+    ),
+}
+
+
+class OtherProxy:
+    """A proxy of another make, with the configuration that comes with the server."""
+
+    def __init__(self, directory: Path, name: str, server: int) -> None:
+        source, changes, before, command = OTHERS[name]
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        text = (DEPLOY / source).read_text()
+        for old, new in changes.items():
+            assert text.count(old) == 1, old
+            text = text.replace(old, new.replace("{port}", str(self.port)).replace("{server}", str(server)))
+        file, self._log = directory / source, directory / "log"
+        file.write_text(before + text)
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [part.replace("{file}", str(file)) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "HOME": str(directory)},
+            )
+        deadline = time.monotonic() + 20
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            assert time.monotonic() < deadline, self._log.read_text()
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(20)
+
+
+@pytest.fixture(params=["nginx", *OTHERS])
+def behind(
+    request: pytest.FixtureRequest,
+    start_server: Callable[..., ServerProcess],
+    start_nginx: Callable[..., Nginx],
+    tmp_path: Path,
+) -> Generator[Client]:
+    """A client of a proxy, in front of a server with default settings."""
+    server = start_server().port
+    if request.param == "nginx":
+        yield Client(Deployed(start_nginx(server).port))
+    else:
+        proxy = OtherProxy(tmp_path, request.param, server)
+        yield Client(Deployed(proxy.port))
+        proxy.close()
+
+
 @asynccontextmanager
 async def attach(port: int, path: str) -> AsyncGenerator[Attached]:
     """Attaches to the very path that the server has answered with."""
@@ -292,10 +362,16 @@ async def test_a_restart_behind_a_proxy_loses_nothing(
     assert (await client.run(language="python", code="print('new')")).stdout == "new\n"
 
 
-async def test_refused_bodies_leave_nothing_behind_on_nginxs_connections(
-    start_server: Callable[..., ServerProcess], start_nginx: Callable[..., Nginx]
-) -> None:
-    client = Client(Deployed(start_nginx(start_server().port).port))
+async def test_sessions_live_behind_any_proxy(behind: Client) -> None:
+    async with behind.session(language="python", code=ASK) as session:
+        await session.until_stdout("name? ")
+        await session.input("Ada\n")
+        run = await session.to_end()
+
+    assert (run.stdout, run.final.exit_code) == ("name? hello Ada\n", 0)
+
+
+async def test_refused_bodies_leave_nothing_behind_on_a_proxys_connections(behind: Client) -> None:
     large = b'{"language":"nothing","code":"' + b"x" * 900_000 + b'"}'
     cases: list[tuple[str, str, dict[str, Any], int]] = [
         ("POST", "/session", {"raw": large, "headers": {"Content-Type": "text/plain"}}, 415),
@@ -310,7 +386,7 @@ async def test_refused_bodies_leave_nothing_behind_on_nginxs_connections(
     async def visit(number: int) -> None:
         for turn in range(14):
             method, path, options, status = cases[(number + turn) % len(cases)]
-            answer = await client.request(method, path, **options)
+            answer = await behind.request(method, path, **options)
             assert answer.status == status, (method, path, answer.status, answer.body)
             assert answer.json()
 
@@ -319,15 +395,11 @@ async def test_refused_bodies_leave_nothing_behind_on_nginxs_connections(
             nursery.start_soon(visit, number)
 
 
-async def test_no_post_is_lost_on_a_connection_that_is_just_closed(
-    start_server: Callable[..., ServerProcess], start_nginx: Callable[..., Nginx]
-) -> None:
-    client = Client(Deployed(start_nginx(start_server().port).port))
-
+async def test_no_post_is_lost_on_a_connection_that_is_just_closed(behind: Client) -> None:
     async def visit(pause: float) -> None:
-        await client.request("GET", "/healthz")
+        await behind.request("GET", "/healthz")
         await trio.sleep(pause)
-        answer = await client.request("POST", "/session", {"language": "nothing", "code": ""})
+        answer = await behind.request("POST", "/session", {"language": "nothing", "code": ""})
         assert answer.json()["code"] == "unknown_language"
 
     async with trio.open_nursery() as nursery:

@@ -8,6 +8,10 @@ ensure_deploy_tools() {
   if ! command -v nginx >/dev/null && [[ ! -x /usr/sbin/nginx ]]; then
     RUNLEVEL=1 install_packages "nginx, for the deployment's tests," nginx
   fi
+  # Nor do these two, without a runlevel.
+  if ! [[ -x /usr/sbin/haproxy ]] || ! command -v caddy >/dev/null; then
+    RUNLEVEL=1 install_packages "HAProxy and Caddy, for the deployment's tests," haproxy caddy
+  fi
   if ! command -v curl >/dev/null; then
     install_packages "curl, for the tests of the documentation," curl
   fi
