@@ -234,6 +234,21 @@ async def test_a_slow_download_is_not_cut_short(tmp_path: Path, monkeypatch: pyt
     assert len(body) == size
 
 
+async def test_a_connection_that_ends_too_slowly_ends_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tcp, "AFTERMATH", -1)  # As where a second passes between two steps: too many connections end.
+
+    async def handler() -> None: ...
+
+    with trio.fail_after(PATIENCE):
+        async with serve_bare(handler) as port:
+            for _ in range(2):
+                async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+                    await stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                    assert (await stream.receive_some()).startswith(b"HTTP/1.1 404")
+                    while await stream.receive_some():
+                        pass
+
+
 # What follows shows the faults themselves, with a small application: when one of these fails after an upgrade, the
 # fault is mended below us, and what contains it here can go.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from types import TracebackType
 
 import trio
 from hypercorn.config import Config
@@ -21,7 +22,8 @@ _EVENTS_MAX = {"http": 4, "websocket": 0}
 class ConnectionTasks(TaskGroup):
     """The nursery of one connection.
 
-    Hypercorn's own leaves whoever has something for an application that has ended waiting for ever.
+    Hypercorn's own leaves whoever has something for an application that has ended waiting for ever, and lets its own
+    cancellation out into the nursery of all connections, which ends then without a word.
 
     Args:
         held: what the connection holds of what has arrived; whoever opens the connection closes it.
@@ -30,6 +32,15 @@ class ConnectionTasks(TaskGroup):
     def __init__(self, held: Holder) -> None:
         super().__init__()
         self.held = held
+
+    async def __aexit__(  # type: ignore[override] - hypercorn's forgets what it has caught
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        assert self._nursery_manager is not None  # noqa: S101 - it was entered
+        try:
+            return await self._nursery_manager.__aexit__(kind, error, trace)
+        finally:
+            self._nursery = self._nursery_manager = None
 
     def start(self, run: Callable[[], Awaitable[None]]) -> None:
         """Starts a task, which ends with the connection at the latest."""
