@@ -9,10 +9,8 @@ import pytest
 import trio
 
 from tests.sessions import SPEC
-from trio_exec.errors import ExecutorError, ExecutorUnavailableError
-from trio_exec.executor.docker.api import DockerAPI
+from trio_exec.errors import ExecutorError
 from trio_exec.executor.docker.executor import THREADS, DockerExecutor
-from trio_exec.executor.docker.translation import translated
 
 
 async def test_a_container_that_stays_lingers_until_it_is_gone(
@@ -113,39 +111,3 @@ async def test_an_engine_that_is_paused_is_told_and_asked_seldom(
     with trio.fail_after(10):
         while executor.not_ready_reason is not None:  # noqa: ASYNC110 - there is only asking
             await trio.sleep(0.05)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        __import__("urllib3").exceptions.ProtocolError("Connection broken", ConnectionResetError()),
-        __import__("http").client.IncompleteRead(b""),
-        __import__("requests").exceptions.ChunkedEncodingError(),
-        __import__("docker").credentials.errors.StoreError("no helper"),
-        ConnectionResetError(),
-        __import__("json").JSONDecodeError("not JSON", "", 0),
-        KeyError("Names"),
-    ],
-)
-def test_every_foreign_error_is_ours_afterwards(error: Exception) -> None:
-    with pytest.raises(ExecutorUnavailableError, match="DOCKER_HOST"), translated("do it"):
-        raise error
-
-
-async def test_a_server_that_is_no_engine_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with trio.open_nursery() as nursery:
-
-        async def answer(stream: trio.SocketStream) -> None:
-            async with stream:
-                await stream.receive_some(65536)
-                await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\n[null]")
-
-        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        nursery.start_soon(trio.serve_listeners, answer, [listener])  # noqa: ASYNC113 - it listens already
-        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{listener.socket.getsockname()[1]}")
-        api = DockerAPI()
-        for call in (lambda: api.list("label"), api.now, api.machine, lambda: api.image_tags("some")):
-            with pytest.raises(ExecutorUnavailableError, match="no Docker engine"):
-                await trio.to_thread.run_sync(call)
-        api.close()
-        nursery.cancel_scope.cancel(reason="the test is over")

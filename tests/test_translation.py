@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+import urllib3.exceptions
+from docker.credentials.errors import StoreError
 from docker.errors import APIError
 
 from tests.played_engine import VERSION, played_engine
@@ -171,6 +174,24 @@ def test_a_server_that_is_no_engine(monkeypatch: pytest.MonkeyPatch, answers: di
                 except TrioExecError:
                     failed += 1
     assert failed >= len(calls) - 3  # Some answers are as good as an empty one.
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        urllib3.exceptions.ProtocolError("Connection broken"),
+        requests.exceptions.ChunkedEncodingError(),
+        StoreError("no helper"),
+        ConnectionResetError(),
+        json.JSONDecodeError("not JSON", "", 0),
+        KeyError("Names"),
+        RuntimeError("anything at all"),
+    ],
+    ids=repr,
+)
+def test_every_foreign_error_is_ours_afterwards(error: Exception) -> None:
+    with pytest.raises(ExecutorUnavailableError, match="DOCKER_HOST"), translated("do it"):
+        raise error
 
 
 def test_what_speaks_no_http(monkeypatch: pytest.MonkeyPatch) -> None:
