@@ -37,16 +37,29 @@ class Dockerd:
     Attributes:
         programs: folder of another version's programs, or None for the machine's; what is not there is the machine's.
         environment: variables for it, besides the test's own.
+
+    Args:
+        root: folder for all that it has.
+        options: further ones of its command line.
+        programs: the attribute.
+        environment: likewise.
+        without: controllers of cgroup v1 that it does not see.
     """
 
     def __init__(
-        self, root: Path, *options: str, programs: Path | None = None, environment: Mapping[str, str] | None = None
+        self,
+        root: Path,
+        *options: str,
+        programs: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        without: Iterable[str] = (),
     ) -> None:
         self.host = f"unix://{root}/docker.sock"
         self.root = root
         self.programs = programs
         self.environment = dict(environment or {})
         self._options = options
+        self._hidden = [f"/sys/fs/cgroup/{controller}" for controller in without]
         self._log = root.with_suffix(".log")  # Outside, since the inside can be full.
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -61,6 +74,8 @@ class Dockerd:
                     # In a network of its own: without a bridge it would take the machine's docker0 away.
                     "unshare",
                     "--net",
+                    "--mount",
+                    *("sh", "-euc", 'for hidden in $HIDDEN; do umount "$hidden"; done; exec "$@"', "sh"),
                     "dockerd",
                     f"--host={self.host}",
                     f"--data-root={self.root}/data",
@@ -74,6 +89,7 @@ class Dockerd:
                 env={
                     **os.environ,
                     **self.environment,
+                    "HIDDEN": " ".join(self._hidden),
                     "PATH": path if self.programs is None else f"{self.programs}:{path}",
                 },
                 stdout=log,
@@ -137,6 +153,7 @@ def private_dockerd(
     *options: str,
     programs: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    without: Iterable[str] = (),
 ) -> Generator[Dockerd]:
     """An engine that has these of the machine's images, on a disk of its own, in memory, which can be filled.
 
@@ -146,6 +163,7 @@ def private_dockerd(
         options: further ones of dockerd's command line.
         programs: see `Dockerd`.
         environment: likewise.
+        without: likewise.
     """
     if shutil.which("dockerd") is None:
         pytest.skip("needs dockerd itself, and not only a connection to one")
@@ -153,7 +171,7 @@ def private_dockerd(
     root = Path("/tmp") / f"trio-exec-dockerd-{time.monotonic_ns()}"
     root.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", root], check=True)
-    engine = Dockerd(root, *options, programs=programs, environment=environment)
+    engine = Dockerd(root, *options, programs=programs, environment=environment, without=without)
     try:
         source, target = docker.from_env(timeout=300), docker.DockerClient(engine.host, timeout=300)
         for tag in images:

@@ -352,6 +352,13 @@ class Client:
                 await trio.sleep(0.02)
         return answer
 
+    async def until_told(self, words: str) -> Answer:
+        """Asks `/readyz` until the reason why it is not ready has these words, and returns what it says."""
+        with trio.fail_after(PATIENCE):
+            while words not in ((answer := await self.request("GET", "/readyz")).json()["reason"] or ""):  # noqa: ASYNC110 - there is only asking
+                await trio.sleep(0.1)
+        return answer
+
     @asynccontextmanager
     async def attach(self, session_id: str, after: int | None = None) -> AsyncGenerator[Attached]:
         query = "" if after is None else f"?after={after}"

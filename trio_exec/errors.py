@@ -105,6 +105,10 @@ class ExecutorUnavailableError(ExecutorError):
     code = "engine_unavailable"
 
 
+class LimitsMissingError(ExecutorError):
+    """The executor made a container that lacks a limit which it was to have; another one would lack it, too."""
+
+
 class MemoryInUseError(ExecutorError):
     """A container holds more memory than a limit that was to be put in force; its stage's fault, not the engine's."""
 

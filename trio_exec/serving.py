@@ -28,6 +28,11 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
     languages = Languages.load(settings.languages_dir, settings.languages)
     events = Events()
     executor = open_docker_executor(
-        languages.values(), settings.limits, uids=settings.uid_range, runtime=settings.runtime, emit=events.emit
+        languages.values(),
+        settings.limits,
+        uids=settings.uid_range,
+        runtime=settings.runtime,
+        missing_limits=settings.missing_limits,
+        emit=events.emit,
     )
     await run_server(settings, languages, executor, events, listening)

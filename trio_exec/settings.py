@@ -249,6 +249,10 @@ class EngineSettings(AdmissionSettings, LimitSettings):
     """What the engine needs."""
 
 
+LIMIT_NAMES = ("memory", "swap", "pids", "cpu")
+"""What an engine may be unable to limit; see `ExecutorSettings.missing_limits`."""
+
+
 class ExecutorSettings(_Group):
     """What containers there are, and how they are made."""
 
@@ -274,6 +278,18 @@ class ExecutorSettings(_Group):
     runtime: str | None = Field(
         default=None, description="Docker runtime for the containers, such as runsc; default: the engine's"
     )
+
+    missing_limits: Names = Field(
+        default=(),
+        description="limits that programs may do without where the engine can't enforce them: memory, swap, pids, cpu",
+    )
+
+    @field_validator("missing_limits")
+    @classmethod
+    def _limits(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in value if name not in LIMIT_NAMES]:
+            raise ValueError(f"{', '.join(unknown)} is none of {', '.join(LIMIT_NAMES)}")
+        return value
 
     @field_validator("pool", mode="before")
     @classmethod

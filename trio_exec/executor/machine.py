@@ -24,11 +24,13 @@ class Machine:
         charges_sockets: whether a container's memory limit counts what the kernel holds for its Internet sockets.
             It does with cgroup v2 only.
         processors: how many there are.
+        has_cgroups: whether the engine can limit anything; a rootless one may have been given no part of the tree.
         extra_capabilities: those of `EXTRA_CAPABILITIES` that the engine has itself, and so can give.
     """
 
     charges_sockets: bool = False
     processors: int = 0
+    has_cgroups: bool = True
     extra_capabilities: tuple[str, ...] = ()
 
     @property
@@ -39,7 +41,11 @@ class Machine:
     @classmethod
     def of(cls, info: Mapping[str, Any]) -> Machine:
         """What the engine's answer to `docker info` says."""
-        return cls(charges_sockets=info.get("CgroupVersion") == "2", processors=int(info.get("NCPU", 0)))
+        return cls(
+            charges_sockets=info.get("CgroupVersion") == "2",
+            processors=int(info.get("NCPU", 0)),
+            has_cgroups=info.get("CgroupDriver") != "none",
+        )
 
 
 UNKNOWN = Machine()

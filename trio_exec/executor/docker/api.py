@@ -91,11 +91,15 @@ class DockerAPI:
         labels: dict[str, str],
         host_config: dict[str, Any],
         paths: Mapping[str, Sequence[str]],
-    ) -> None:
-        """Creates a hardened container whose standard streams can be attached to, once; see `Hardening`."""
+    ) -> Sequence[str]:
+        """Creates a hardened container whose standard streams can be attached to, once; see `Hardening`.
+
+        Returns:
+            The engine's warnings. It creates containers without what it can't give them.
+        """
         with self._asking(f"create a container of {image}") as api:
             try:
-                api.create_container(
+                made: Mapping[str, Any] = api.create_container(
                     image,
                     command=command,
                     name=name,
@@ -114,6 +118,12 @@ class DockerAPI:
                         f"the image {image} is missing on the engine; `trio-exec build` makes it"
                     ) from error
                 raise
+            return made["Warnings"] or ()
+
+    def host_config(self, name: str) -> Mapping[str, Any]:
+        """What is in force for a container, in the engine's words."""
+        with self._asking("tell about a container") as api:
+            return api.inspect_container(name)["HostConfig"]
 
     def attach(self, name: str) -> socket.socket:
         """The container's standard streams as a socket of the caller's own; see `multiplex` for its format.

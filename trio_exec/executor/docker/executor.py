@@ -19,20 +19,21 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import trio
 
-from trio_exec.errors import ExecutorError, ExecutorUnavailableError
+from trio_exec.errors import ExecutorError, ExecutorUnavailableError, LimitsMissingError
 from trio_exec.events import ContainerLingers, Emit, ignore
 from trio_exec.executor.base import ContainerSpec
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.attach_stream import AttachStream
 from trio_exec.executor.docker.calls import Calls
 from trio_exec.executor.docker.container import DockerContainer
+from trio_exec.executor.docker.enforcement import Enforcement
 from trio_exec.executor.docker.hardening import HARDENING
 from trio_exec.executor.docker.health import Health
 from trio_exec.executor.docker.janitor import Janitor, host_name
@@ -51,6 +52,7 @@ from trio_exec.ids import short_id
 from trio_exec.launcher.connection import LauncherConnection
 from trio_exec.limits import Limits, Resources
 from trio_exec.model import StageName
+from trio_exec.settings import LIMIT_NAMES
 
 LOGGER = logging.getLogger("trio_exec.docker")
 
@@ -100,6 +102,7 @@ class DockerExecutor:
         api: the engine.
         uids: the programs' user ids.
         runtime: Docker runtime, or None for the engine's default.
+        missing_limits: names of limits that containers may do without; see `enforcement`.
         emit: reports what happens to containers, and the engine's calls.
 
     Attributes:
@@ -108,7 +111,14 @@ class DockerExecutor:
         instance: names this server in its containers' labels.
     """
 
-    def __init__(self, api: DockerAPI, uids: range, runtime: str | None = None, emit: Emit = ignore) -> None:
+    def __init__(
+        self,
+        api: DockerAPI,
+        uids: range,
+        runtime: str | None = None,
+        missing_limits: Collection[str] = (),
+        emit: Emit = ignore,
+    ) -> None:
         self._api = api
         self._emit = emit
         self._calls = Calls(emit)
@@ -116,6 +126,7 @@ class DockerExecutor:
         self._hardening = HARDENING
         self._images: Mapping[str, str] = {}
         self._runtime = runtime
+        self._enforcement = Enforcement(missing_limits)
         self.can_update_limits = False
         self._ready = trio.Event()
         self.health = Health(api, emit)
@@ -217,6 +228,8 @@ class DockerExecutor:
                 "the engine's machine has cgroup v1, where memory in TCP sockets is outside of the memory limit: "
                 "programs get fewer descriptors and no UDP; cgroup v2 is better"
             )
+        if not machine.has_cgroups:
+            self._enforcement.refuse(LIMIT_NAMES, "it has no cgroup driver")
         resources = limits.resources(StageName.RUN)
         language = next(iter(self._images))
         spec = ContainerSpec(session_id="", language=language, limits=limits, resources=[resources], lifetime=60)
@@ -226,7 +239,7 @@ class DockerExecutor:
             try:
                 async with self.open_container(spec) as container:
                     await self._try_updating(container, resources)
-            except ExecutorUnavailableError:
+            except (ExecutorUnavailableError, LimitsMissingError):
                 raise
             except ExecutorError as error:
                 if not extra:
@@ -327,7 +340,8 @@ class DockerExecutor:
             return False
 
     def _create(self, name: str, spec: ContainerSpec, uid: int, resources: Resources) -> None:
-        self._api.create(
+        host_config = self._hardening.host_config(spec.limits, resources, self._runtime, uid)
+        warnings = self._api.create(
             name=name,
             image=self._images[spec.language],
             command=[str(spec.lifetime), str(uid)],
@@ -339,9 +353,12 @@ class DockerExecutor:
                 USER_LABEL: str(uid),
                 LIFETIME_LABEL: str(spec.lifetime + EXPIRY_MARGIN),
             },
-            host_config=self._hardening.host_config(spec.limits, resources, self._runtime, uid),
+            host_config=host_config,
             paths=self._hardening.paths(),
         )
+        # Not for each: it takes another call. But the engine may be another one since the try-out.
+        if warnings or not self._ready.is_set():
+            self._enforcement.check(host_config, self._api.host_config(name), warnings)
 
     async def _remove(self, lease: _Lease) -> None:
         """Returns when the container is gone, however often the engine has to be asked."""

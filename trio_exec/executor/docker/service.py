@@ -38,6 +38,7 @@ def open_docker_executor(
     *,
     uids: range,
     runtime: str | None = None,
+    missing_limits: Collection[str] = (),
     emit: Emit = ignore,
 ) -> AbstractAsyncContextManager[DockerExecutor]:
     """An executor on the engine that the environment names, for as long as the context lasts.
@@ -51,6 +52,7 @@ def open_docker_executor(
         limits: those of the container that is tried.
         uids: the programs' user ids.
         runtime: Docker runtime, or None for the engine's default.
+        missing_limits: names of limits that containers may do without; see `enforcement`.
         emit: reports what happens to containers, and the engine's calls.
 
     Raises:
@@ -59,7 +61,7 @@ def open_docker_executor(
     Cancellation: at any moment. Containers are removed all the same.
     """
     api = DockerAPI()
-    return _running(api, DockerExecutor(api, uids, runtime, emit), languages, limits, emit)
+    return _running(api, DockerExecutor(api, uids, runtime, missing_limits, emit), languages, limits, emit)
 
 
 @asynccontextmanager
