@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from trio_exec import settings as settings_module
+from trio_exec import defaults
 from trio_exec.cli.config import describe
 from trio_exec.errors import ConfigurationError
 from trio_exec.limits import MIB
@@ -131,7 +131,7 @@ def test_each_language_says_how_many_warm_containers_it_wants(monkeypatch: pytes
     built_in = {"cpp": 2, "java": 2, "javascript": 2, "python": 2}
 
     def pool(gibibytes: int, **settings: Any) -> dict[str, int]:
-        monkeypatch.setattr(settings_module, "_memory", lambda: gibibytes * 1024 * MIB)
+        monkeypatch.setattr(defaults, "_memory", lambda: gibibytes * 1024 * MIB)
         return Settings.load(**settings).pool
 
     assert pool(4) == pool(64) == built_in

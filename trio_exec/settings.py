@@ -25,8 +25,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from trio_exec.defaults import default_compiles, default_pool
 from trio_exec.errors import ConfigurationError
-from trio_exec.languages import Languages
 from trio_exec.limits import MIB, Limits
 from trio_exec.variables import no_such, of_kubernetes, reject_unknown
 
@@ -59,36 +59,6 @@ MAX_UID = 65535
 """The last one that an engine with user namespaces can map by default."""
 UIDS_TO_SPARE = 100
 """For containers that are still being removed, which the engine may take its time for."""
-MEMORY_PER_PLACE = 2048 * MIB
-"""Of the machine's memory, for one warm container of each language; one takes 15 to 95 MiB, its supervisor included."""
-
-
-def _memory() -> int:
-    """Bytes that this machine has."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def default_pool(settings: Mapping[str, Any]) -> dict[str, int]:
-    """As many warm containers as each language's description says, fewer where memory is short.
-
-    Args:
-        settings: those that say which languages there are.
-
-    Raises:
-        ConfigurationError: a language can't be used.
-    """
-    languages = Languages.load(settings.get("languages_dir"), settings.get("languages", ()))
-    places = _memory() // MEMORY_PER_PLACE
-    return {name: min(language.pool, places) for name, language in languages.items() if language.pool}
-
-
-COMPILE_MEMORY_SHARE = 8
-"""One compile stage at once for so many times its default limit of the machine's memory."""
-
-
-def default_compiles() -> int:
-    """As many as a part of the machine's memory allows, and at least one."""
-    return max(1, min(10, _memory() // (COMPILE_MEMORY_SHARE * 512 * MIB)))
 
 
 class _Group(BaseModel):

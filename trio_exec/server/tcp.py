@@ -142,7 +142,7 @@ class ClientConnection(TCPServer):
                 self.app,
                 self.config,
                 self.context,
-                tasks,
+                tasks,  # pyright: ignore[reportArgumentType] - its exit may have caught something, hypercorn's never
                 ConnectionState(self.state),
                 False,  # noqa: FBT003 - no TLS; hypercorn has no name for it
                 client,
