@@ -114,6 +114,7 @@ class FakeExecutor:
         self.ready = trio.Event()
         self.ready.set()
         self.not_ready_reason: str | None = None
+        self.missing: dict[str, str] = {}
         self.lingering = 0
         self._lingering_changed = trio.Event()
 

@@ -69,7 +69,7 @@ class ServerProcess:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TRIO_EXEC_")}
         # Cold unless a test says otherwise: what it sees then does not depend on what ran before.
         for name, value in {"pool": 0, **settings}.items():
-            key = name if name == "DOCKER_HOST" else f"TRIO_EXEC_{name.upper()}"
+            key = name if name.startswith("DOCKER_") else f"TRIO_EXEC_{name.upper()}"
             environment[key] = str(value)
         self.log_path = f"/tmp/trio-exec-test-{os.getpid()}-{time.monotonic_ns()}.log"
         limit = [] if descriptors is None else ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"]

@@ -11,10 +11,11 @@ import trio
 from trio.testing import MockClock
 
 from trio_exec.errors import ExecutorError, ExecutorUnavailableError
-from trio_exec.executor.docker import service
+from trio_exec.executor.docker import providing, service
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.executor import DockerExecutor
-from trio_exec.executor.docker.service import RETRY_FIRST, open_docker_executor
+from trio_exec.executor.docker.providing import RETRY_FIRST
+from trio_exec.executor.docker.service import open_docker_executor
 from trio_exec.languages import Language, Languages
 from trio_exec.settings import Settings
 
@@ -33,7 +34,7 @@ class Played:
         monkeypatch.setattr(DockerExecutor, "run", self._long("owners"))
         monkeypatch.setattr(DockerExecutor, "try_out", self._try_out)
         monkeypatch.setattr(service, "run_guard", self._long("guard"))
-        monkeypatch.setattr(service, "build_missing", lambda *_, **__: {"python": "image:1"})
+        monkeypatch.setattr(providing, "missing_images", lambda *_: [])
 
     def _long(self, name: str) -> Callable[..., Any]:
         async def run(*_: object, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

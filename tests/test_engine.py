@@ -18,6 +18,7 @@ from trio_exec.engine.engine import STOP_TIMEOUT, Engine
 from trio_exec.errors import (
     DrainingError,
     ExecutorUnavailableError,
+    LanguageUnavailableError,
     QueueFullError,
     RequestError,
     SessionNotFoundError,
@@ -108,13 +109,30 @@ async def test_what_keeps_the_executor_is_told_before_anybody_waits(autojump_clo
         assert (await it.engine.readiness()).reason == "it is down"
 
 
+async def test_a_language_that_is_missing_is_refused_and_no_other(autojump_clock: MockClock) -> None:
+    async with running() as it:
+        it.executor.missing["python"] = "its image is being built"
+        with pytest.raises(LanguageUnavailableError, match="python can't be run now: its image is being built"):
+            it.engine.create_session(JOB, OWNER)
+        assert it.budget.held == 0
+        readiness = await it.engine.readiness()
+        assert (readiness.reason, readiness.missing) == (None, {"python": "its image is being built"})
+
+        it.executor.missing.clear()
+        assert (await it.session()).status.state is State.RUNNING
+
+
 async def test_readiness_counts(autojump_clock: MockClock) -> None:
     async with running(max_sessions=1) as it:
-        assert await it.engine.readiness() == Readiness(reason=None, running=0, queued=0, free=1, room=101, warm={})
+        assert await it.engine.readiness() == Readiness(
+            reason=None, running=0, queued=0, free=1, room=101, warm={}, missing={}
+        )
 
         await it.session()
         it.engine.create_session(JOB, OWNER)
-        assert await it.engine.readiness() == Readiness(reason=None, running=1, queued=1, free=0, room=99, warm={})
+        assert await it.engine.readiness() == Readiness(
+            reason=None, running=1, queued=1, free=0, room=99, warm={}, missing={}
+        )
 
 
 async def test_a_server_that_leaves_says_so_and_still_takes_sessions(autojump_clock: MockClock) -> None:

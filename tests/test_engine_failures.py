@@ -46,6 +46,16 @@ async def recovered(client: Client) -> None:
     assert (await client.run(language="python", code="print('again')")).stdout == "again\n"
 
 
+def add_language(languages: Path, name: str, dockerfile: str) -> None:
+    directory = languages / name
+    directory.mkdir()
+    (directory / "language.toml").write_text(
+        f'name = "{name}"\ntitle = "{name}"\nversion = "1"\nsource_file = "main.py"\n'
+        '[run]\ncommand = ["python3", "{source}"]\n'
+    )
+    (directory / "Dockerfile").write_text(dockerfile)
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 async def test_sessions_end_with_a_reason_and_the_server_serves_again_by_itself(
     dockerd: Dockerd, client: Client, how: signal.Signals
@@ -116,14 +126,8 @@ async def test_a_server_can_start_before_its_engine(dockerd: Dockerd) -> None:
 async def test_an_engine_that_dies_in_the_midst_of_a_build_takes_no_server_along(
     dockerd: Dockerd, images: dict[str, str], tmp_path: Path
 ) -> None:
-    directory = tmp_path / "slow"
-    directory.mkdir()
-    (directory / "language.toml").write_text(
-        'name = "slow"\ntitle = "Slow"\nversion = "1"\nsource_file = "main.py"\n'
-        '[run]\ncommand = ["python3", "{source}"]\n'
-    )
     marker = time.monotonic_ns()  # So that no layer is there already.
-    (directory / "Dockerfile").write_text(f"FROM {images['python']}\nRUN echo {marker}; sleep 5\n")
+    add_language(tmp_path, "slow", f"FROM {images['python']}\nRUN echo {marker}; sleep 5\n")
     server = ServerProcess(DOCKER_HOST=dockerd.host, languages_dir=tmp_path, languages="slow")
     try:
         client = Client(server)
@@ -137,6 +141,59 @@ async def test_an_engine_that_dies_in_the_midst_of_a_build_takes_no_server_along
         await trio.to_thread.run_sync(dockerd.start)
         await until_ready(client)
         assert (await client.run(language="slow", code="print(1)")).stdout == "1\n"
+    finally:
+        server.close()
+
+
+async def test_a_language_that_can_not_be_built_keeps_no_other_away_and_may_come_later(
+    dockerd: Dockerd, images: dict[str, str], tmp_path: Path
+) -> None:
+    base = f"example.invalid/base:{time.monotonic_ns()}"
+    add_language(tmp_path, "broken", f"FROM {images['python']}\nRUN echo the very reason; exit 3\n")
+    add_language(tmp_path, "late", f"FROM {base}\n")
+    # Credentials that can't be had are no reason: a build needs none.
+    (tmp_path / "config.json").write_text('{"credsStore": "nowhere"}')
+    with running_server(
+        DOCKER_HOST=dockerd.host,
+        DOCKER_CONFIG=tmp_path,
+        languages_dir=tmp_path,
+        languages="python,broken,late",
+        pool="python=1,broken=1,late=1",
+    ) as server:
+        client = Client(server)
+        assert (await client.run(language="python", code="print(1)")).stdout == "1\n"
+        for language in ("broken", "late"):
+            await until_log(server, f"{language} can't be run")
+        ready = await client.request("GET", "/readyz")
+        assert ready.status == 200
+        assert sorted(ready.json()["missing"]) == ["broken", "late"]
+        assert "returned a non-zero code: 3; it is tried again in" in ready.json()["missing"]["broken"]
+        refused = await client.request("POST", "/session", {"language": "broken", "code": ""})
+        assert (refused.status, refused.json()["code"]) == (503, "language_unavailable")
+        assert refused.json()["error"].startswith("broken can't be run now: building trio-exec/broken:")
+        assert refused.headers["Retry-After"]
+        assert "\nthe very reason\n" in server.log()
+
+        engine = docker.DockerClient(dockerd.host)
+        repository, _, tag = base.partition(":")
+        engine.api.tag(images["python"], repository, tag)
+        await trio.to_thread.run_sync(server.wait_warm, {"late": 1})
+        engine.api.remove_image(base)
+        engine.close()
+        assert (await client.run(language="late", code="print('at last')")).stdout == "at last\n"
+        assert list((await client.request("GET", "/readyz")).json()["missing"]) == ["broken"]
+    assert dockerd.left() == []
+
+
+async def test_without_any_language_the_server_is_not_ready_and_says_why(
+    dockerd: Dockerd, images: dict[str, str], tmp_path: Path
+) -> None:
+    add_language(tmp_path, "broken", f"FROM {images['python']}\nRUN exit 4\n")
+    server = ServerProcess(DOCKER_HOST=dockerd.host, languages_dir=tmp_path, languages="broken")
+    try:
+        answer = await Client(server).until_told("non-zero code: 4")
+        assert answer.status == 503
+        assert answer.json()["reason"].startswith("no language can be run yet; broken: building trio-exec/broken:")
     finally:
         server.close()
 

@@ -65,7 +65,7 @@ async def until_pings(engine: Engine, count: int) -> None:
 async def test_an_engine_that_answers_is_of_use_once_a_container_could_be_opened() -> None:
     async with running(Engine()) as it:
         await it.settle()
-        assert it.not_ready_reason == "the languages' images are not there yet; they are being built"
+        assert it.not_ready_reason == "the Docker engine is being asked which of the languages' images it has"
 
         it.unusable("no such runtime")
         assert it.not_ready_reason == "no such runtime"

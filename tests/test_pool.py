@@ -157,6 +157,19 @@ async def test_a_language_that_is_refused_keeps_no_other_cold(
     assert cold == 0
 
 
+async def test_a_language_that_is_missing_is_left_out_until_it_comes(
+    executor: FakeExecutor, autojump_clock: MockClock
+) -> None:
+    executor.missing["python"] = "its image is being built"
+    async with running(executor) as pool:
+        await trio.sleep(60)
+        assert (executor.asked_at, pool.missing) == ([], executor.missing)
+
+        executor.missing.clear()
+        await trio.sleep(5)
+        assert pool.warm == {"python": 2}
+
+
 async def test_it_refills_while_cold_starts_overlap(executor: FakeExecutor, autojump_clock: MockClock) -> None:
     executor.opening = 1
     waits: list[float] = []

@@ -14,6 +14,7 @@ import pytest
 from trio_exec import defaults
 from trio_exec.cli.config import describe
 from trio_exec.errors import ConfigurationError
+from trio_exec.languages import RUNTIMES
 from trio_exec.limits import MIB
 from trio_exec.settings import GROUPS, Settings
 
@@ -74,6 +75,8 @@ def test_the_environment_goes_before_the_file_and_both_before_the_default(
         ("POOL", "python=two", "pool (TRIO_EXEC_POOL): python: Input should be a valid integer"),
         ("LANGUAGES", "cobol", "languages: unknown: cobol; available: cpp, java, javascript, python"),
         ("LANGUAGES_DIR", "/nowhere", "languages_dir: there is no directory /nowhere"),
+        ("LANGUAGES_DIR", str(RUNTIMES / "python"), f"name the folder above it: {RUNTIMES}"),
+        ("LANGUAGES_DIR", str(RUNTIMES / "launcher"), "has a language.toml"),
         ("CONFIG", "/nowhere.toml", "there is no file /nowhere.toml"),
     ],
 )

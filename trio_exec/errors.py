@@ -7,6 +7,7 @@ waiting helps, after how many seconds to try again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -41,6 +42,14 @@ class UnknownLanguageError(RequestError):
     """No such language here."""
 
     code = "unknown_language"
+
+
+class LanguageUnavailableError(TrioExecError):
+    """There is such a language, but what it runs in is not there yet, or can't be made; others may well run."""
+
+    code = "language_unavailable"
+    status = 503
+    retry_after = 10
 
 
 class QueueFullError(TrioExecError):
@@ -103,6 +112,18 @@ class ExecutorUnavailableError(ExecutorError):
     """What the executor makes containers with can't be reached at all."""
 
     code = "engine_unavailable"
+
+
+class BuildFailedError(ExecutorError):
+    """An image could not be built.
+
+    Attributes:
+        lines: the last ones that the build printed.
+    """
+
+    def __init__(self, message: str, lines: Sequence[str]) -> None:
+        super().__init__(message)
+        self.lines = lines
 
 
 class LimitsMissingError(ExecutorError):

@@ -178,7 +178,13 @@ class Languages(Mapping[str, Language]):
         languages: dict[str, Language] = {}
         for root in [RUNTIMES, extra]:
             if root is not None:
-                for path in sorted(root.glob(f"*/{_DESCRIPTION}")):
+                paths = sorted(root.glob(f"*/{_DESCRIPTION}"))
+                if not paths:
+                    raise ConfigurationError(
+                        f"languages_dir: no folder in {root} has a {_DESCRIPTION}"
+                        + (f"; name the folder above it: {root.parent}" if (root / _DESCRIPTION).exists() else "")
+                    )
+                for path in paths:
                     language = _load(path.parent)
                     languages[language.name] = language
         unknown = sorted(set(only) - set(languages))

@@ -173,6 +173,7 @@ class Readiness:
         free: sessions that could start at once, beside these.
         room: sessions that could be taken, those that would wait included.
         warm: containers that are there already, unused, by language.
+        missing: the languages that can't be run now although others can, with the reason.
     """
 
     reason: str | None
@@ -181,3 +182,4 @@ class Readiness:
     free: int
     room: int
     warm: Mapping[str, int]
+    missing: Mapping[str, str]

@@ -14,7 +14,13 @@ import trio
 
 from trio_exec.budget import Account, Budget
 from trio_exec.engine.admission import Admission
-from trio_exec.errors import DrainingError, ExecutorUnavailableError, SessionNotFoundError, TrioExecError
+from trio_exec.errors import (
+    DrainingError,
+    ExecutorUnavailableError,
+    LanguageUnavailableError,
+    SessionNotFoundError,
+    TrioExecError,
+)
 from trio_exec.events import Emit, SessionCreated, SessionFacts, SessionRefused, ignore
 from trio_exec.executor.base import Executor
 from trio_exec.languages import Languages
@@ -99,6 +105,7 @@ class Engine:
             OverloadedError: the server holds as much for its clients as it may.
             DrainingError: the server is going away.
             ExecutorUnavailableError: no container can be made now.
+            LanguageUnavailableError: none of this language.
         """
         try:
             session = self._take(job, owner)
@@ -114,6 +121,9 @@ class Engine:
         plan = make_plan(job, self.languages.find(job.language), self.settings.limits)
         if self._executor.not_ready_reason is not None:
             raise ExecutorUnavailableError(self._executor.not_ready_reason)
+        language = plan.language.name
+        if (why := self._executor.missing.get(language)) is not None:
+            raise LanguageUnavailableError(f"{language} can't be run now: {why}", field="language")
         account = Account(self._budget)
         with ExitStack() as undo:
             undo.callback(account.close)
@@ -199,6 +209,7 @@ class Engine:
             free=self._admission.free,
             room=self._admission.room,
             warm=self._executor.warm,
+            missing=self._executor.missing,
             reason=reason,
         )
 

@@ -115,6 +115,11 @@ class Executor(Protocol):
         ...
 
     @property
+    def missing(self) -> Mapping[str, str]:
+        """The languages that can't be run now although others can, with the reason, for users."""
+        ...
+
+    @property
     def not_ready_reason(self) -> str | None:
         """What keeps containers from being opened, as far as is known, for users; None when nothing does."""
         ...

@@ -40,6 +40,8 @@ RETRY_FIRST, RETRY_LAST = 1, 60
 """Seconds until a kind that could not be warmed is tried again; doubled each time. Other kinds don't wait for it."""
 REVIEW_INTERVAL = 30
 """Seconds after which the shares are looked at again, though nothing happened."""
+MISSING_INTERVAL = 1
+"""Likewise, as long as a language is missing that may come."""
 CLEANUP_TIMEOUT = 15
 """Seconds that a session waits for its keeper to remove the container."""
 QUIET = 0.5
@@ -149,6 +151,11 @@ class Pool:
         return self._executor.can_update_limits
 
     @property
+    def missing(self) -> Mapping[str, str]:
+        """The languages that can't be run now; see `Executor`."""
+        return self._executor.missing
+
+    @property
     def not_ready_reason(self) -> str | None:
         """What keeps containers from being opened; see `Executor`."""
         return self._executor.not_ready_reason
@@ -240,7 +247,8 @@ class Pool:
                 if kind is None and not self._warming:
                     behind_since = math.inf
                 if kind is None or self._warming.total() >= self._executor.warm_at_once:
-                    await self._wait_changed(min([now + REVIEW_INTERVAL, *self._retry_times(now)]))
+                    review = MISSING_INTERVAL if self._executor.missing else REVIEW_INTERVAL
+                    await self._wait_changed(min([now + review, *self._retry_times(now)]))
                     continue
                 behind_since = min(behind_since, now)
                 patient_until = behind_since + QUIET_PATIENCE
@@ -270,7 +278,8 @@ class Pool:
         lack = {
             kind: targets[kind] - len(idle) - self._warming[kind]
             for kind, idle in self._idle.items()
-            if kind not in self._retries or self._retries[kind].at <= now
+            if kind.language not in self._executor.missing
+            and (kind not in self._retries or self._retries[kind].at <= now)
         }
         kind = max(lack, key=lambda it: (lack[it], -len(self._idle[it])), default=None)
         return kind if kind is not None and lack[kind] > 0 else None

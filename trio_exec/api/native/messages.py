@@ -295,6 +295,7 @@ class ReadinessInfo(_Wire):
     free: int
     room: int
     warm: dict[str, int]
+    missing: dict[str, str] | None = None
     reason: str | None = None
 
     @classmethod
@@ -307,6 +308,7 @@ class ReadinessInfo(_Wire):
             free=readiness.free,
             room=readiness.room,
             warm=dict(readiness.warm),
+            missing=dict(readiness.missing) or None,
             reason=readiness.reason,
         )
 

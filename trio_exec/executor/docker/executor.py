@@ -108,6 +108,7 @@ class DockerExecutor:
     Attributes:
         can_update_limits: whether the limits of a running container can be changed, as far as is known.
         health: whether the engine can be used.
+        missing: the languages that can't be run yet, with the reason; see `Executor`.
         instance: names this server in its containers' labels.
     """
 
@@ -125,6 +126,7 @@ class DockerExecutor:
         self._uids = UserIds(uids)
         self._hardening = HARDENING
         self._images: Mapping[str, str] = {}
+        self.missing: dict[str, str] = {}
         self._runtime = runtime
         self._enforcement = Enforcement(missing_limits)
         self.can_update_limits = False
@@ -212,8 +214,10 @@ class DockerExecutor:
         return not self._leases
 
     def use_images(self, images: Mapping[str, str]) -> None:
-        """Says which image each language runs in; before that, no container can be opened."""
-        self._images = images
+        """Says which images languages run in, besides those that have theirs already."""
+        self._images = {**self._images, **images}
+        for language in images:
+            self.missing.pop(language, None)
 
     async def try_out(self, limits: Limits) -> None:
         """Opens a container, to learn what the engine and its runtime can do before anybody relies on it.
@@ -271,6 +275,8 @@ class DockerExecutor:
         """A container for as long as the context lasts; see `Executor`."""
         if self._owners is None:
             raise ExecutorUnavailableError("this server does not run containers now")
+        if spec.language not in self._images:
+            raise ExecutorError(f"{spec.language} has no image yet")
         lease = _Lease(f"trio-exec-{self.instance}-{secrets.token_hex(8)}")
         self._leases[lease.name] = lease
         self._owners.start_soon(self._own, lease, spec)

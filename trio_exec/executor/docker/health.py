@@ -35,7 +35,7 @@ class Health:
         self._api = api
         self._emit = emit
         self._calls = Calls(emit)
-        self._unusable: str | None = "the languages' images are not there yet; they are being built"
+        self._unusable: str | None = "the Docker engine is being asked which of the languages' images it has"
         self._failure: str | None = None
         self._told = self._unusable
         self._doubted = trio.Event()

@@ -9,13 +9,17 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trio_exec.errors import BuildFailedError, ExecutorError, ExecutorUnavailableError
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.languages import RUNTIMES, Language
 
+LINES_KEPT = 20
+"""Of what a build prints: the last ones, which say why it failed."""
 _TAG_LENGTH = 16
 _LAUNCHER_ARGUMENT = "LAUNCHER_IMAGE"
 
@@ -71,6 +75,50 @@ def _image_name(language: str) -> str:
     return language.replace("+", "p").replace("#", "sharp")
 
 
+def missing_images(api: DockerAPI, images: Mapping[str, Image]) -> list[str]:
+    """Which of these images, by name of the language, the engine has not.
+
+    Raises:
+        ExecutorUnavailableError: the engine can't be reached.
+    """
+    return [name for name, image in images.items() if not api.image_exists(image.tag)]
+
+
+def build(
+    api: DockerAPI,
+    image: Image,
+    *,
+    started: Callable[[str], None],
+    progress: Callable[[str], None],
+    rebuild: bool = False,
+) -> None:
+    """Builds an image, if the engine has it not; blocks for as long as that takes.
+
+    Args:
+        api: the engine.
+        image: what to build.
+        started: is called with a sentence if it is necessary.
+        progress: is called with each line that the engine prints.
+        rebuild: build it even if it is there.
+
+    Raises:
+        ExecutorUnavailableError: the engine can't be reached.
+        BuildFailedError: it was built in vain; says which, and the engine's reason.
+    """
+    if not rebuild and api.image_exists(image.tag):
+        return
+    started(f"building {image.tag}; this takes a minute or two")
+    last: deque[str] = deque(maxlen=LINES_KEPT)
+    try:
+        for line in api.build(context=_tar(image.directory), tag=image.tag, arguments=dict(image.arguments)):
+            last.append(line)
+            progress(line)
+    except ExecutorUnavailableError:
+        raise
+    except ExecutorError as error:
+        raise BuildFailedError(error.message, list(last)) from error
+
+
 def build_missing(
     api: DockerAPI,
     languages: Iterable[Language],
@@ -80,6 +128,8 @@ def build_missing(
     rebuild: bool = False,
 ) -> dict[str, str]:
     """Builds what the engine does not have yet; blocks for as long as that takes.
+
+    One that can't be built keeps no other from being built.
 
     Args:
         api: the engine.
@@ -93,14 +143,18 @@ def build_missing(
 
     Raises:
         ExecutorUnavailableError: the engine can't be reached.
-        ExecutorError: a build failed; says which, and the engine's reason.
+        ExecutorError: builds failed; says which, and the engine's reasons.
     """
     images = language_images(languages)
-    for image in [launcher_image(), *images.values()]:
-        if rebuild or not api.image_exists(image.tag):
-            started(f"building {image.tag}; this takes a minute or two")
-            for line in api.build(context=_tar(image.directory), tag=image.tag, arguments=dict(image.arguments)):
-                progress(line)
+    build(api, launcher_image(), started=started, progress=progress, rebuild=rebuild)
+    failures: list[str] = []
+    for image in images.values():
+        try:
+            build(api, image, started=started, progress=progress, rebuild=rebuild)
+        except BuildFailedError as error:
+            failures.append(error.message)
+    if failures:
+        raise ExecutorError("\n".join(failures))
     return {name: image.tag for name, image in images.items()}
 
 

@@ -4,32 +4,24 @@ open_docker_executor
 ├─ guard                removes our containers should this process be killed; goes last
 └─ (inner)
    ├─ executor          owns containers, with its janitor and its health
-   ├─ make_ready        until every language has its image and a container could be opened; then it is done
+   ├─ provider          until every language has its image and a container could be opened; then it is done
    └─ (whoever opened)  uses it
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
-from functools import partial
 
 import trio
 
-from trio_exec.errors import ExecutorError, ExecutorUnavailableError
-from trio_exec.events import Emit, ImagesReady, ignore
+from trio_exec.events import Emit, ignore
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.executor import DockerExecutor
 from trio_exec.executor.docker.guarding import run_guard
-from trio_exec.executor.docker.images import build_missing
+from trio_exec.executor.docker.providing import Provider
 from trio_exec.languages import Language
 from trio_exec.limits import Limits
-
-LOGGER = logging.getLogger("trio_exec.docker")
-
-RETRY_FIRST, RETRY_LAST = 5, 300
-"""Seconds until what the engine refused at the start is tried again; doubled each time, since each try may cost it."""
 
 
 def open_docker_executor(
@@ -76,7 +68,7 @@ async def _running(
             try:
                 async with trio.open_nursery() as nursery:
                     await nursery.start(executor.run)
-                    nursery.start_soon(_make_ready, api, executor, languages, limits, emit)
+                    nursery.start_soon(Provider(api, executor, languages, limits, emit).provide)
                     yield executor
                     nursery.cancel_scope.cancel(reason="nobody opens containers any more")
             finally:
@@ -89,31 +81,3 @@ async def _run_guard(
     with scope:
         task_status.started()
         await run_guard(executor.instance, lambda: executor.clean)
-
-
-async def _make_ready(
-    api: DockerAPI, executor: DockerExecutor, languages: Collection[Language], limits: Limits, emit: Emit
-) -> None:
-    """Builds missing images and tries a container, for as long as it takes: an engine may come up after us."""
-    build = partial(build_missing, api, languages, progress=LOGGER.debug, started=LOGGER.info)
-    delay = RETRY_FIRST
-    while True:
-        try:
-            start = trio.current_time()
-            executor.use_images(await trio.to_thread.run_sync(build, abandon_on_cancel=True))
-            emit(ImagesReady(trio.current_time() - start))
-            await executor.try_out(limits)
-        except ExecutorUnavailableError as error:
-            executor.health.unusable(error.message)
-            LOGGER.warning("%s; will try again", error)
-            delay = RETRY_FIRST
-        except ExecutorError as error:
-            executor.health.unusable(f"{error}; it is tried again in {delay} seconds")
-            LOGGER.error("%s; will try again", error)  # noqa: TRY400 - the engine's reason says it all
-        else:
-            # Its containers bear this as the label trio-exec.instance.
-            names = ", ".join(language.name for language in languages)
-            LOGGER.info("instance %s is ready to run %s", executor.instance, names)
-            return
-        await trio.sleep(delay)
-        delay = min(2 * delay, RETRY_LAST)

@@ -111,6 +111,11 @@ class ProcessExecutor:
         return False
 
     @property
+    def missing(self) -> Mapping[str, str]:
+        """None: whether this machine has what a language needs, its sessions show; see `Executor`."""
+        return {}
+
+    @property
     def not_ready_reason(self) -> str | None:
         """What this machine lacks; see `Executor`."""
         return self._program if isinstance(self._program, str) else None

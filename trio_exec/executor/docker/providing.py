@@ -1,0 +1,135 @@
+"""Makes an engine ready, for as long as it takes: it may come up after us, and an image may take minutes.
+
+provide
+├─ (itself)   looks which images are there; then tries a container, as soon as there is one to try
+└─ build      one for each image that is missing: builds it, however often that fails
+
+So a language is there as soon as its image is, and one that can't be built keeps no other away.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
+
+import trio
+
+from trio_exec.errors import BuildFailedError, ExecutorError, ExecutorUnavailableError
+from trio_exec.events import Emit, ImagesReady
+from trio_exec.executor.docker.api import DockerAPI
+from trio_exec.executor.docker.executor import DockerExecutor
+from trio_exec.executor.docker.images import Image, build, language_images, launcher_image, missing_images
+from trio_exec.languages import Language
+from trio_exec.limits import Limits
+
+LOGGER = logging.getLogger("trio_exec.docker")
+
+RETRY_FIRST, RETRY_LAST = 5, 300
+"""Seconds until what the engine refused is tried again; doubled each time, since each try may cost it."""
+BUILDS = 2
+"""Images that are built at once."""
+
+
+class Provider:
+    """Gets an executor its images, and sees that they run.
+
+    Args:
+        api: the engine.
+        executor: is told which images there are, and what keeps it from working.
+        languages: whose images these are.
+        limits: those of the container that is tried.
+        emit: is told when all images are there.
+    """
+
+    def __init__(
+        self, api: DockerAPI, executor: DockerExecutor, languages: Collection[Language], limits: Limits, emit: Emit
+    ) -> None:
+        self._api = api
+        self._executor = executor
+        self._limits = limits
+        self._emit = emit
+        self._images = language_images(languages)
+        self._some = trio.Event()
+        self._launcher = trio.Lock()
+        self._builds = trio.CapacityLimiter(BUILDS)
+
+    async def provide(self) -> None:
+        """Returns when every language has its image and a container could be opened."""
+        start = trio.current_time()
+        await self._insist(self._look)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._insist, self._try_out)
+            async with trio.open_nursery() as builds:
+                for name in list(self._executor.missing):
+                    builds.start_soon(self._build, name)
+            self._emit(ImagesReady(trio.current_time() - start))
+
+    async def _insist(self, attempt: Callable[[], Awaitable[None]]) -> None:
+        """Returns when an attempt has succeeded; until then, the executor is not ready."""
+        delay = RETRY_FIRST
+        while True:
+            try:
+                await attempt()
+            except ExecutorUnavailableError as error:
+                self._executor.health.unusable(error.message)
+                LOGGER.warning("%s; will try again", error)
+                delay = RETRY_FIRST
+            except ExecutorError as error:
+                self._executor.health.unusable(f"{error}; it is tried again in {delay} seconds")
+                LOGGER.error("%s; will try again", error)  # noqa: TRY400 - the engine's reason says it all
+            else:
+                return
+            await trio.sleep(delay)
+            delay = min(2 * delay, RETRY_LAST)
+
+    async def _look(self) -> None:
+        missing = await trio.to_thread.run_sync(missing_images, self._api, self._images, abandon_on_cancel=True)
+        self._executor.missing.update(dict.fromkeys(missing, "its image is being built"))
+        self._use({name: image.tag for name, image in self._images.items() if name not in missing})
+
+    def _use(self, images: dict[str, str]) -> None:
+        self._executor.use_images(images)
+        if not images:
+            self._tell()
+        elif not self._some.is_set():
+            self._executor.health.unusable("a first container is being tried")
+            self._some.set()
+
+    def _tell(self) -> None:
+        """As long as there is no language at all, says what each waits for."""
+        if not self._some.is_set():
+            each = "; ".join(f"{name}: {why}" for name, why in self._executor.missing.items())
+            self._executor.health.unusable(f"no language can be run yet; {each}")
+
+    async def _try_out(self) -> None:
+        await self._some.wait()
+        await self._executor.try_out(self._limits)
+        # Its containers bear this as the label trio-exec.instance.
+        names = ", ".join(name for name in self._images if name not in self._executor.missing)
+        LOGGER.info("instance %s is ready to run %s", self._executor.instance, names)
+
+    async def _build(self, name: str) -> None:
+        """Returns when a language has its image."""
+        delay = RETRY_FIRST
+        while True:
+            try:
+                async with self._launcher:
+                    await self._build_missing(launcher_image())
+                async with self._builds:
+                    await self._build_missing(self._images[name])
+            except ExecutorError as error:
+                self._executor.missing[name] = f"{error}; it is tried again in {delay} seconds"
+                self._tell()
+                said = "\n".join(["", *error.lines]) if isinstance(error, BuildFailedError) else ""
+                LOGGER.warning("%s can't be run: %s; will try again in %d seconds%s", name, error, delay, said)
+            else:
+                self._use({name: self._images[name].tag})
+                LOGGER.info("%s has its image", name)
+                return
+            await trio.sleep(delay)
+            delay = min(2 * delay, RETRY_LAST)
+
+    async def _build_missing(self, image: Image) -> None:
+        work = partial(build, self._api, image, started=LOGGER.info, progress=LOGGER.debug)
+        await trio.to_thread.run_sync(work, abandon_on_cancel=True)
