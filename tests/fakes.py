@@ -119,6 +119,10 @@ class FakeExecutor:
         self._lingering_changed = trio.Event()
 
     @property
+    def versions(self) -> Mapping[str, str]:
+        return {}
+
+    @property
     def warm(self) -> Mapping[str, int]:
         return {}
 

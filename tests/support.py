@@ -338,6 +338,12 @@ class Client:
             f"{headers}\r\n"
         ).encode()
 
+    async def until_all_languages(self) -> None:
+        """Asks until no language waits for its image any more."""
+        with trio.fail_after(10 * PATIENCE):
+            while "missing" in (await self.request("GET", "/readyz")).json():  # noqa: ASYNC110 - there is only asking
+                await trio.sleep(0.2)
+
     async def until_info(self, session_id: str, state: str) -> Any:
         """Asks until the session is in a state, for tests in which nobody may be attached."""
         with trio.fail_after(PATIENCE):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -329,6 +330,10 @@ async def test_languages_and_limits(client: Client) -> None:
     info = (await client.request("GET", "/languages")).json()
 
     assert {language["name"] for language in info["languages"]} == {"python", "javascript", "java", "cpp"}
+    versions = {language["name"]: language["version"] for language in info["languages"]}
+    assert all(re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+", version) for version in versions.values()), versions
+    told = await client.run(language="python", code="import platform; print(platform.python_version())")
+    assert told.stdout.strip() == versions["python"]
     for language in info["languages"]:
         assert language["compiled"] is (language["name"] in {"java", "cpp"})
         assert len(language["examples"]) >= 3

@@ -7,9 +7,11 @@ import subprocess
 import sys
 
 import docker
+import pytest
 
 from tests.dockerd import private_dockerd
-from trio_exec.executor.docker.images import launcher_image
+from trio_exec.errors import ExecutorError
+from trio_exec.executor.docker.images import _version, launcher_image
 
 
 def test_prune_removes_what_other_versions_have_built(images: dict[str, str]) -> None:
@@ -50,3 +52,24 @@ def test_prune_removes_what_other_versions_have_built(images: dict[str, str]) ->
         assert prune() == ["removed trio-exec/python:used"]
         assert prune() == []
         engine.close()
+
+
+@pytest.mark.parametrize(
+    ("printed", "version"),
+    [
+        ("Python 3.11.2\n", "3.11.2"),
+        ("v20.19.2\n", "20.19.2"),
+        ("openjdk 21.0.9 2025-10-21\nOpenJDK Runtime Environment", "21.0.9"),
+        ("GNU bash, version 5.2.37(1)-release", "5.2.37"),
+        ("ruby 3.3", "3.3.0"),
+        ("14", "14.0.0"),
+        ("1.2.3.4", "1.2.3"),
+    ],
+)
+def test_a_version_has_three_numbers(printed: str, version: str) -> None:
+    assert _version(launcher_image(), printed) == version
+
+
+def test_a_command_that_prints_no_version_is_told() -> None:
+    with pytest.raises(ExecutorError, match="its version_command prints no version"):
+        _version(launcher_image(), "command not found")

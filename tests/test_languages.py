@@ -26,8 +26,10 @@ command = ["x"]
 
 async def test_a_language_is_added_without_python(start_server: Callable[..., ServerProcess]) -> None:
     client = Client(start_server(languages_dir=LANGUAGES, languages="bash,python"))
-    names = [it["name"] for it in (await client.request("GET", "/languages")).json()["languages"]]
-    assert sorted(names) == ["bash", "python"]
+    await client.until_all_languages()
+    versions = {it["name"]: it["version"] for it in (await client.request("GET", "/languages")).json()["languages"]}
+    assert sorted(versions) == ["bash", "python"]
+    assert versions["bash"].startswith("5.2."), "as the image has it; language.toml says 5"
 
     async with client.session(
         language="sh", code='read -p "name? " name; echo "hello $name $1"; exit 4', args=["x"]

@@ -107,7 +107,8 @@ class Language(_Model):
     Attributes:
         name: how requests call it; `aliases` do as well.
         title: how people call it.
-        version: of the language, for people.
+        version: of the language, as x, x.y or x.y.z; what its image really has may be known better.
+        version_command: prints that, in the image.
         source_file: the main file's name when a request gives only `code`.
         compile: the compile stage, for languages that have one.
         run: the run stage; the request's `args` follow the command.
@@ -121,7 +122,8 @@ class Language(_Model):
     name: _Name
     title: str
     aliases: list[_Name] = []
-    version: str
+    version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){0,2}$")]
+    version_command: list[str] = []
     source_file: str
     compile: Stage | None = None
     run: Stage

@@ -232,7 +232,7 @@ class _Routes:
     async def list_languages(self) -> Response:
         limits = self._engine.settings.limits
         info = LanguagesInfo(
-            languages=[_describe(language) for language in self._engine.languages.values()],
+            languages=[_describe(it, self._engine.version(it)) for it in self._engine.languages.values()],
             limits=LimitsInfo.model_validate(limits, from_attributes=True),
         )
         return _json(info.to_json())
@@ -315,12 +315,12 @@ def _position(after: str | None, end: int) -> int:
     return int(after)
 
 
-def _describe(language: Language) -> LanguageInfo:
+def _describe(language: Language, version: str) -> LanguageInfo:
     return LanguageInfo(
         name=language.name,
         title=language.title,
         aliases=language.aliases,
-        version=language.version,
+        version=version,
         source_file=language.source_file,
         compiled=language.compile is not None,
         examples=[

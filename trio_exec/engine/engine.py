@@ -23,7 +23,7 @@ from trio_exec.errors import (
 )
 from trio_exec.events import Emit, SessionCreated, SessionFacts, SessionRefused, ignore
 from trio_exec.executor.base import Executor
-from trio_exec.languages import Languages
+from trio_exec.languages import Language, Languages
 from trio_exec.model import Job, Owner, Readiness, Reason
 from trio_exec.phases import Phase, Phases
 from trio_exec.session.plan import make_plan
@@ -197,6 +197,10 @@ class Engine:
         finally:
             self._clients -= 1
             self._woken()
+
+    def version(self, language: Language) -> str:
+        """A language's version: what its containers have, as x.y.z, or what its description says."""
+        return self._executor.versions.get(language.name, language.version)
 
     async def readiness(self) -> Readiness:
         """Whether a session could start now, and if not, why."""

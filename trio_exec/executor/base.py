@@ -120,6 +120,11 @@ class Executor(Protocol):
         ...
 
     @property
+    def versions(self) -> Mapping[str, str]:
+        """The languages' versions, as x.y.z, where it knows what its containers have."""
+        ...
+
+    @property
     def not_ready_reason(self) -> str | None:
         """What keeps containers from being opened, as far as is known, for users; None when nothing does."""
         ...

@@ -156,6 +156,11 @@ class Pool:
         return self._executor.missing
 
     @property
+    def versions(self) -> Mapping[str, str]:
+        """The languages' versions; see `Executor`."""
+        return self._executor.versions
+
+    @property
     def not_ready_reason(self) -> str | None:
         """What keeps containers from being opened; see `Executor`."""
         return self._executor.not_ready_reason

@@ -7,6 +7,7 @@ inspects each container once more, at some milliseconds a session.
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -273,6 +274,33 @@ class DockerAPI:
                 if "error" in event:
                     raise ExecutorError(f"building {tag} failed: {shortened(str(event['error']))}")
                 yield from str(event.get("stream", "")).splitlines()
+
+    def label(self, tag: str, labels: Mapping[str, str]) -> None:
+        """Adds labels to an image."""
+        lines = [f"FROM {tag}", *(f"LABEL {name}={value}" for name, value in labels.items())]
+        with self._asking(f"label {tag}") as api:
+            for event in api.build(fileobj=io.BytesIO("\n".join(lines).encode()), tag=tag, rm=True, decode=True):
+                if "error" in event:
+                    raise ExecutorError(f"labelling {tag} failed: {shortened(str(event['error']))}")
+
+    def labels(self, tag: str) -> Mapping[str, str]:
+        """The labels of an image."""
+        with self._asking(f"look for the image {tag}") as api:
+            return api.inspect_image(tag)["Config"]["Labels"] or {}
+
+    def output_of(self, tag: str, command: Sequence[str]) -> str:
+        """What a command prints in a container of an image, which is an image of ours: nobody's program runs in it."""
+        with self._asking(f"run {command[0]} in {tag}") as api:
+            container: str = api.create_container(
+                tag, command=list(command[1:]), entrypoint=[command[0]], network_disabled=True
+            )["Id"]
+            try:
+                api.start(container)
+                api.wait(container, timeout=REQUEST_TIMEOUT)
+                output: bytes = api.logs(container)
+            finally:
+                api.remove_container(container, force=True)
+        return output.decode(errors="replace")
 
     def close(self) -> None:
         """Closes the connections."""

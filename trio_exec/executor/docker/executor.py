@@ -106,6 +106,7 @@ class DockerExecutor:
         emit: reports what happens to containers, and the engine's calls.
 
     Attributes:
+        versions: of the languages, as x.y.z, where their images have them.
         can_update_limits: whether the limits of a running container can be changed, as far as is known.
         health: whether the engine can be used.
         missing: the languages that can't be run yet, with the reason; see `Executor`.
@@ -126,6 +127,7 @@ class DockerExecutor:
         self._uids = UserIds(uids)
         self._hardening = HARDENING
         self._images: Mapping[str, str] = {}
+        self.versions: dict[str, str] = {}
         self.missing: dict[str, str] = {}
         self._runtime = runtime
         self._enforcement = Enforcement(missing_limits)

@@ -8,39 +8,43 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import tarfile
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trio_exec.errors import BuildFailedError, ExecutorError, ExecutorUnavailableError
 from trio_exec.executor.docker.api import DockerAPI
+from trio_exec.executor.docker.labels import VERSION_LABEL
 from trio_exec.languages import RUNTIMES, Language
 
 LINES_KEPT = 20
 """Of what a build prints: the last ones, which say why it failed."""
 _TAG_LENGTH = 16
+_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _LAUNCHER_ARGUMENT = "LAUNCHER_IMAGE"
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image to be: its tag, the directory that it is built from, and the build's arguments."""
+    """An image to be: its tag, the directory and arguments that it is built from, and what prints its version."""
 
     tag: str
     directory: Path
     arguments: tuple[tuple[str, str], ...] = ()
+    version_command: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, name: str, directory: Path, arguments: dict[str, str]) -> Image:
-        """The image for a directory, tagged by the hash of its content and of the arguments."""
-        digest = hashlib.sha256(repr(sorted(arguments.items())).encode())
+    def of(cls, name: str, directory: Path, arguments: dict[str, str], version_command: Sequence[str] = ()) -> Image:
+        """The image for a directory, tagged by the hash of its content, of the arguments and of the command."""
+        digest = hashlib.sha256(repr((sorted(arguments.items()), list(version_command))).encode())
         for path in _context(directory):
             content = path.read_bytes()
             digest.update(f"{path.relative_to(directory)}\0{len(content)}\0".encode() + content)
         tag = f"trio-exec/{name}:{digest.hexdigest()[:_TAG_LENGTH]}"
-        return cls(tag, directory, tuple(arguments.items()))
+        return cls(tag, directory, tuple(arguments.items()), tuple(version_command))
 
 
 def _context(directory: Path) -> list[Path]:
@@ -65,7 +69,12 @@ def language_images(languages: Iterable[Language]) -> dict[str, Image]:
     """The images by name of the language."""
     launcher = launcher_image()
     return {
-        language.name: Image.of(_image_name(language.name), language.directory, {_LAUNCHER_ARGUMENT: launcher.tag})
+        language.name: Image.of(
+            _image_name(language.name),
+            language.directory,
+            {_LAUNCHER_ARGUMENT: launcher.tag},
+            language.version_command,
+        )
         for language in languages
     }
 
@@ -113,10 +122,32 @@ def build(
         for line in api.build(context=_tar(image.directory), tag=image.tag, arguments=dict(image.arguments)):
             last.append(line)
             progress(line)
+        if image.version_command:
+            printed = api.output_of(image.tag, image.version_command)
+            last.extend(printed.splitlines())
+            api.label(image.tag, {VERSION_LABEL: _version(image, printed)})
     except ExecutorUnavailableError:
         raise
     except ExecutorError as error:
         raise BuildFailedError(error.message, list(last)) from error
+
+
+def _version(image: Image, printed: str) -> str:
+    """The first version in a text, as x.y.z."""
+    if not (found := _VERSION.search(printed)):
+        raise ExecutorError(f"building {image.tag} failed: its version_command prints no version")
+    return ".".join([*found[0].split("."), "0", "0"][:3])
+
+
+def versions(api: DockerAPI, images: Mapping[str, Image]) -> dict[str, str]:
+    """The languages' versions, of those whose images have them.
+
+    Raises:
+        ExecutorUnavailableError: the engine can't be reached.
+        ExecutorError: an image is not there.
+    """
+    labels = {name: api.labels(image.tag) for name, image in images.items()}
+    return {name: of[VERSION_LABEL] for name, of in labels.items() if VERSION_LABEL in of}
 
 
 def build_missing(

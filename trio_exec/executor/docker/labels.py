@@ -1,4 +1,4 @@
-"""The labels on our containers, by which servers, guards and operators know them."""
+"""The labels on our containers, by which servers, guards and operators know them, and on our images."""
 
 from __future__ import annotations
 
@@ -13,3 +13,5 @@ USER_LABEL = "trio-exec.uid"
 """The user id that its program runs under."""
 LIFETIME_LABEL = "trio-exec.lifetime"
 """Seconds after its creation from which on any server may remove it: no launcher lives that long."""
+VERSION_LABEL = "trio-exec.version"
+"""Of an image: its language's version, as x.y.z."""

@@ -10,7 +10,7 @@ So a language is there as soon as its image is, and one that can't be built keep
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 
 import trio
@@ -19,7 +19,7 @@ from trio_exec.errors import BuildFailedError, ExecutorError, ExecutorUnavailabl
 from trio_exec.events import Emit, ImagesReady
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.executor import DockerExecutor
-from trio_exec.executor.docker.images import Image, build, language_images, launcher_image, missing_images
+from trio_exec.executor.docker.images import Image, build, language_images, launcher_image, missing_images, versions
 from trio_exec.languages import Language
 from trio_exec.limits import Limits
 
@@ -86,10 +86,12 @@ class Provider:
     async def _look(self) -> None:
         missing = await trio.to_thread.run_sync(missing_images, self._api, self._images, abandon_on_cancel=True)
         self._executor.missing.update(dict.fromkeys(missing, "its image is being built"))
-        self._use({name: image.tag for name, image in self._images.items() if name not in missing})
+        await self._use({name: image for name, image in self._images.items() if name not in missing})
 
-    def _use(self, images: dict[str, str]) -> None:
-        self._executor.use_images(images)
+    async def _use(self, images: Mapping[str, Image]) -> None:
+        found = await trio.to_thread.run_sync(versions, self._api, images, abandon_on_cancel=True)
+        self._executor.versions.update(found)
+        self._executor.use_images({name: image.tag for name, image in images.items()})
         if not images:
             self._tell()
         elif not self._some.is_set():
@@ -118,13 +120,13 @@ class Provider:
                     await self._build_missing(launcher_image())
                 async with self._builds:
                     await self._build_missing(self._images[name])
+                await self._use({name: self._images[name]})
             except ExecutorError as error:
                 self._executor.missing[name] = f"{error}; it is tried again in {delay} seconds"
                 self._tell()
                 said = "\n".join(["", *error.lines]) if isinstance(error, BuildFailedError) else ""
                 LOGGER.warning("%s can't be run: %s; will try again in %d seconds%s", name, error, delay, said)
             else:
-                self._use({name: self._images[name].tag})
                 LOGGER.info("%s has its image", name)
                 return
             await trio.sleep(delay)

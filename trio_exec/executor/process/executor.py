@@ -116,6 +116,11 @@ class ProcessExecutor:
         return {}
 
     @property
+    def versions(self) -> Mapping[str, str]:
+        """Unknown: programs are the machine's own."""
+        return {}
+
+    @property
     def not_ready_reason(self) -> str | None:
         """What this machine lacks; see `Executor`."""
         return self._program if isinstance(self._program, str) else None
