@@ -20,7 +20,8 @@ ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
 # What builds, by the hashes of requirements/build.txt; Debian's npm would come as some four hundred packages.
 COPY requirements/build.txt /tmp/
 RUN python3 -m venv /opt/tools \
- && pip install -q --require-hashes -r /tmp/build.txt
+ && { pip install -q --require-hashes -r /tmp/build.txt \
+      || { echo "PyPI can't be used: behind a proxy, or where TLS is inspected, see docs/deploy.md" >&2; exit 1; }; }
 
 # --- The page --------------------------------------------------------------------------------------------------------
 FROM tools AS page

@@ -1,17 +1,92 @@
-"""Removing the languages' old images, on an engine of the test's own: the machine's may have some that others need."""
+"""Building and removing images, on an engine of the test's own: the machine's may have some that others need."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import docker
 import pytest
 
 from tests.dockerd import private_dockerd
 from trio_exec.errors import ExecutorError
-from trio_exec.executor.docker.images import _version, launcher_image
+from trio_exec.executor.docker.images import _version, language_images, launcher_image
+from trio_exec.languages import RUNTIMES, Languages
+
+
+def add_language(languages: Path, name: str, dockerfile: str) -> None:
+    directory = languages / name
+    directory.mkdir()
+    (directory / "language.toml").write_text(
+        f'name = "{name}"\ntitle = "{name}"\nversion = "1"\nsource_file = "main.py"\n[run]\ncommand = ["true"]\n'
+    )
+    (directory / "Dockerfile").write_text(dockerfile)
+
+
+def run_build(environment: dict[str, str], *languages: str) -> tuple[int, str, str]:
+    """Exit code and output of `trio-exec build`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "trio_exec", "build", *languages],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_every_base_image_can_come_from_a_mirror() -> None:
+    for path in RUNTIMES.glob("*/Dockerfile"):
+        lines = path.read_text().splitlines()
+        assert lines.index("ARG REGISTRY=") < next(n for n, line in enumerate(lines) if line.startswith("FROM"))
+        stages = {line.split()[3] for line in lines if line.startswith("FROM") and " AS " in line}
+        bases = (
+            {line.split()[1] for line in lines if line.startswith("FROM")} - stages - {"scratch", "${LAUNCHER_IMAGE}"}
+        )
+        assert all(base.startswith("${REGISTRY}debian:") for base in bases), path
+
+
+def test_other_base_images_have_other_tags() -> None:
+    languages = Languages.load(only=["python"]).values()
+    usual, mirrored = (language_images(languages, registry)["python"] for registry in ("", "mirror.example.org/"))
+    assert usual.tag != mirrored.tag
+    assert dict(mirrored.arguments)["REGISTRY"] == "mirror.example.org/"
+    assert "REGISTRY" not in dict(usual.arguments)
+
+
+def test_builds_know_of_proxies_and_mirrors_and_say_what_may_be_wrong(images: dict[str, str], tmp_path: Path) -> None:
+    tell = 'RUN echo "$HTTP_PROXY $https_proxy $NO_PROXY"'
+    add_language(tmp_path, "mirrored", f"ARG REGISTRY=\nFROM ${{REGISTRY}}base:1\n{tell}\n")
+    untrusted = "SSL certificate problem: unable to get local issuer certificate"
+    add_language(tmp_path, "inspected", f"FROM {images['python']}\nRUN echo {untrusted}; exit 60\n")
+    with private_dockerd([images["python"]], "1g") as dockerd:
+        engine = docker.DockerClient(dockerd.host)
+        for tag in (
+            "example.invalid/x/base:1",
+            launcher_image("example.invalid/x/").tag,
+        ):  # The latter is not to be built.
+            repository, _, version = tag.partition(":")
+            engine.api.tag(images["python"], repository, version)
+        engine.close()
+        code, out, err = run_build(
+            {
+                "DOCKER_HOST": dockerd.host,
+                "TRIO_EXEC_LANGUAGES_DIR": str(tmp_path),
+                "TRIO_EXEC_BASE_REGISTRY": "example.invalid/x/",
+                "HTTP_PROXY": "http://proxy.invalid:3128",
+                "https_proxy": "http://proxy.invalid:3129",
+                "NO_PROXY": "",
+            },
+            "inspected",
+            "mirrored",
+        )
+    assert code == 1
+    assert "http://proxy.invalid:3128 http://proxy.invalid:3129 \n" in out
+    assert "inspected" in err
+    assert err.endswith("; the network seems to inspect TLS, for which docs/deploy.md has a remedy\n")
 
 
 def test_prune_removes_what_other_versions_have_built(images: dict[str, str]) -> None:
@@ -50,7 +125,7 @@ def test_prune_removes_what_other_versions_have_built(images: dict[str, str]) ->
 
         engine.api.remove_container(container)
         assert prune() == ["removed trio-exec/python:used"]
-        assert prune() == []
+        assert prune() == ["nothing to remove: the engine has no images of other versions"]
         engine.close()
 
 

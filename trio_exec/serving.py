@@ -33,6 +33,7 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
         uids=settings.uid_range,
         runtime=settings.runtime,
         missing_limits=settings.missing_limits,
+        registry=settings.base_registry,
         emit=events.emit,
     )
     await run_server(settings, languages, executor, events, listening)

@@ -249,6 +249,11 @@ class ExecutorSettings(_Group):
         default=None, description="Docker runtime for the containers, such as runsc; default: the engine's"
     )
 
+    base_registry: str = Field(
+        default="",
+        pattern=r"^([A-Za-z0-9._:-]+/)*$",
+        description="what comes before base images' names when images are built, such as mirror.example.org/library/",
+    )
     missing_limits: Names = Field(
         default=(),
         description="limits that programs may do without where the engine can't enforce them: memory, swap, pids, cpu",

@@ -16,6 +16,13 @@ def run(arguments: argparse.Namespace) -> None:
     settings = Settings.load()
     languages = Languages.load(settings.languages_dir, settings.languages)
     chosen = [languages.find(name) for name in arguments.languages] or list(languages.values())
-    tags = build_missing(DockerAPI(), chosen, progress=say, started=say, rebuild=arguments.rebuild)
+    tags = build_missing(
+        DockerAPI(),
+        chosen,
+        progress=say,
+        started=say,
+        rebuild=arguments.rebuild,
+        registry=settings.base_registry,
+    )
     for name, tag in tags.items():
         say(f"{name}: {tag}")

@@ -15,9 +15,18 @@ def run(_: argparse.Namespace) -> None:
     """Removes what no container needs."""
     settings = Settings.load()
     languages = Languages.load(settings.languages_dir, settings.languages)
+    found: list[str] = []
+
+    def tell(line: str) -> None:
+        found.append(line)
+        say(line)
+
     prune(
         DockerAPI(),
         languages.values(),
-        removed=lambda tag: say(f"removed {tag}"),
-        kept=lambda tag: say(f"kept {tag}: a container needs it"),
+        removed=lambda tag: tell(f"removed {tag}"),
+        kept=lambda tag: tell(f"kept {tag}: a container needs it"),
+        registry=settings.base_registry,
     )
+    if not found:
+        say("nothing to remove: the engine has no images of other versions")

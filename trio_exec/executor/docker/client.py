@@ -33,6 +33,7 @@ class Client(APIClient):
 
     def __init__(self, timeout: int, pool_size: int) -> None:
         super().__init__(version=OLDEST, timeout=timeout, max_pool_size=pool_size, **kwargs_from_env())
+        self.trust_env = False  # Proxies are for the builds. This is a connection to an engine, which none can pass on.
         self._agreed = False
 
     def agree(self) -> None:

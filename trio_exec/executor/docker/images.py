@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 import tarfile
 from collections import deque
@@ -25,6 +26,12 @@ LINES_KEPT = 20
 _TAG_LENGTH = 16
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _LAUNCHER_ARGUMENT = "LAUNCHER_IMAGE"
+_REGISTRY_ARGUMENT = "REGISTRY"
+_PROXY_VARIABLES = {"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"}
+_INSPECTED = re.compile(
+    r"certificate verif\w+ failed|SSL certificate problem|self.signed certificate|x509: certificate", re.I
+)
+"""What programs say of a certificate that the network itself has made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +67,32 @@ def _tar(directory: Path) -> io.BytesIO:
     return buffer
 
 
-def launcher_image() -> Image:
-    """The image that holds nothing but the launcher; the others copy it from there."""
-    return Image.of("launcher", RUNTIMES / "launcher", {})
+def launcher_image(registry: str = "") -> Image:
+    """The image that holds nothing but the launcher; the others copy it from there.
+
+    Args:
+        registry: what comes before the names of base images.
+    """
+    return Image.of("launcher", RUNTIMES / "launcher", _from(registry))
 
 
-def language_images(languages: Iterable[Language]) -> dict[str, Image]:
-    """The images by name of the language."""
-    launcher = launcher_image()
+def language_images(languages: Iterable[Language], registry: str = "") -> dict[str, Image]:
+    """The images by name of the language; `registry` as above."""
+    arguments = {_LAUNCHER_ARGUMENT: launcher_image(registry).tag, **_from(registry)}
     return {
-        language.name: Image.of(
-            _image_name(language.name),
-            language.directory,
-            {_LAUNCHER_ARGUMENT: launcher.tag},
-            language.version_command,
-        )
+        language.name: Image.of(_image_name(language.name), language.directory, arguments, language.version_command)
         for language in languages
     }
+
+
+def _from(registry: str) -> dict[str, str]:
+    """Other base images make other images, with other tags; the usual ones have none of this in theirs."""
+    return {_REGISTRY_ARGUMENT: registry} if registry else {}
+
+
+def _proxies() -> dict[str, str]:
+    """This process's proxies, for the build; every builder knows these arguments, and keeps them out of the image."""
+    return {name: value for name, value in os.environ.items() if value and name.upper() in _PROXY_VARIABLES}
 
 
 def _image_name(language: str) -> str:
@@ -118,8 +134,9 @@ def build(
         return
     started(f"building {image.tag}; this takes a minute or two")
     last: deque[str] = deque(maxlen=LINES_KEPT)
+    arguments = {**_proxies(), **dict(image.arguments)}
     try:
-        for line in api.build(context=_tar(image.directory), tag=image.tag, arguments=dict(image.arguments)):
+        for line in api.build(context=_tar(image.directory), tag=image.tag, arguments=arguments):
             last.append(line)
             progress(line)
         if image.version_command:
@@ -129,7 +146,9 @@ def build(
     except ExecutorUnavailableError:
         raise
     except ExecutorError as error:
-        raise BuildFailedError(error.message, list(last)) from error
+        inspected = any(_INSPECTED.search(line) for line in [error.message, *last])
+        hint = "; the network seems to inspect TLS, for which docs/deploy.md has a remedy" if inspected else ""
+        raise BuildFailedError(f"{error.message}{hint}", list(last)) from error
 
 
 def _version(image: Image, printed: str) -> str:
@@ -157,6 +176,7 @@ def build_missing(
     started: Callable[[str], None],
     progress: Callable[[str], None],
     rebuild: bool = False,
+    registry: str = "",
 ) -> dict[str, str]:
     """Builds what the engine does not have yet; blocks for as long as that takes.
 
@@ -168,6 +188,7 @@ def build_missing(
         started: is called with a sentence for each build that is necessary.
         progress: is called with each line that the engine prints.
         rebuild: build even what is there.
+        registry: what comes before the names of base images.
 
     Returns:
         The tags by name of the language.
@@ -176,8 +197,8 @@ def build_missing(
         ExecutorUnavailableError: the engine can't be reached.
         ExecutorError: builds failed; says which, and the engine's reasons.
     """
-    images = language_images(languages)
-    build(api, launcher_image(), started=started, progress=progress, rebuild=rebuild)
+    images = language_images(languages, registry)
+    build(api, launcher_image(registry), started=started, progress=progress, rebuild=rebuild)
     failures: list[str] = []
     for image in images.values():
         try:
@@ -190,7 +211,12 @@ def build_missing(
 
 
 def prune(
-    api: DockerAPI, languages: Iterable[Language], *, removed: Callable[[str], None], kept: Callable[[str], None]
+    api: DockerAPI,
+    languages: Iterable[Language],
+    *,
+    removed: Callable[[str], None],
+    kept: Callable[[str], None],
+    registry: str = "",
 ) -> None:
     """Removes the images that other versions of trio-exec have built for these languages.
 
@@ -199,12 +225,13 @@ def prune(
         languages: those whose present images stay; images of other languages are not looked at.
         removed: is called with each tag that is gone.
         kept: is called with each tag that a container needs.
+        registry: what comes before the names of base images.
 
     Raises:
         ExecutorUnavailableError: the engine can't be reached.
         ExecutorError: an image could not be removed; says which, and the engine's reason.
     """
-    present = {image.tag for image in [launcher_image(), *language_images(languages).values()]}
+    present = {image.tag for image in [launcher_image(registry), *language_images(languages, registry).values()]}
     for repository in sorted(tag.partition(":")[0] for tag in present):
         for tag in api.image_tags(repository):
             if tag not in present:

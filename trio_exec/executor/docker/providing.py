@@ -39,17 +39,26 @@ class Provider:
         executor: is told which images there are, and what keeps it from working.
         languages: whose images these are.
         limits: those of the container that is tried.
+        registry: what comes before the names of base images.
         emit: is told when all images are there.
     """
 
     def __init__(
-        self, api: DockerAPI, executor: DockerExecutor, languages: Collection[Language], limits: Limits, emit: Emit
+        self,
+        api: DockerAPI,
+        executor: DockerExecutor,
+        languages: Collection[Language],
+        limits: Limits,
+        *,
+        registry: str,
+        emit: Emit,
     ) -> None:
         self._api = api
         self._executor = executor
         self._limits = limits
         self._emit = emit
-        self._images = language_images(languages)
+        self._launcher_image = launcher_image(registry)
+        self._images = language_images(languages, registry)
         self._some = trio.Event()
         self._launcher = trio.Lock()
         self._builds = trio.CapacityLimiter(BUILDS)
@@ -117,7 +126,7 @@ class Provider:
         while True:
             try:
                 async with self._launcher:
-                    await self._build_missing(launcher_image())
+                    await self._build_missing(self._launcher_image)
                 async with self._builds:
                     await self._build_missing(self._images[name])
                 await self._use({name: self._images[name]})

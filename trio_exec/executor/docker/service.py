@@ -31,6 +31,7 @@ def open_docker_executor(
     uids: range,
     runtime: str | None = None,
     missing_limits: Collection[str] = (),
+    registry: str = "",
     emit: Emit = ignore,
 ) -> AbstractAsyncContextManager[DockerExecutor]:
     """An executor on the engine that the environment names, for as long as the context lasts.
@@ -45,6 +46,7 @@ def open_docker_executor(
         uids: the programs' user ids.
         runtime: Docker runtime, or None for the engine's default.
         missing_limits: names of limits that containers may do without; see `enforcement`.
+        registry: what comes before the names of base images.
         emit: reports what happens to containers, and the engine's calls.
 
     Raises:
@@ -53,13 +55,12 @@ def open_docker_executor(
     Cancellation: at any moment. Containers are removed all the same.
     """
     api = DockerAPI()
-    return _running(api, DockerExecutor(api, uids, runtime, missing_limits, emit), languages, limits, emit)
+    executor = DockerExecutor(api, uids, runtime, missing_limits, emit)
+    return _running(api, executor, Provider(api, executor, languages, limits, registry=registry, emit=emit))
 
 
 @asynccontextmanager
-async def _running(
-    api: DockerAPI, executor: DockerExecutor, languages: Collection[Language], limits: Limits, emit: Emit
-) -> AsyncGenerator[DockerExecutor]:
+async def _running(api: DockerAPI, executor: DockerExecutor, provider: Provider) -> AsyncGenerator[DockerExecutor]:
     # Shielded, so that the guard outlives the owners also where this is cancelled; and ended however it is left.
     guarding = trio.CancelScope(shield=True)
     with closing(api):
@@ -68,7 +69,7 @@ async def _running(
             try:
                 async with trio.open_nursery() as nursery:
                     await nursery.start(executor.run)
-                    nursery.start_soon(Provider(api, executor, languages, limits, emit).provide)
+                    nursery.start_soon(provider.provide)
                     yield executor
                     nursery.cancel_scope.cancel(reason="nobody opens containers any more")
             finally:
