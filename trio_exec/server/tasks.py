@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from types import TracebackType
+from typing import Any
 
 import trio
 from hypercorn.config import Config
@@ -33,12 +34,12 @@ class ConnectionTasks(TaskGroup):
         super().__init__()
         self.held = held
 
-    async def __aexit__(  # type: ignore[override] - hypercorn's forgets what it has caught
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_value: BaseException | None, tb: TracebackType | None
+    ) -> Any:  # Whether the nursery has caught it, which hypercorn's own forgets, and has no type for.
         assert self._nursery_manager is not None  # noqa: S101 - it was entered
         try:
-            return await self._nursery_manager.__aexit__(kind, error, trace)
+            return await self._nursery_manager.__aexit__(exc_type, exc_value, tb)  # noqa: ASYNC102 - a nursery ends so
         finally:
             self._nursery = self._nursery_manager = None
 
