@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import hypercorn.trio
 import pytest
 import trio
 from hypercorn.config import Config
@@ -212,6 +213,18 @@ async def test_a_crash_of_any_part_ends_the_process(monkeypatch: pytest.MonkeyPa
         await serve(Settings(port=0, pool={}), addresses.append)
 
     assert addresses
+
+
+@pytest.mark.docker
+async def test_a_server_that_takes_no_connections_any_more_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stop_at_once(*_: object, task_status: trio.TaskStatus[list[str]], **__: object) -> None:
+        await trio.lowlevel.checkpoint()
+        task_status.started(["http://127.0.0.1:1"])
+
+    monkeypatch.setattr(hypercorn.trio, "serve", stop_at_once)
+    error = pytest.RaisesExc(RuntimeError, match="takes no connections any more")
+    with trio.fail_after(PATIENCE), pytest.RaisesGroup(error, flatten_subgroups=True):
+        await serve(Settings(port=0, pool={}), lambda _: None)
 
 
 async def test_a_slow_download_is_not_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

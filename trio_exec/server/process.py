@@ -25,6 +25,8 @@ from pathlib import Path
 
 import hypercorn.trio
 import trio
+from hypercorn.config import Config
+from hypercorn.typing import ASGIFramework
 
 from trio_exec.api.app import create_app
 from trio_exec.api.arrivals import Arrivals
@@ -98,15 +100,7 @@ async def run_server(
                 await nursery.start(engine.run)
                 app = BehindProxies(create_app(engine, settings, phases, STATIC, arrivals), settings)
                 async with trio.open_nursery() as connections:
-                    addresses = await connections.start(
-                        partial(
-                            hypercorn.trio.serve,  # pyright: ignore[reportUnknownMemberType] - its WSGI half is untyped
-                            app,
-                            config,
-                            shutdown_trigger=partial(phases.wait, Phase.GONE),
-                            mode="asgi",
-                        )
-                    )
+                    addresses = await connections.start(_serve_connections, app, config, phases)
                     listening(addresses[0])
                     await _wind_down(phases, engine, wishes, events.emit)
                 nursery.cancel_scope.cancel(reason="the server has stopped")
@@ -124,6 +118,31 @@ def _make_pool(settings: Settings, languages: Languages, executor: Executor, pha
         phases=phases,
         emit=emit,
     )
+
+
+async def _serve_connections(
+    app: ASGIFramework,
+    config: Config,
+    phases: Phases,
+    *,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Takes connections until the server is gone.
+
+    Raises:
+        RuntimeError: hypercorn has stopped before, without an error of its own. A server that lives on and takes no
+            connections would be found out by nobody.
+    """
+    serve = partial(
+        hypercorn.trio.serve,  # pyright: ignore[reportUnknownMemberType] - its WSGI half is untyped
+        app,
+        config,
+        shutdown_trigger=partial(phases.wait, Phase.GONE),
+        mode="asgi",
+    )
+    await serve(task_status=task_status)
+    if not phases.reached(Phase.GONE):
+        raise RuntimeError("hypercorn takes no connections any more, though nobody has told it to stop")
 
 
 async def _hear(signals: AsyncIterator[int], wishes: _Wishes) -> None:

@@ -29,6 +29,8 @@ REQUEST_TIMEOUT = 30
 """Seconds that one call may take; an engine under load takes some for a start."""
 END_TIMEOUT = 2
 """Seconds that the engine gets to notice that a container has ended."""
+REASON_TIMEOUT = 0.5
+"""Seconds after a container's end in which the engine may still tell that memory was its reason."""
 POOL_SIZE = 64
 """Connections kept open to the engine; more are opened when needed, and dropped afterwards."""
 HTTP_NOT_FOUND = 404
@@ -197,15 +199,20 @@ class DockerAPI:
 
     def ran_out_of_memory(self, name: str) -> bool:
         """Whether the kernel has killed something in a container that has just ended, or is about to, for memory."""
-        with self._asking("tell how a container ended") as api:
-            events: Iterator[Mapping[str, Any]] = api.events(
+
+        def events(seconds: float) -> Iterator[str]:
+            told: Iterator[Mapping[str, Any]] = api.events(
                 since=1,  # The engine keeps the last few.
-                until=self.now() + END_TIMEOUT,
+                until=self.now() + seconds,
                 filters={"container": name, "event": ["oom", "die"]},
                 decode=True,
             )
-            first = next(events, None)
-            return first is not None and first["Action"] == "oom"
+            return (event["Action"] for event in told)
+
+        with self._asking("tell how a container ended") as api:
+            first = next(events(END_TIMEOUT), None)
+            # On a busy machine, and of a sandboxed kernel, the reason may come after the end.
+            return first == "oom" or (first is not None and "oom" in events(REASON_TIMEOUT))
 
     def now(self) -> float:
         """Unix time by the engine's clock; to be compared with `Listed.created`."""
