@@ -66,9 +66,9 @@ async def test_who_stops_waiting_for_an_engine_that_hangs_need_not_wait(
     on = threading.Event()
     original = executor._api.create
 
-    def hang(**options: Any) -> None:
+    def hang(**options: Any) -> Any:
         on.wait(60)
-        original(**options)
+        return original(**options)
 
     monkeypatch.setattr(executor._api, "create", hang)
     with trio.move_on_after(0.2) as scope:

@@ -200,19 +200,19 @@ class DockerAPI:
     def ran_out_of_memory(self, name: str) -> bool:
         """Whether the kernel has killed something in a container that has just ended, or is about to, for memory."""
 
-        def events(seconds: float) -> Iterator[str]:
+        def first_of(seconds: float, *actions: str) -> str | None:
             told: Iterator[Mapping[str, Any]] = api.events(
                 since=1,  # The engine keeps the last few.
                 until=self.now() + seconds,
-                filters={"container": name, "event": ["oom", "die"]},
+                filters={"container": name, "event": list(actions)},
                 decode=True,
             )
-            return (event["Action"] for event in told)
+            return next((event["Action"] for event in told), None)
 
         with self._asking("tell how a container ended") as api:
-            first = next(events(END_TIMEOUT), None)
+            first = first_of(END_TIMEOUT, "oom", "die")
             # On a busy machine, and of a sandboxed kernel, the reason may come after the end.
-            return first == "oom" or (first is not None and "oom" in events(REASON_TIMEOUT))
+            return first == "oom" or (first is not None and first_of(REASON_TIMEOUT, "oom") is not None)
 
     def now(self) -> float:
         """Unix time by the engine's clock; to be compared with `Listed.created`."""
