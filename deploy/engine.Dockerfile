@@ -11,7 +11,8 @@ ENV DOCKER_HOST=unix:///run/engine/docker.sock \
     DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1
 # The socket's group is the one that the server runs as; see the server's Dockerfile. No TCP: whoever can't open the
 # socket can't reach the engine.
+COPY engine-entrypoint /usr/local/bin/
 # tini, since each container's supervisor ends as a child of the first process, and dockerd would never reap it.
-ENTRYPOINT ["tini", "--", "dockerd", "--host=unix:///run/engine/docker.sock", "--group=10001", "--cgroup-parent=/trio-exec"]
+ENTRYPOINT ["tini", "--", "engine-entrypoint", "--host=unix:///run/engine/docker.sock", "--group=10001", "--cgroup-parent=/trio-exec"]
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=6 CMD ["docker", "info", "--format", "{{.ID}}"]
 STOPSIGNAL SIGTERM
