@@ -16,7 +16,7 @@ from tests.sessions import LIMITS, RESOURCES
 from tests.sessions import SPEC as PLAIN_SPEC
 from trio_exec.errors import ExecutorError
 from trio_exec.executor.base import Container, ContainerSpec
-from trio_exec.executor.pool import MAX_AGE, QUIET, QUIET_PATIENCE, Pool, Prestart
+from trio_exec.executor.pool import MAX_AGE, PRESTART_TIMEOUT, QUIET, QUIET_PATIENCE, RETRY_SLOW, Pool, Prestart
 from trio_exec.launcher import frames
 from trio_exec.phases import Phase, Phases
 
@@ -246,6 +246,17 @@ async def test_one_that_cannot_be_prestarted_is_given_up(executor: FakeExecutor,
         assert (pool.warm, executor.open_count) == ({"python": 0}, 0)
         await trio.sleep(5)
         assert len(executor.containers) == 2
+
+
+async def test_a_machine_that_is_too_slow_is_seldom_tried_again(
+    executor: FakeExecutor, autojump_clock: MockClock
+) -> None:
+    async with running(executor, size=1, prestarts=[PRESTART]) as pool:
+        await trio.sleep(2 * PRESTART_TIMEOUT)
+        assert (pool.warm, len(executor.asked_at)) == ({"python": 0}, 1)
+
+        await trio.sleep(RETRY_SLOW)
+        assert len(executor.asked_at) == 2
 
 
 async def test_nothing_is_warmed_before_the_executor_is_ready(

@@ -34,10 +34,12 @@ LOGGER = logging.getLogger("trio_exec.pool")
 
 MAX_AGE = 1800
 """Seconds after which a container that nobody used is replaced: nothing should run for ever unwatched."""
-PRESTART_TIMEOUT = 60
-"""Seconds for a command to start up ahead; a JVM with half a processor, on a busy machine, takes some."""
+PRESTART_TIMEOUT = 180
+"""Seconds for a command to start up ahead; a JVM with half a processor, on a small or busy machine, takes some."""
 RETRY_FIRST, RETRY_LAST = 1, 60
 """Seconds until a kind that could not be warmed is tried again; doubled each time. Other kinds don't wait for it."""
+RETRY_SLOW = 1800
+"""Likewise, where its command did not start up in time: each try takes a processor for as long, and in vain."""
 REVIEW_INTERVAL = 30
 """Seconds after which the shares are looked at again, though nothing happened."""
 MISSING_INTERVAL = 1
@@ -49,6 +51,10 @@ QUIET = 0.5
 QUIET_PATIENCE = 2
 """Seconds after which a pool that is not full refills although sessions keep starting: under a steady load there is
 no better moment, and what a session finds warm it need not do itself."""
+
+
+class _TooSlowError(ExecutorError):
+    """This machine is too slow, or too busy, for what is started ahead."""
 
 
 @dataclass(eq=False, slots=True)
@@ -305,7 +311,7 @@ class Pool:
         except ExecutorError as error:
             LOGGER.warning("no warm container for %s: %s", kind.language, error)
             self._emit(WarmingFailed(kind.language, kind.terminal, error.message))
-            self._refused(kind)
+            self._refused(kind, RETRY_SLOW if isinstance(error, _TooSlowError) else RETRY_FIRST)
         finally:
             if warm is None:
                 self._no_longer_warming(kind)
@@ -330,9 +336,9 @@ class Pool:
             self._idle[kind].append(warm)
         self._no_longer_warming(kind)
 
-    def _refused(self, kind: PoolKey) -> None:
+    def _refused(self, kind: PoolKey, at_first: float) -> None:
         last = self._retries.get(kind)
-        delay = RETRY_FIRST if last is None else min(2 * last.delay, RETRY_LAST)
+        delay = max(at_first, 0 if last is None else min(2 * last.delay, RETRY_LAST))
         self._retries[kind] = _Retry(trio.current_time() + delay, delay)
 
     def _no_longer_warming(self, kind: PoolKey) -> None:
@@ -352,7 +358,7 @@ class Pool:
                     raise ExecutorError(f"a command could not be started ahead: {events}")
                 prestarted += len(events)
             return bool(prestarts)
-        raise ExecutorError(f"the commands did not start up within {PRESTART_TIMEOUT} seconds")
+        raise _TooSlowError(f"what is started ahead did not start up within {PRESTART_TIMEOUT} seconds")
 
     async def _wait_borrowed(self, warm: _Warm, kind: PoolKey) -> bool:
         """Returns whether somebody borrows it; not so when it died or grew old."""
