@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.support import GENEROUS, PATIENCE, Client, ServerProcess, running_server
+from tests.support import GENEROUS, PATIENCE, TESTED_LANGUAGES, Client, ServerProcess, running_server
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.executor import DockerExecutor
 from trio_exec.executor.docker.images import build_missing
@@ -78,7 +78,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def images() -> dict[str, str]:
     """The languages' images, by name, built where they are missing."""
     api = DockerAPI()
-    tags = build_missing(api, Languages.load().values(), started=print, progress=lambda _: None)
+    tags = build_missing(api, Languages.load(only=TESTED_LANGUAGES).values(), started=print, progress=lambda _: None)
     api.close()
     return tags
 

@@ -36,6 +36,8 @@ from trio_exec.api.native.messages import (
 )
 from trio_exec.api.native.parsing import parse_server_message
 
+TESTED_LANGUAGES = os.environ.get("TESTED_LANGUAGES", "").split()
+"""Names of languages, where an engine has not all of them; none for all."""
 START_TIMEOUT = 60
 PATIENCE = 120
 """Seconds after which a test gives a wait up; generous, since machines are shared."""
@@ -68,7 +70,7 @@ class ServerProcess:
     def __init__(self, *, descriptors: int | None = None, **settings: Any) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TRIO_EXEC_")}
         # Cold unless a test says otherwise: what it sees then does not depend on what ran before.
-        for name, value in {"pool": 0, **settings}.items():
+        for name, value in {"pool": 0, "languages": ",".join(TESTED_LANGUAGES), **settings}.items():
             key = name if name.startswith("DOCKER_") else f"TRIO_EXEC_{name.upper()}"
             environment[key] = str(value)
         self.log_path = f"/tmp/trio-exec-test-{os.getpid()}-{time.monotonic_ns()}.log"

@@ -56,7 +56,7 @@ async def test_the_engine_confirms_every_field(client: Client) -> None:  # noqa:
         "/workspace": f"rw,exec,nosuid,nodev,size=33554432,nr_inodes=4096,mode=0755,uid={uid},gid={uid}"
     }
     if machine.charges_sockets:
-        assert not host["Sysctls"]
+        assert not host.get("Sysctls")  # Newer engines leave out what is empty.
     else:
         assert host["Sysctls"] == {
             "net.core.somaxconn": "3",

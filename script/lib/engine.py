@@ -1,13 +1,17 @@
-"""What bootstrap asks of the Docker engine: `ping`, `has IMAGE`, `pull IMAGE`, `import IMAGE ARCHIVE`.
+"""What scripts ask of the Docker engine.
+
+`ping`, `has IMAGE`, `pull IMAGE`, `import IMAGE ARCHIVE`, `copy IMAGE ADDRESS-OF-ANOTHER-ENGINE`.
 
 Exits with 0 for yes or done, and with 1 otherwise, with one line on stderr for a failure.
 """
 
 import sys
+from typing import Any, cast
 
 import docker
 import docker.errors
 
+COPY_TIMEOUT = 600  # seconds
 # A tar archive carries no configuration; these are what the published images have.
 CONFIGURATION = [
     "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -32,6 +36,11 @@ def main(*arguments: str) -> None:
             repository, tag = image.split(":")
             client.api.import_image_from_file(archive, repository=repository, tag=tag, changes=CONFIGURATION)
             client.images.get(image)
+        case ["copy", image, address]:
+            other = docker.DockerClient(address, timeout=COPY_TIMEOUT)
+            other.images.load(
+                cast("Any", client.images.get(image).save(named=image))
+            )  # its stub knows no stream in pieces
         case _:
             sys.exit(f"unknown command: {arguments}")
 
