@@ -120,7 +120,7 @@ def _make_pool(settings: Settings, languages: Languages, executor: Executor, pha
     )
 
 
-async def _serve_connections(
+async def _serve_connections(  # noqa: ASYNC128 - hypercorn says that it has started
     app: ASGIFramework,
     config: Config,
     phases: Phases,
