@@ -217,7 +217,7 @@ async def test_a_crash_of_any_part_ends_the_process(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.docker
 async def test_a_server_that_takes_no_connections_any_more_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def stop_at_once(*_: object, task_status: trio.TaskStatus[list[str]], **__: object) -> None:
+    async def stop_at_once(*_: object, task_status: trio.TaskStatus[list[str]], **__: object) -> None:  # noqa: ASYNC114 - started by hypercorn's name
         await trio.lowlevel.checkpoint()
         task_status.started(["http://127.0.0.1:1"])
 
