@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -39,10 +40,12 @@ PODMAN = {
 
 
 @pytest.fixture(autouse=True)
-def nobodys_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What this machine's user has told Docker is not part of a test."""
+def nobodys_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[None]:
+    """What this machine's user has told Docker is not part of a test, and what docker-py leaves is none of the next."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("DOCKER_CONFIG", raising=False)
+    yield
+    gc.collect()
 
 
 def failure(monkeypatch: pytest.MonkeyPatch, host: str, call: Callable[[DockerAPI], Any] = DockerAPI.ping) -> str:
