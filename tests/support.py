@@ -340,6 +340,15 @@ class Client:
             f"{headers}\r\n"
         ).encode()
 
+    async def until_ready(self) -> None:
+        """Asks until sessions are taken, also of a server that does not listen yet."""
+        with trio.fail_after(PATIENCE):
+            while True:
+                with contextlib.suppress(OSError):
+                    if (await self.request("GET", "/readyz")).status == 200:
+                        return
+                await trio.sleep(0.2)
+
     async def until_all_languages(self) -> None:
         """Asks until no language waits for its image any more."""
         with trio.fail_after(10 * PATIENCE):

@@ -147,6 +147,32 @@ def test_every_way_to_start_gives_the_drain_its_time(file: str, pattern: str) ->
     assert int(match[1]) >= sum(Settings.model_fields[name].default for name in ("drain_delay", "drain_timeout")) + 20
 
 
+async def test_docker_run_as_documented_gives_the_drain_its_time(image: str, images: dict[str, str]) -> None:
+    (block,) = re.findall(r"^\$ (docker run --publish .*?)^```", (ROOT / "docs" / "deploy.md").read_text(), re.M | re.S)
+    name = f"trio-exec-run-{os.getpid()}"
+    command = block.strip().replace("127.0.0.1:8080:", "127.0.0.1:0:").removesuffix("trio-exec/server")
+    command = f"{command} --detach --rm --name {name} --env TRIO_EXEC_POOL=0 {image}"
+
+    async def docker_client(*arguments: str) -> str:
+        done = await trio.run_process(["docker", *arguments], capture_stdout=True)
+        return done.stdout.decode().strip()
+
+    await trio.run_process(["sh", "-c", command])
+    try:
+        port = (await docker_client("port", name, "8080")).splitlines()[0].rpartition(":")[2]
+        client = Client(Deployed(int(port)))
+        await client.until_ready()
+        code = "import time; print('on', flush=True); time.sleep(12); print('done')"
+        async with client.session(language="python", code=code) as session, trio.open_nursery() as nursery:
+            await session.until_stdout("on\n")
+            nursery.start_soon(docker_client, "stop", name)
+            run = await session.to_end()
+        assert (run.stdout, run.ending) == ("on\ndone\n", "run: exit 0")
+    finally:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 30):
+            await trio.run_process(["docker", "rm", "--force", name], check=False, capture_stderr=True)
+
+
 def test_a_misspelt_setting_is_told_under_compose(context: Path, image: str) -> None:
     (context / "typo.env").write_text("TRIO_EXEC_MAX_SESSION=1\n")
     project = Project(context, f"trio-exec-typo-{os.getpid()}", ENV_FILE="typo.env", IMAGE=image)

@@ -126,6 +126,25 @@ async def test_requests_are_answered_as_shown(client: Client, block: Block, comm
     assert attached.run.stdout == text
 
 
+async def test_the_language_of_the_docs_can_be_added_as_it_is_written(
+    start_server: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    (dockerfile,) = (block for block in of_kind("dockerfile") if "ruby" in block.text)
+    (description,) = (block for block in of_kind("toml") if 'name = "ruby"' in block.text)
+    (tmp_path / "ruby").mkdir()
+    (tmp_path / "ruby" / "Dockerfile").write_text(dockerfile.text)
+    (tmp_path / "ruby" / "language.toml").write_text(description.text)
+    client = Client(start_server(languages_dir=tmp_path, languages="ruby,python", pool="0"))
+    await client.until_all_languages()
+
+    async with client.session(language="rb", code='print "n? "; n = gets; puts "hello #{n}"') as session:
+        await session.until_stdout("n? ")
+        await session.until_waiting()
+        await session.input("Ada\n")
+        run = await session.to_end()
+    assert (run.stdout, run.ending) == ("n? hello Ada\n", "run: exit 0")
+
+
 def came(run: Run, expected: dict[str, Any]) -> bool:
     """Whether a message has come that is the one shown, but for what is measured."""
     fixed = expected.keys() - MEASURED
