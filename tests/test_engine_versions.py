@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
+import docker
 import pytest
 import trio
 
@@ -94,6 +96,23 @@ async def test_an_engine_that_refuses_old_versions_of_the_api_runs_sessions(imag
             (["build", "python"], f"python: {images['python']}\n"),
         ):
             assert await trio.to_thread.run_sync(printed, dockerd.host, command) == output
+
+
+async def test_an_engine_may_keep_its_images_in_containerd(images: dict[str, str], tmp_path: Path) -> None:
+    config = tmp_path / "daemon.json"
+    config.write_text('{"features": {"containerd-snapshotter": true}}')
+    tags = [images["python"], launcher_image().tag]
+    with private_dockerd(tags, "1g", f"--config-file={config}", programs=newer_docker()) as dockerd:
+        engine = docker.DockerClient(dockerd.host)
+        status = engine.info()["DriverStatus"]
+        engine.close()
+        assert ["driver-type", "io.containerd.snapshotter.v1"] in status, "or this shows nothing"
+        with running_server(DOCKER_HOST=dockerd.host, languages="python", pool="python=1") as server:
+            server.wait_warm({"python": 1})
+            client = Client(server)
+            assert (await client.run(language="python", code="print(input())", stdin="in")).stdout == "in\n"
+            assert (await client.request("GET", "/languages")).json()["languages"][0]["version"].count(".") == 2
+        dockerd.wait_left(set())
 
 
 async def test_an_engine_may_be_upgraded_under_a_running_server(images: dict[str, str]) -> None:
