@@ -247,7 +247,7 @@ async def test_a_session_with_a_precompiled_header(client: Client) -> None:
     assert run.outcome == ("1", "", "run: exit 0")
 
 
-@pytest.mark.parametrize("pids", [2, 4, 6])
+@pytest.mark.parametrize("pids", [2, 4, 8])
 async def test_a_session_with_few_processes(client: Client, pids: int) -> None:
     async def started(code: str) -> Run:
         """Tried again where the engine could not start the container: runc itself needs processes in it, at times."""

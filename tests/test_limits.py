@@ -216,6 +216,8 @@ async def test_queue_positions(start_server: Callable[..., ServerProcess]) -> No
             "ready": True,
             "running": 1,
             "queued": 2,
+            "free": 0,
+            "room": 0,
             "warm": {},
         }
 
