@@ -35,6 +35,7 @@ class Played:
         monkeypatch.setattr(DockerExecutor, "try_out", self._try_out)
         monkeypatch.setattr(service, "run_guard", self._long("guard"))
         monkeypatch.setattr(providing, "missing_images", lambda *_: [])
+        monkeypatch.setattr(providing, "versions", lambda *_: {})
 
     def _long(self, name: str) -> Callable[..., Any]:
         async def run(*_: object, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
