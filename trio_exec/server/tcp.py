@@ -142,7 +142,7 @@ class ClientConnection(TCPServer):
                 self.app,
                 self.config,
                 self.context,
-                tasks,  # pyright: ignore[reportArgumentType] - its exit may have caught something, hypercorn's never
+                tasks,
                 ConnectionState(self.state),
                 False,  # noqa: FBT003 - no TLS; hypercorn has no name for it
                 client,
