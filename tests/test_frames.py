@@ -34,6 +34,26 @@ FRAMES = st.one_of(
     st.integers(0, 255).map(lambda version: (frame("R", bytes([version])), frames.Ready(version))),
     U32.map(lambda count: (frame("A", struct.pack(">I", count)), frames.Ack(count))),
     st.booleans().map(lambda waiting: (frame("W", bytes([waiting])), frames.Waiting(waiting))),
+    st.just((frame("V", b""), frames.Saved())),
+    U32.map(lambda count: (frame("C", struct.pack(">I", count)), frames.Collected(count))),
+    st.builds(
+        lambda path, mode, content, begins: (
+            frame("F", struct.pack(">BH", not begins, mode) + path.encode() + b"\0" + content),
+            frames.CollectedFile(path, mode, content, begins),
+        ),
+        st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=50),
+        st.integers(0, 0o7777),
+        st.binary(max_size=300),
+        st.booleans(),
+    ),
+    st.builds(
+        lambda path, reason: (
+            frame("M", bytes([reason.value]) + path.encode() + b"\0"),
+            frames.Omitted(path, reason),
+        ),
+        st.text("aä漢/.-", min_size=1, max_size=50),
+        st.sampled_from(frames.OmittedReason),
+    ),
     st.text(max_size=50).map(lambda text: (frame("X", text.encode()), frames.Failure(text))),
     st.builds(
         lambda signalled, code, wall, peak, kills, used_up: (
@@ -94,6 +114,18 @@ def test_garbage_is_an_error_or_not_yet_complete_but_nothing_else(data: bytes, c
         frame("S", b"x"),
         frame("R", b""),
         frame("Z", b"short"),
+        frame("V", b"x"),
+        frame("C", b"123"),
+        frame("F", b""),
+        frame("F", b"\0\0\0no end"),
+        frame("F", b"\0\0\0\0no name"),
+        frame("F", b"\2\0\0a\0"),
+        frame("F", b"\0\x10\0a\0"),
+        frame("F", b"\0\0\0\xff\0"),
+        frame("M", b""),
+        frame("M", b"\4a\0"),
+        frame("M", b"\0a"),
+        frame("M", b"\0a\0b"),
         stage_end(2, 0, 0, 0, 0, 0, 0, 0),
     ],
 )
@@ -111,8 +143,8 @@ def test_a_file_of_any_size_comes_in_frames_that_fit(content: bytes) -> None:
         assert (kind, length) == (b"f", len(payload))
         assert length <= frames.PAYLOAD_MAX
         assert payload[0] == (number > 0)
-        assert payload[1:].startswith(b"lib/a.py\0")
-        gathered += payload[10:]
+        assert payload[1:].startswith(b"\1\xa4lib/a.py\0")
+        gathered += payload[12:]
 
     assert gathered == content
 
@@ -123,6 +155,51 @@ def test_a_stage_on_the_wire(cpu_time: float | None, milliseconds: int) -> None:
 
     head = struct.pack(">BHHIIHH", 1, 24, 80, 75, milliseconds, 2, 1)
     assert sent == frame("s", head + b"a\0b c\0N=1\0")
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        (b"\xff\xfe", "\\xff\\xfe"),
+        (b"a\nb\x1b[m", "a\\nb\\x1b[m"),
+        ("é\u202e".encode(), "é\\u202e"),
+        (b"\xed\xa0\x80", "\\xed\\xa0\\x80"),
+    ],
+)
+def test_any_name_that_was_left_out_can_be_shown(sent: bytes, shown: str) -> None:
+    (event,) = frames.FrameDecoder().feed(frame("M", b"\3" + sent + b"\0"))
+    assert event == frames.Omitted(shown, frames.OmittedReason.UNREADABLE)
+
+
+def test_a_request_for_files_on_the_wire() -> None:
+    sent = frames.encode_collect(["out/*.png", "ä"], 10, 1 << 33, hidden_too=True)
+    assert sent == frame("c", b"\1" + struct.pack(">IQ", 10, 1 << 33) + b"out/*.png\0" + "ä".encode() + b"\0")
+    assert frames.encode_collect([], 0, 0) == frame("c", bytes(13))
+
+
+@pytest.mark.parametrize("pattern", ["", "/etc/passwd", "../x", "a/..", "a//b", "a/", "a\0b", "\udc80", "é" * 257])
+def test_what_is_no_pattern_is_never_sent(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"^the pattern .* (is|has|holds) "):
+        frames.encode_collect(["fine", pattern], 1, 1)
+
+
+def test_a_request_for_files_has_bounds() -> None:
+    assert len(frames.encode_collect(["x" * 512] * 32, 1, 1)) <= frames.PAYLOAD_MAX
+    with pytest.raises(ValueError, match="at most 32"):
+        frames.encode_collect(["x"] * 33, 1, 1)
+    for files, size in ((-1, 0), (1 << 32, 0), (0, -1), (0, 1 << 64)):
+        with pytest.raises(ValueError, match="out of its range"):
+            frames.encode_collect([], files, size)
+
+
+@pytest.mark.parametrize("mode", [-1, 0o10000])
+def test_a_file_has_a_mode_that_there_is(mode: int) -> None:
+    with pytest.raises(ValueError, match="between 0 and 0o7777"):
+        list(frames.encode_file("a", b"", mode))
+
+
+def test_saving_and_restoring_on_the_wire() -> None:
+    assert (frames.encode_save(), frames.encode_restore()) == (frame("v", b""), frame("r", b""))
 
 
 def test_what_does_not_fit_a_frame_is_refused() -> None:

@@ -5,30 +5,20 @@ from __future__ import annotations
 import signal
 import socket
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 import trio
 
 from tests.sessions import SPEC
+from tests.stages import ENVIRONMENT, run
 from trio_exec.errors import ExecutorError
 from trio_exec.executor.base import Container
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.executor import DockerExecutor
 from trio_exec.launcher import frames
-
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-
-
-@dataclass
-class Result:
-    """One stage's output and end."""
-
-    stdout: bytes
-    stderr: bytes
-    end: frames.StageEnd
 
 
 @asynccontextmanager
@@ -37,24 +27,6 @@ async def opened(executor: DockerExecutor, lifetime: int = 300) -> AsyncGenerato
     with trio.fail_after(280):
         async with executor.open_container(spec) as container:
             yield container
-
-
-async def run(container: Container, command: Sequence[str], deadline: int = 60) -> Result:
-    await container.send(frames.encode_stage(command, ENVIRONMENT, terminal=None, deadline=deadline))
-    out = err = b""
-    while True:
-        for event in await container.receive():
-            match event:
-                case frames.Stdout(data):
-                    out += data
-                case frames.Stderr(data):
-                    err += data
-                case frames.StageEnd():
-                    return Result(out, err, event)
-                case frames.Failure(message):
-                    raise AssertionError(message)
-                case _:
-                    pass
 
 
 async def test_a_thousand_programs_that_end_at_once_lose_no_byte(executor: DockerExecutor) -> None:

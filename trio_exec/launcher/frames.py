@@ -6,7 +6,8 @@ A frame is a type byte, a four-byte big-endian length and the payload. The other
 To the launcher:
 
 ==========  ====  =====================================================================================
-File        f     u8 append, path NUL, content: creates or continues a file in the working directory
+File        f     u8 append, u16 mode, path NUL, content: creates or continues a file in the working directory,
+                  whose mode is then exactly that
 Stage       s     u8 flags (1: terminal), u16 rows, u16 cols, u32 deadline in seconds, u32 CPU time in
                   milliseconds (0: no limit), u16 argc, u16 envc, then argv and environment, each string
                   NUL-terminated: runs a command, and kills it when its processes have used so much CPU together
@@ -19,6 +20,13 @@ StdinEof    e     no more input; on a terminal, which Ctrl-D among the input end
 Signal      g     u8 number, to the program's process group
 Resize      w     u16 rows, u16 cols
 Kill        k     kills every process of the stage
+Save        v     remembers the workspace: folders, regular files and symbolic links, with their modes and times.
+                  Discards what is held, empties the shared memory, and takes the place of an earlier Save
+Restore     r     kills every process, makes the workspace what it was when saved, and empties the shared memory.
+                  There is no answer; a launcher that can't do it ends
+Collect     c     u8 flags (1: hidden files too), u32 most files, u64 most bytes in all, then patterns, each
+                  NUL-terminated (see `patterns`): sends the regular files that match, in the order of their names.
+                  Links are not followed. Frames that come meanwhile wait for its end
 ==========  ====  =====================================================================================
 
 From the launcher:
@@ -35,7 +43,15 @@ StageEnd    Z     u8 kind (0 exit, 1 signal), u8 exit code or signal, u64 wall, 
                   microseconds, u64 peak resident bytes of the largest process, u32 out-of-memory kills,
                   u8: whether it was killed since it had used up its CPU time
 Failure     X     text: what the launcher could not do
+Saved       V     the workspace is saved
+File        F     u8 (0 begins, 1 continues), u16 mode, path NUL, content: of a file that was asked for. It is whole
+                  when anything but its continuation comes
+Omitted     M     u8 reason (0 too large, 1 too many, 2 not regular, 3 unreadable), path NUL: a file that matches, or a
+                  folder that may hold some, and is not sent. The first 64 are told
+Collected   C     u32: that many files were sent; the answer to Collect is complete
 ==========  ====  =====================================================================================
+
+Save, Restore and Collect are for when no stage runs.
 
 The end of the stream towards the launcher makes it kill everything and exit.
 """
@@ -45,10 +61,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from trio_exec.errors import ProtocolError
+from trio_exec.launcher.patterns import PATTERNS_MAX, check_pattern
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 PAYLOAD_MAX = 65536
 """Both ends refuse longer payloads, so that garbage shows at once and no buffer grows with it."""
 STDIN_WINDOW = 65536
@@ -57,7 +75,10 @@ STDIN_WINDOW = 65536
 _HEADER = struct.Struct(">BI")
 _STAGE = struct.Struct(">BHHIIHH")
 _STAGE_END = struct.Struct(">BBQQQQI?")
+_COLLECT = struct.Struct(">BIQ")
 _FLAG_TTY = 1
+_FLAG_HIDDEN_TOO = 1
+_MODE_MAX = 0o7777
 
 
 def _frame(kind: bytes, payload: bytes = b"") -> bytes:
@@ -73,13 +94,20 @@ def _strings(strings: Sequence[str]) -> bytes:
     return b"".join(string.encode() + b"\0" for string in strings)
 
 
-def encode_file(path: str, content: bytes) -> Iterator[bytes]:
+def encode_file(path: str, content: bytes, mode: int = 0o644) -> Iterator[bytes]:
     """Frames that create a file, in as many pieces as it takes.
 
+    Args:
+        path: relative to the working directory.
+        content: all of it.
+        mode: its permission bits.
+
     Raises:
-        ValueError: the path holds NUL or is too long.
+        ValueError: the path holds NUL or is too long, or there is no such mode.
     """
-    head = _strings([path])
+    if not 0 <= mode <= _MODE_MAX:
+        raise ValueError(f"a file's mode is between 0 and 0o{_MODE_MAX:o}, not {mode}")
+    head = struct.pack(">H", mode) + _strings([path])
     step = PAYLOAD_MAX - len(head) - 1
     if step <= 0:
         raise ValueError("the path is too long")
@@ -170,6 +198,42 @@ def encode_kill() -> bytes:
     return _frame(b"k")
 
 
+def encode_save() -> bytes:
+    """Remembers the workspace as it is; `Saved` answers."""
+    return _frame(b"v")
+
+
+def encode_restore() -> bytes:
+    """Makes the workspace what it was when it was saved; nothing answers."""
+    return _frame(b"r")
+
+
+def encode_collect(patterns: Sequence[str], max_files: int, max_bytes: int, *, hidden_too: bool = False) -> bytes:
+    """Asks for files; `CollectedFile` and `Omitted` answer, and `Collected` last.
+
+    Args:
+        patterns: as `trio_exec.launcher.patterns` describes them.
+        max_files: the first so many of those that match.
+        max_bytes: of their contents together; a file that does not fit is left out, and smaller ones may follow.
+        hidden_too: leading dots are nothing special.
+
+    Raises:
+        ValueError: a pattern is none, there are too many, or a number is out of its range.
+    """
+    if len(patterns) > PATTERNS_MAX:
+        raise ValueError(f"there are {len(patterns)} patterns; at most {PATTERNS_MAX} are allowed")
+    for pattern in patterns:
+        try:
+            check_pattern(pattern)
+        except ValueError as error:
+            raise ValueError(f"the pattern {pattern!r} {error}") from None
+    try:
+        head = _COLLECT.pack(_FLAG_HIDDEN_TOO if hidden_too else 0, max_files, max_bytes)
+    except struct.error:
+        raise ValueError(f"a number is out of its range: {max_files} files, {max_bytes} bytes") from None
+    return _frame(b"c", head + _strings(patterns))
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """The launcher is up."""
@@ -241,7 +305,72 @@ class Failure:
     message: str
 
 
-Event = Ready | Started | Prestarted | Stdout | Stderr | Ack | Waiting | StageEnd | Failure
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The workspace is saved."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedFile:
+    """A file that was asked for, or a piece of it.
+
+    Attributes:
+        path: relative to the workspace, of printable characters.
+        mode: its permission bits.
+        content: a piece; the whole file is that of this event and of those that follow and do not begin one.
+        begins: whether this is the file's first piece.
+    """
+
+    path: str
+    mode: int
+    content: bytes
+    begins: bool
+
+
+class OmittedReason(Enum):
+    """Why a file that matches was not sent."""
+
+    TOO_LARGE = 0
+    TOO_MANY = 1
+    NOT_REGULAR = 2
+    UNREADABLE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Omitted:
+    """A file that matches, or a folder that may hold some, and that was not sent.
+
+    Attributes:
+        path: relative to the workspace; bytes that are no UTF-8, and control characters, are escaped (`\\xff`).
+        reason: why.
+    """
+
+    path: str
+    reason: OmittedReason
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """All that was asked for has come: so many files."""
+
+    count: int
+
+
+Event = (
+    Ready
+    | Started
+    | Prestarted
+    | Stdout
+    | Stderr
+    | Ack
+    | Waiting
+    | StageEnd
+    | Failure
+    | Saved
+    | CollectedFile
+    | Omitted
+    | Collected
+)
 
 
 def _stage_end(payload: bytes) -> StageEnd:
@@ -281,6 +410,34 @@ def _waiting(payload: bytes) -> Waiting:
     return Waiting(payload == b"\1")
 
 
+def _saved(payload: bytes) -> Saved:
+    _empty(payload)
+    return Saved()
+
+
+def _until_nul(payload: bytes) -> tuple[bytes, bytes]:
+    head, nul, rest = payload.partition(b"\0")
+    if not head or not nul:
+        raise ValueError
+    return head, rest
+
+
+def _file(payload: bytes) -> CollectedFile:
+    continues, mode = struct.unpack_from(">BH", payload)
+    path, content = _until_nul(payload[3:])
+    if continues > 1 or mode > _MODE_MAX:
+        raise ValueError
+    return CollectedFile(path.decode(), mode, content, not continues)
+
+
+def _omitted(payload: bytes) -> Omitted:
+    path, rest = _until_nul(payload[1:])
+    _empty(rest)
+    text = path.decode("utf-8", "backslashreplace")
+    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return Omitted(printable, OmittedReason(payload[0]))
+
+
 _PARSERS: dict[int, Callable[[bytes], Event]] = {
     ord("R"): lambda payload: Ready(*struct.unpack(">B", payload)),
     ord("S"): _started,
@@ -291,6 +448,10 @@ _PARSERS: dict[int, Callable[[bytes], Event]] = {
     ord("W"): _waiting,
     ord("Z"): _stage_end,
     ord("X"): lambda payload: Failure(payload.decode("utf-8", "replace")),
+    ord("V"): _saved,
+    ord("F"): _file,
+    ord("M"): _omitted,
+    ord("C"): lambda payload: Collected(*struct.unpack(">I", payload)),
 }
 
 

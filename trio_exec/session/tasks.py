@@ -261,7 +261,7 @@ class Tasks:
                 return True
             case frames.Failure(message):
                 raise ExecutorError(f"the program could not be run: {message}")
-            case frames.Ready() | frames.Prestarted():
+            case _:
                 raise ProtocolError("the container's launcher is out of step")
         return False
 

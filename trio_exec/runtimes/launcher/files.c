@@ -29,11 +29,29 @@ const char *file_make_folders(char *path) {
   return NULL;
 }
 
-const char *file_write(char *path, bool append, const uint8_t *data, size_t length) {
+/* O_NONBLOCK: a FIFO in its place must not keep us waiting. */
+static int open_file(const char *path, bool append) {
+  return open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0600);
+}
+
+static int open_to_write(const char *path, bool append) {
+  int fd = open_file(path, append);
+  struct stat stat;
+  if (fd < 0 && errno == EACCES && lstat(path, &stat) == 0 && S_ISREG(stat.st_mode) && chmod(path, 0600) == 0)
+    fd = open_file(path, append); /* Its own mode was in our way. */
+  if (fd >= 0 && (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode))) {
+    close(fd);
+    errno = EEXIST;
+    return -1;
+  }
+  return fd;
+}
+
+const char *file_write(char *path, bool append, mode_t mode, const uint8_t *data, size_t length) {
   const char *problem = file_make_folders(path);
   if (problem != NULL)
     return problem;
-  int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0644);
+  int fd = open_to_write(path, append);
   if (fd < 0)
     return strerror(errno);
   const char *error = NULL;
@@ -46,6 +64,8 @@ const char *file_write(char *path, bool append, const uint8_t *data, size_t leng
     data += n;
     length -= (size_t)n;
   }
+  if (error == NULL && fchmod(fd, mode) < 0) /* Last: writing takes set-id bits away. */
+    error = strerror(errno);
   close(fd);
   return error;
 }

@@ -3,7 +3,8 @@
  * input and output as frames over its own standard input and output.
  *
  * What must hold:
- *  - One thread, one poll loop, nothing in it that can block for long; no allocation.
+ *  - One thread, one poll loop, nothing in it that can block for long. What runs programs allocates
+ *    nothing; what goes through the workspace (walk.h, image.h) does, within bounds.
  *  - The end of our own input means that the server is gone, so we go too, and the kernel kills
  *    whatever else is in this PID namespace. A deadline of our own backs that up.
  *  - The program can't reach us: it is another user without privileges (see identity.h), has none
@@ -28,12 +29,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "collect.h"
 #include "files.h"
 #include "frames.h"
 #include "held.h"
 #include "identity.h"
 #include "probe.h"
 #include "reserve.h"
+#include "snapshot.h"
 #include "stage.h"
 
 enum { SERVER_IN = 0, SERVER_OUT = 1, OUTPUT_CHUNK = 32768, CONTROL_RESERVE = 4096 };
@@ -145,25 +148,55 @@ static void acknowledge(void) {
   unacknowledged = 0;
 }
 
+static void take_file(struct reader *payload) {
+  enum { MODE_MAX = 07777 };
+  bool append = read_int(payload, 1) != 0;
+  mode_t mode = (mode_t)read_int(payload, 2);
+  char *path = (char *)read_string(payload);
+  char *instead = held_instead_of(path);
+  if (instead == NULL)
+    held_discard(); /* Other files might have changed how it started. */
+  else
+    path = instead;
+  bool ok = payload->ok && mode <= MODE_MAX;
+  const char *problem = ok ? file_write(path, append, mode, payload->at, payload->left) : "malformed file frame";
+  if (problem != NULL) {
+    char message[512];
+    snprintf(message, sizeof message, "cannot write %.200s: %s", path, problem);
+    report(message);
+  }
+}
+
+static void save_workspace(void) {
+  const char *problem = "the workspace can't be saved while a stage runs";
+  if (!stage.active) {
+    held_discard(); /* Its files are then in place, and nothing changes others. */
+    stage_clear();
+    problem = snapshot_save();
+  }
+  if (problem == NULL)
+    out_frame(OUT_SAVED, NULL, 0);
+  else
+    report(problem);
+}
+
+/* A workspace that is not clean must not be used: then there is no going on. */
+static void restore_workspace(void) {
+  if (stage.active)
+    fail("the workspace can't be restored while a stage runs");
+  held_discard();
+  stage_clear();
+  const char *problem = snapshot_restore();
+  if (problem != NULL)
+    fail(problem);
+}
+
 static void handle(struct frame *frame) {
   struct reader payload = {.at = frame->payload, .left = frame->length, .ok = true};
   switch (frame->type) {
-  case IN_FILE: {
-    bool append = read_int(&payload, 1) != 0;
-    char *path = (char *)read_string(&payload);
-    char *instead = held_instead_of(path);
-    if (instead == NULL)
-      held_discard(); /* Other files might have changed how it started. */
-    else
-      path = instead;
-    const char *problem = payload.ok ? file_write(path, append, payload.at, payload.left) : "malformed file frame";
-    if (problem != NULL) {
-      char message[512];
-      snprintf(message, sizeof message, "cannot write %.200s: %s", path, problem);
-      report(message);
-    }
+  case IN_FILE:
+    take_file(&payload);
     break;
-  }
   case IN_STAGE:
     start_stage(&payload);
     break;
@@ -194,16 +227,28 @@ static void handle(struct frame *frame) {
       stage_kill();
     held_discard();
     break;
+  case IN_SAVE:
+    save_workspace();
+    break;
+  case IN_RESTORE:
+    restore_workspace();
+    break;
+  case IN_COLLECT: {
+    const char *problem = collect_begin(&payload);
+    if (problem != NULL)
+      report(problem);
+    break;
+  }
   default:
     fail("unknown frame type");
   }
 }
 
-/* Handles what has arrived, as long as there is room for what the frames may have us say. */
+/* Handles what has arrived, as long as there is room for what the frames may have us say. While files are sent, none may change. */
 static void take_frames(void) {
   struct frame frame;
   bool found;
-  while (out_room() >= CONTROL_RESERVE) {
+  while (out_room() >= CONTROL_RESERVE && !collect_active()) {
     if (in_next(&frame, &found) == IN_GARBAGE)
       fail("a frame is too long");
     if (!found)
@@ -230,6 +275,8 @@ static void pass_output(int *fd, uint8_t type) {
 
 static int poll_timeout(uint64_t now) {
   uint64_t next = deadline_us;
+  if (collect_active() && collect_has_room())
+    return 0;
   if (stage.active && !stage.exited && probe_at_us < next)
     next = probe_at_us;
   if (stage.active && !stage.exited && stage.cpu_limit_us > 0 && stage.cpu_check_at_us < next)
@@ -246,7 +293,7 @@ static void loop(int child_signals) {
   for (;;) {
     bool room = out_room() >= FRAME_HEADER + OUTPUT_CHUNK + CONTROL_RESERVE;
     struct pollfd fds[] = {
-        {.fd = SERVER_IN, .events = room ? POLLIN : 0},
+        {.fd = SERVER_IN, .events = room && !collect_active() ? POLLIN : 0}, /* Its end is told in any case. */
         {.fd = out_pending() > 0 ? SERVER_OUT : -1, .events = POLLOUT},
         {.fd = child_signals, .events = POLLIN},
         {.fd = room && stage.active ? stage.out : -1, .events = POLLIN},
@@ -268,6 +315,11 @@ static void loop(int child_signals) {
       _exit(0);
     if (fds[SERVER_READ].revents & POLLIN && in_fill(SERVER_IN) == IN_CLOSED)
       _exit(0);
+    if (collect_active()) {
+      const char *problem = collect_step();
+      if (problem != NULL)
+        fail(problem);
+    }
     take_frames();
     if (fds[CHILDREN].revents & POLLIN) {
       struct signalfd_siginfo info;
@@ -314,6 +366,9 @@ int main(int argc, char **argv) {
     fail(problem);
   /* Programs look for a temporary folder in /tmp, which the images link to this one. */
   mkdir(".tmp", 0700);
+  problem = snapshot_prepare();
+  if (problem != NULL)
+    fail(problem);
   signal(SIGPIPE, SIG_IGN);
   fcntl(SERVER_IN, F_SETFL, fcntl(SERVER_IN, F_GETFL) | O_NONBLOCK);
   fcntl(SERVER_OUT, F_SETFL, fcntl(SERVER_OUT, F_GETFL) | O_NONBLOCK);
