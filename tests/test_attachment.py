@@ -23,6 +23,7 @@ from trio_exec.limits import MIB
 from trio_exec.model import Job, Reason, State
 from trio_exec.phases import Phase, Phases
 from trio_exec.session.session import Session
+from trio_exec.session.stdin import PENDING_MAX, ROOM_AGAIN
 from trio_exec.settings import Settings
 
 OK = frames.StageEnd(0, None, 1, 0.5, 0.1, 1_000_000, 0)
@@ -73,11 +74,11 @@ class Running:
         self.phases = Phases()
 
     @asynccontextmanager
-    async def client(self, position: int = 0) -> AsyncGenerator[Socket]:
+    async def client(self, position: int = 0, name: str | None = None) -> AsyncGenerator[Socket]:
         """A client that is attached until it has everything, or is sent away."""
         socket = Socket()
         async with trio.open_nursery() as nursery:
-            serve = Attachment(socket, self.session, position).serve
+            serve = Attachment(socket, self.session, position, name).serve
             nursery.start_soon(serve, self.phases)  # noqa: ASYNC113 - the next line waits for it
             await wait_all_tasks_blocked()
             yield socket
@@ -267,3 +268,48 @@ async def test_one_client_that_leaves_is_none_of_anothers_business(autojump_cloc
 
     assert stays.text() == "on"
     assert stays.closed_with == 1000
+
+
+async def test_input_that_says_where_it_belongs_is_acknowledged(autojump_clock: MockClock, running: Running) -> None:
+    async with running.client(name="me") as socket:
+        await socket.says(type="input", data="é!", at=0)
+        await socket.says(type="input", data="é!", at=0)
+        await socket.says(type="input", data="?", at=3)
+        answers = socket.sent[2:]
+        await running.say(OK)
+
+    assert [(it["type"], it["at"]) for it in answers] == [("input_ack", 3), ("input_ack", 3), ("input_ack", 4)]
+    assert all(0 < it["room"] <= PENDING_MAX for it in answers)
+    assert b"".join(frame[5:] for frame in running.container.sent if frame[:1] == b"i") == "é!?".encode()
+
+
+async def test_who_has_no_room_is_told_when_there_is_some(autojump_clock: MockClock, running: Running) -> None:
+    whole = PENDING_MAX + frames.STDIN_WINDOW
+    async with running.client(name="me") as socket:
+        at = 0
+        while at < whole:
+            await socket.says(type="input", data="x" * PENDING_MAX, at=at)
+            at = socket.sent[-1]["at"]
+        assert socket.sent[-1] == {"type": "input_ack", "at": whole, "room": 0}
+        await running.say(frames.Ack(ROOM_AGAIN))
+        assert socket.sent[-1] == {"type": "input_ack", "at": whole, "room": ROOM_AGAIN}
+        await running.say(OK)
+
+
+async def test_acknowledged_input_that_is_refused_says_why(autojump_clock: MockClock, running: Running) -> None:
+    async with running.client(name="me") as socket:
+        await socket.says(type="eof")
+        await socket.says(type="input", data="late", at=0)
+        answer = socket.sent[-1]
+        await running.say(OK)
+
+    assert (answer["type"], answer["at"], answer["code"]) == ("input_ack", 0, "wrong_state")
+
+
+async def test_who_has_no_name_has_no_place_in_the_input(autojump_clock: MockClock, running: Running) -> None:
+    async with running.client() as socket:
+        await socket.says(type="input", data="x", at=0)
+        answer = socket.sent[-1]
+        await running.say(OK)
+
+    assert (answer["type"], answer["code"], answer["field"]) == ("error", "invalid_request", "at")

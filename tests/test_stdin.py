@@ -12,9 +12,10 @@ from trio.testing import wait_all_tasks_blocked
 from tests.fakes import FakeContainer
 from tests.sessions import RESOURCES
 from trio_exec.budget import Account, Budget
-from trio_exec.errors import InputFullError, OverloadedError, SessionStateError
+from trio_exec.errors import InputFullError, OverloadedError, RequestError, SessionStateError
 from trio_exec.launcher import frames
-from trio_exec.session.stdin import CHUNK, CONTROLS_MAX, PENDING_MAX, Stdin
+from trio_exec.session.stdin import CHUNK, CONTROLS_MAX, PENDING_MAX, ROOM_AGAIN, Stdin
+from trio_exec.session.writers import WRITERS_MAX, Writers
 
 SIGNAL = frames.encode_signal(2)
 EOF = frames.encode_eof()
@@ -206,3 +207,80 @@ async def test_a_container_that_is_gone_ends_the_sending_in_silence() -> None:
         queue.acknowledge(1)
 
     assert len(input_of(launcher)) == frames.STDIN_WINDOW
+
+
+async def test_room_is_told_once_there_is_plenty() -> None:
+    queue = stdin(b"x" * PENDING_MAX)
+    told: list[int] = []
+
+    async def wait() -> None:
+        await queue.wait_room()
+        told.append(queue.room)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        nursery.start_soon(wait)
+        async with pumped(queue):
+            queue.open()
+            await wait_all_tasks_blocked()
+            assert told == []  # The launcher's window is less than plenty.
+            queue.acknowledge(PENDING_MAX)
+            await wait_all_tasks_blocked()
+
+    assert len(told) == 2
+    assert min(told) >= ROOM_AGAIN
+
+
+async def test_nobody_waits_for_room_in_what_nobody_will_read() -> None:
+    queue = stdin(b"x" * PENDING_MAX)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(queue.wait_room)
+        await wait_all_tasks_blocked()
+        queue.close()
+
+
+def test_input_that_is_sent_again_is_taken_once() -> None:
+    queue = stdin()
+    writers = Writers(queue)
+
+    assert writers.write("a", 0, b"one ") == 4
+    assert writers.write("a", 0, b"one ") == 4
+    assert writers.write("a", 2, b"e two ") == 8
+    assert writers.write("b", 0, b"other ") == 6
+    assert writers.write("a", 8, b"three") == 13
+    assert queue.taken == len(b"one two other three")
+
+
+def test_input_with_a_gap_before_it_is_not_taken() -> None:
+    queue = stdin()
+    assert Writers(queue).write("a", 3, b"late") == 0
+    assert queue.taken == 0
+
+
+def test_as_much_is_taken_as_there_is_room_for() -> None:
+    queue = stdin(b"x" * (PENDING_MAX - 3))
+    writers = Writers(queue)
+
+    assert writers.write("a", 0, b"12345") == 3
+    assert writers.write("a", 3, b"45") == 3
+    assert queue.room == 0
+
+
+def test_what_was_taken_may_be_sent_again_after_the_end_of_input_and_nothing_else() -> None:
+    queue = stdin()
+    writers = Writers(queue)
+    writers.write("a", 0, b"all")
+    queue.end()
+
+    assert writers.write("a", 0, b"all") == 3
+    with pytest.raises(SessionStateError, match="has ended"):
+        writers.write("a", 3, b"more")
+
+
+def test_the_names_of_writers_are_bounded() -> None:
+    writers = Writers(stdin())
+    for number in range(WRITERS_MAX):
+        writers.write(str(number), 0, b"x")
+    with pytest.raises(RequestError, match="64 clients at most"):
+        writers.write("one more", 0, b"x")
+    assert writers.write("0", 1, b"y") == 2

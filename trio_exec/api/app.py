@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +60,7 @@ _HTTP_HINTS = {
 _FOR_BALANCERS = {"health", "readiness"}
 _UTF_8 = {"utf-8", "utf8", "us-ascii"}
 _SOCKET = "/ws/session/"
+_CLIENT_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class MediaTypeError(RequestError):
@@ -261,9 +263,10 @@ class _Routes:
     async def attach(self, session_id: str) -> None:
         session = self._engine.session(session_id)
         position = _position(websocket.args.get("after"), session.log.end)
+        name = _client_name(websocket.args.get("client"))
         await websocket.accept(subprotocol=_subprotocol(websocket.requested_subprotocols))  # pyright: ignore[reportUnknownMemberType] - its dict has no parameters
         with self._engine.client():
-            await Attachment(websocket, session, position).serve(self._phases)
+            await Attachment(websocket, session, position, name).serve(self._phases)
 
 
 def _check_content(headers: Headers) -> None:
@@ -313,6 +316,14 @@ def _position(after: str | None, end: int) -> int:
             field="after",
         )
     return int(after)
+
+
+def _client_name(name: str | None) -> str | None:
+    if name is not None and not _CLIENT_NAME.fullmatch(name):
+        raise RequestError(
+            f"client: {name[:40]!r} can't be a client's name; take 1 to 64 letters, digits, `-` and `_`", field="client"
+        )
+    return name
 
 
 def _describe(language: Language, version: str) -> LanguageInfo:

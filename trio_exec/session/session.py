@@ -22,6 +22,7 @@ from trio_exec.session.plan import Plan
 from trio_exec.session.record import Record
 from trio_exec.session.tasks import Slot, Tasks
 from trio_exec.session.watchdog import Watchdog
+from trio_exec.session.writers import Writers
 
 
 class Session:
@@ -57,6 +58,7 @@ class Session:
         self._emit = emit
         self._record = Record(facts, plan, account, emit)
         self._watchdog = Watchdog()
+        self._writers = Writers(self._record.stdin)
         self._tasks = Tasks(self._record, self._watchdog, executor, slot, compiles=compiles)
         self._queue_timeout = queue_timeout
         self._detach_grace = detach_grace
@@ -137,6 +139,40 @@ class Session:
         self._check_not_ended()
         self._record.stdin.write(data)
         self._tasks.touch()
+
+    def write_input_at(self, client: str, at: int, data: bytes) -> int:
+        """Queues what is new of a client's input, as far as there is room; sent twice, it is taken once.
+
+        Args:
+            client: a name of the client's choice.
+            at: how many bytes of its input come before `data`.
+            data: the input.
+
+        Returns:
+            Bytes of its input that were taken in all.
+
+        Raises:
+            RequestError: too many clients have names.
+            SessionStateError: the session, or the program's input, has ended.
+            OverloadedError: the server holds as much as it may.
+        """
+        self._check_not_ended()
+        taken = self._writers.write(client, at, data)
+        self._tasks.touch()
+        return taken
+
+    def input_taken(self, client: str) -> int:
+        """Bytes of input that were taken from a client."""
+        return self._writers.taken(client)
+
+    @property
+    def input_room(self) -> int:
+        """Bytes of input that would be taken now."""
+        return self._record.stdin.room
+
+    async def wait_input_room(self) -> None:
+        """Returns when there is room for plenty of input, or nobody will read any more."""
+        await self._record.stdin.wait_room()
 
     def end_input(self) -> None:
         """Queues the end of input.

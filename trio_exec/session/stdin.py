@@ -13,6 +13,8 @@ from trio_exec.launcher import frames
 
 PENDING_MAX = 1024 * 1024
 """Bytes of input that are kept for a program that does not read; then clients are told to wait."""
+ROOM_AGAIN = PENDING_MAX // 2
+"""Bytes of room at which those who wait for some go on: not at the first byte, which would make small pieces of all."""
 CONTROLS_MAX = 256
 """Signals and resizes that may wait to be sent; more come only from a client that floods us."""
 CHUNK = 16384
@@ -42,10 +44,21 @@ class Stdin:
         self._window = frames.STDIN_WINDOW
         self._open = False
         self._changed = trio.Event()
+        self._roomy = trio.Event()
         if ends and terminal:
             self._account.add(len(_CTRL_D))
             self._pending += _CTRL_D
         self._ended = ends and not terminal
+
+    @property
+    def room(self) -> int:
+        """Bytes of input that would be taken now."""
+        return max(0, PENDING_MAX - len(self._pending))
+
+    async def wait_room(self) -> None:
+        """Returns when the program has read so much that there is room for plenty, or nobody will read any more."""
+        while self.room < ROOM_AGAIN:
+            await self._roomy.wait()
 
     def write(self, data: bytes) -> None:
         """Queues input.
@@ -92,6 +105,7 @@ class Stdin:
         self._account.give(len(self._pending))
         self._pending.clear()
         self._controls.clear()
+        self._tell_room()
 
     def control(self, frame: bytes) -> None:
         """Queues a frame that goes before all input.
@@ -118,6 +132,10 @@ class Stdin:
         self._changed.set()
         self._changed = trio.Event()
 
+    def _tell_room(self) -> None:
+        self._roomy.set()
+        self._roomy = trio.Event()
+
     def _next(self) -> bytes | None:
         if self._controls:
             return self._controls.popleft()
@@ -125,9 +143,12 @@ class Stdin:
         if count == 0:
             return None
         data = bytes(self._pending[:count])
+        was_full = self.room < ROOM_AGAIN
         del self._pending[:count]
         self._account.give(count)
         self._window -= count
+        if was_full and self.room >= ROOM_AGAIN:
+            self._tell_room()
         return frames.encode_stdin(data)
 
     async def pump(self, container: Container) -> None:

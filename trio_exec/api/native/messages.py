@@ -367,6 +367,16 @@ class InputWaitMessage(_Wire):
     waiting: bool
 
 
+class InputAckMessage(_Wire):
+    """The answer to input that says where it belongs: so many bytes of this client's were taken, and more have room."""
+
+    type: Literal["input_ack"] = "input_ack"
+    at: int
+    room: int
+    error: str | None = None
+    code: str | None = None
+
+
 class ErrorMessage(ErrorBody):
     """The client's last message could not be used."""
 
@@ -374,10 +384,11 @@ class ErrorMessage(ErrorBody):
 
 
 class InputMessage(_Wire):
-    """Text for standard input."""
+    """Text for standard input; `at` is how many bytes of this client's input come before it, if it says so."""
 
     type: Literal["input"] = "input"
     data: str
+    at: Annotated[int, Field(ge=0)] | None = None
 
 
 class EofMessage(_Wire):
@@ -418,7 +429,7 @@ class StopMessage(_Wire):
     type: Literal["stop"] = "stop"
 
 
-ServerMessage = StdoutMessage | StderrMessage | StateMessage | InputWaitMessage | ErrorMessage
+ServerMessage = StdoutMessage | StderrMessage | StateMessage | InputWaitMessage | InputAckMessage | ErrorMessage
 ClientMessage = InputMessage | EofMessage | SignalMessage | ResizeMessage | StopMessage
 
 

@@ -1,8 +1,9 @@
 """One client of one session over a WebSocket: a cursor on the session's log, and what the client sends.
 
-The session is not ours: nothing here can end it but a client's `stop`. Two tasks: `follow` sends the log from the
-client's position on, and `listen` hands on what the client sends. Listening never stops while the client is
-attached, for quart-trio shows a disconnect only to those who receive: then it cancels the handler.
+The session is not ours: nothing here can end it but a client's `stop`. Three tasks: `follow` sends the log from the
+client's position on, `listen` hands on what the client sends, and `tell_room` says when input has room again. Listening
+never stops while the client is attached, for quart-trio shows a disconnect only to those who receive: then it cancels
+the handler.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from trio_exec.api.native.messages import (
     EofMessage,
     ErrorBody,
     ErrorMessage,
+    InputAckMessage,
     InputMessage,
     InputWaitMessage,
     ResizeMessage,
@@ -64,12 +66,15 @@ class Attachment:
         socket: the accepted WebSocket.
         session: what it watches.
         position: from where on.
+        name: by which the client tells its input from that of others, and goes on after a broken connection.
     """
 
-    def __init__(self, socket: Socket, session: Session, position: int) -> None:
+    def __init__(self, socket: Socket, session: Session, position: int, name: str | None = None) -> None:
         self._socket = socket
         self._session = session
         self._position = position
+        self._name = name
+        self._full = trio.Event()
 
     async def serve(self, phases: Phases) -> None:
         """Returns when the client has the final state, or when the server is gone, after the close frame.
@@ -81,6 +86,7 @@ class Attachment:
             with self._session.attached():
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._listen)
+                    nursery.start_soon(self._tell_room)
                     nursery.start_soon(self._leave_with, phases, nursery.cancel_scope)
                     await self._follow()
                     code = CLOSE_NORMAL
@@ -121,14 +127,46 @@ class Attachment:
             try:
                 if not isinstance(data, str):
                     raise RequestError("send text messages with JSON, not binary ones")
-                self._dispatch(data)
+                await self._dispatch(data)
             except TrioExecError as error:
                 body = ErrorBody.of(error)
                 await self._socket.send(ErrorMessage(**body.model_dump(by_alias=False)).to_json())
 
-    def _dispatch(self, data: str) -> None:
+    async def _tell_room(self) -> None:
+        """Says when input has room again to a client that was told that it has none."""
+        while True:
+            await self._full.wait()
+            self._full = trio.Event()
+            await self._session.wait_input_room()
+            await self._acknowledge()
+
+    async def _acknowledge(self, error: TrioExecError | None = None) -> None:
+        room = self._session.input_room
+        if room == 0:
+            self._full.set()
+        answer = InputAckMessage(
+            at=self._session.input_taken(self._name or ""),
+            room=room,
+            error=None if error is None else error.message,
+            code=None if error is None else error.code,
+        )
+        await self._socket.send(answer.to_json())
+
+    async def _write_at(self, at: int, data: bytes) -> None:
+        if self._name is None:
+            raise RequestError("at: give this client a name, by connecting with ?client=NAME", field="at")
+        try:
+            self._session.write_input_at(self._name, at, data)
+        except TrioExecError as error:
+            await self._acknowledge(error)
+        else:
+            await self._acknowledge()
+
+    async def _dispatch(self, data: str) -> None:
         session = self._session
         match parse_client_message(data):
+            case InputMessage(data=text, at=int(at)):
+                await self._write_at(at, text.encode())
             case InputMessage(data=text):
                 session.write_input(text.encode())
             case EofMessage():
