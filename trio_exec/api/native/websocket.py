@@ -113,6 +113,7 @@ class Attachment:
             elif entry is not None:
                 of = StdoutMessage if entry.stream is Stream.STDOUT else StderrMessage
                 await self._socket.send(of(data=entry.data, seq=entry.seq).to_json())
+                told_waiting = False  # Whoever writes goes on; when it waits again at once, that is news.
             elif log.closed:
                 return
             elif log.waiting != told_waiting:
