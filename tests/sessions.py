@@ -13,7 +13,7 @@ from trio_exec.settings import Settings
 OWNER = Owner("somebody")
 LIMITS = Settings().limits
 RESOURCES = LIMITS.resources(StageName.RUN)
-SPEC = ContainerSpec(session_id="test", language="python", limits=LIMITS, resources=[RESOURCES], lifetime=300)
+SPEC = ContainerSpec(session_id="test", language="python", limits=LIMITS, resources=[RESOURCES], lifetime=60)
 
 
 @dataclass(frozen=True, slots=True)

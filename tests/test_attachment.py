@@ -270,9 +270,7 @@ async def test_one_client_that_leaves_is_none_of_anothers_business(autojump_cloc
     assert stays.closed_with == 1000
 
 
-async def test_who_writes_waits_no_more_and_is_told_to_wait_again(
-    autojump_clock: MockClock, running: Running
-) -> None:
+async def test_who_writes_waits_no_more_and_is_told_to_wait_again(autojump_clock: MockClock, running: Running) -> None:
     async with running.client() as socket:
         await running.say(frames.Stdout(b"1? "), frames.Waiting(waiting=True))
         await running.say(frames.Waiting(waiting=False), frames.Stdout(b"2? "), frames.Waiting(waiting=True))

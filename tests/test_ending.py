@@ -26,6 +26,8 @@ LIMITS = Limits(
     compile_timeout=20,
     compile_memory_bytes=512 * MIB,
     compile_cpus=2,
+    collected_files=64,
+    collected_bytes=2**23,
 )
 
 

@@ -31,13 +31,14 @@ def job(**fields: Any) -> Job:
 
 
 def test_the_least_that_can_be_asked_for() -> None:
-    assert job(code="") == Job("python", b"", args=[])
+    assert job(code="") == Job("python", b"", args=[], collect=[])
 
 
 def test_everything_that_can_be_asked_for() -> None:
     assert job(
         code="é",
         files={"lib/a.py": "漢"},
+        collect=["*.png"],
         args=["a b", ""],
         stdin="in",
         interactive=True,
@@ -50,6 +51,7 @@ def test_everything_that_can_be_asked_for() -> None:
         "python",
         "é".encode(),
         files={"lib/a.py": "漢".encode()},
+        collect=["*.png"],
         args=["a b", ""],
         env={"NAME": "value"},
         stdin=b"in",

@@ -104,14 +104,17 @@ def test_what_is_too_much_is_said_with_the_limit(more: dict[str, object], field:
 
 
 def test_a_request_that_fills_every_field_is_taken() -> None:
+    code = 'print("{[,]}") # ' + '[{,"\\' * 100_000
+    files = {f"d/f{number}": '[{"' for number in range(64)}
     body = {
         "language": "python",
-        "code": 'print("{[,]}") # ' + '[{,"\\' * 100_000,
-        "files": {f"d/f{number}": '[{"' for number in range(64)},
+        "code": code,
+        "files": files,
         "args": ["[,"] * 256,
         "env": {f"V{number}": "{," for number in range(64)},
         "limits": {"memoryBytes": 2**24, "cpus": 1, "pids": 2, "outputBytes": 1, "idleTimeout": 1},
     }
     request = parse_session_request(json.dumps(body).encode())
 
-    assert (request.code, request.files, len(request.args)) == (body["code"], body["files"], 256)
+    assert (request.code, len(request.args)) == (code.encode(), 256)
+    assert request.files == {name: text.encode() for name, text in files.items()}

@@ -29,6 +29,8 @@ LIMITS = Limits(
     compile_timeout=20,
     compile_memory_bytes=2**28,
     compile_cpus=2,
+    collected_files=64,
+    collected_bytes=2**23,
 )
 SCRIPT = Language(
     name="script",

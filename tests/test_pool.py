@@ -317,7 +317,7 @@ async def test_a_drained_pool_is_empty_and_stays_so(executor: FakeExecutor, auto
 
 def test_a_limit_that_is_not_known_to_make_no_difference_has_to_match() -> None:
     times = {"idle_timeout", "execution_timeout", "compile_timeout", "cpu_time"}
-    own = {"output_bytes", "stdout_bytes", "stderr_bytes"} | times
+    own = {"output_bytes", "stdout_bytes", "stderr_bytes", "collected_files", "collected_bytes"} | times
     limits = replace(LIMITS, stdout_bytes=1000, stderr_bytes=1000, cpu_time=10)
     for it in fields(limits):
         other = replace(limits, **{it.name: getattr(limits, it.name) / 2})

@@ -150,3 +150,12 @@ class ConfigurationError(TrioExecError):
     """The operator's fault: a setting or a language's description can't be used."""
 
     code = "configuration_error"
+
+
+def first_of(group: BaseExceptionGroup[TrioExecError]) -> TrioExecError:
+    """The first error of a group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, TrioExecError)  # noqa: S101 - a group of this type holds nothing else
+    return error

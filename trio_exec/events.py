@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trio_exec.model import Owner, Status
+from trio_exec.model import Owner, Reason, Status
 from trio_exec.phases import Phase
 
 LOGGER = logging.getLogger("trio_exec.events")
@@ -97,6 +97,27 @@ class SessionEnded:
     times: SessionTimes
     input_bytes: int
     output_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEnded:
+    """A batch is over.
+
+    Attributes:
+        session: what is so of it all its life, as of a session.
+        reason: why it was cut short; None if it was not.
+        passed: cases that passed.
+        failed: cases that did not.
+        skipped: cases that were not run to their end.
+        lasted: seconds from its creation.
+    """
+
+    session: SessionFacts
+    reason: Reason | None
+    passed: int
+    failed: int
+    skipped: int
+    lasted: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +225,7 @@ Event = (
     | SessionRefused
     | SessionStarted
     | SessionEnded
+    | BatchEnded
     | ClientAttached
     | ClientLeft
     | ContainerWarmed

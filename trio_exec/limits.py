@@ -40,6 +40,8 @@ class Limits:
         compile_timeout: wall time of the compile stage.
         compile_memory_bytes: memory while the compile stage runs: the compiler, on whatever input.
         compile_cpus: CPU seconds per second while the compile stage runs.
+        collected_files: how many files are kept of what a program leaves behind.
+        collected_bytes: what they may hold together.
     """
 
     memory_bytes: int
@@ -55,6 +57,8 @@ class Limits:
     compile_timeout: float
     compile_memory_bytes: int
     compile_cpus: float
+    collected_files: int
+    collected_bytes: int
 
     def wall_time(self, stage: StageName) -> float:
         """Seconds that a stage may take."""
@@ -81,6 +85,7 @@ _SESSIONS_OWN = frozenset(
     {
         *("output_bytes", "stdout_bytes", "stderr_bytes"),
         *("idle_timeout", "execution_timeout", "compile_timeout", "cpu_time"),
+        *("collected_files", "collected_bytes"),
     }
 )
 """Limits that the session itself watches over: a container is not made with them. Any other one has to match."""

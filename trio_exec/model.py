@@ -74,6 +74,7 @@ class Job:
         ends_input: whether end of input follows it.
         terminal: rows and columns, or None for pipes.
         limits: lower limits, by the names of `trio_exec.limits.Limits`.
+        collect: patterns of the files to keep of what the program leaves behind.
     """
 
     language: str
@@ -85,6 +86,66 @@ class Job:
     ends_input: bool = False
     terminal: tuple[int, int] | None = None
     limits: Mapping[str, float] = field(default_factory=dict[str, float])
+    collect: Sequence[str] = ()
+
+
+class Isolation(StrEnum):
+    """What keeps the cases of a batch apart."""
+
+    PROCESS = "process"
+    """One container for all, one after the other: fresh processes, in a workspace that is put back."""
+    CONTAINER = "container"
+    """A fresh container each."""
+
+
+class Comparison(StrEnum):
+    """When output is as expected."""
+
+    EXACT = "exact"
+    TRIMMED = "trimmed"
+    """White space at the ends of lines, and behind the last one, makes no difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One run of a batch; see `Job`.
+
+    Attributes:
+        args: arguments.
+        env: variables.
+        stdin: all of its input.
+        limits: lower limits.
+        collect: patterns of the files to keep.
+        expected: what it should write to its standard output, or None where that does not matter.
+    """
+
+    args: Sequence[str]
+    env: Mapping[str, str]
+    stdin: bytes
+    limits: Mapping[str, float]
+    collect: Sequence[str]
+    expected: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A program that is compiled once and run many times.
+
+    Attributes:
+        job: the program; the rest of it is what its cases have in common.
+        cases: at least one.
+        isolation: what keeps them apart.
+        comparison: how their output is compared with what is expected.
+        stop_on_failure: whether those behind one that fails are left out.
+        parallel: how many may run at once, with containers of their own.
+    """
+
+    job: Job
+    cases: Sequence[Case]
+    isolation: Isolation
+    comparison: Comparison
+    stop_on_failure: bool
+    parallel: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +184,33 @@ class StageResult:
     stop: int
 
 
+class Omission(StrEnum):
+    """Why a file that was asked for was not kept."""
+
+    TOO_LARGE = "too_large"
+    TOO_MANY = "too_many"
+    NOT_REGULAR = "not_regular"
+    UNREADABLE = "unreadable"
+    TIMEOUT = "timeout"
+    OVERLOADED = "overloaded"
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """A file that was kept: its path below the workspace, and its size in bytes."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class OmittedFile:
+    """A file that was asked for and not kept; the name is a pattern where it stands for all that matched."""
+
+    name: str
+    reason: Omission
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a session ended.
@@ -132,12 +220,16 @@ class Outcome:
         reason: why the session was ended; None when its program ended by itself.
         message: the same, for people.
         output_truncated: whether output beyond a limit was dropped.
+        files: what was kept of what the program left behind; None when nothing was asked for.
+        files_omitted: what was asked for, and not kept.
     """
 
     stages: tuple[StageResult, ...]
     reason: Reason | None
     message: str | None
     output_truncated: bool
+    files: tuple[FileInfo, ...] | None = None
+    files_omitted: tuple[OmittedFile, ...] = ()
 
     @property
     def figures(self) -> Figures | None:

@@ -150,6 +150,7 @@ class LimitSettings(_Group):
     cpu_time: Seconds | None = Field(
         default=None, description="CPU seconds that a program's processes may use together; default: no such limit"
     )
+    batch_timeout: Seconds = Field(default=600, description="wall time of all cases of a batch together, in seconds")
     max_output_bytes: int = Field(default=MIB, ge=1, le=256 * MIB, description="bytes of output per session")
     memory_bytes: int = Field(default=200 * MIB, ge=16 * MIB, description="memory per session; there is no swap on top")
     compile_memory_bytes: int = Field(
@@ -163,6 +164,15 @@ class LimitSettings(_Group):
     cpus: float = Field(default=0.5, ge=0.01, le=1024, allow_inf_nan=False, description="CPUs per session")
     pids: int = Field(default=32, ge=2, le=32768, description="processes and threads per session")
     workspace_bytes: int = Field(default=32 * MIB, ge=65536, description="size of a session's writable directory")
+    max_collected_files: int = Field(
+        default=64,
+        ge=0,
+        le=4096,
+        description="files that are kept of what a program leaves behind, where it is asked for",
+    )
+    max_collected_bytes: int = Field(
+        default=8 * MIB, ge=0, le=256 * MIB, description="bytes that these files may hold together"
+    )
 
     @property
     def limits(self) -> Limits:
@@ -181,6 +191,8 @@ class LimitSettings(_Group):
             compile_timeout=self.compile_timeout,
             compile_memory_bytes=max(self.compile_memory_bytes, self.memory_bytes),
             compile_cpus=max(self.compile_cpus, self.cpus),
+            collected_files=self.max_collected_files,
+            collected_bytes=self.max_collected_bytes,
         )
 
 

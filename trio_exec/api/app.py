@@ -18,9 +18,9 @@ from werkzeug.routing import MapAdapter, WebsocketMismatch
 
 from trio_exec.api.access import Access
 from trio_exec.api.arrivals import Arrivals, HeldRequest, HeldWebsocket, HTTPConnection, WebSocketConnection
-from trio_exec.api.native.messages import (
-    ErrorBody,
+from trio_exec.api.native.answers import (
     ExampleInfo,
+    FilesAnswer,
     LanguageInfo,
     LanguagesInfo,
     LimitsInfo,
@@ -28,14 +28,18 @@ from trio_exec.api.native.messages import (
     SessionCreated,
     SessionInfo,
 )
-from trio_exec.api.native.parsing import parse_session_request
-from trio_exec.api.native.websocket import Attachment
+from trio_exec.api.native.parsing import parse_run_request, parse_session_request
+from trio_exec.api.native.parts import EncodingName, ErrorBody
+from trio_exec.api.native.requests import BatchRequest
+from trio_exec.api.native.run import BatchPieces, RunPieces, StreamedBody, following, following_batch
+from trio_exec.api.native.websocket import Attachment, Opening
 from trio_exec.api.page import add_page
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import RequestError, TrioExecError
 from trio_exec.languages import Language
 from trio_exec.model import Owner, Reason
 from trio_exec.phases import Phases
+from trio_exec.session.session import Session
 from trio_exec.settings import ServerSettings
 
 LOGGER = logging.getLogger("trio_exec.server")
@@ -58,6 +62,9 @@ _HTTP_HINTS = {
 
 
 _FOR_BALANCERS = {"health", "readiness"}
+_NDJSON = "application/x-ndjson"
+_RUN_GRACE = 5
+"""Seconds that a one-shot run goes on before its answer is begun, or after its client has left."""
 _UTF_8 = {"utf-8", "utf8", "us-ascii"}
 _SOCKET = "/ws/session/"
 _CLIENT_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -128,11 +135,15 @@ def create_app(engine: Engine, settings: ServerSettings, phases: Phases, static:
     app.register_error_handler(HTTPException, routes.http_error)
     app.register_error_handler(Exception, routes.unexpected_error)
     app.add_url_rule("/session", view_func=routes.create_session, methods=["POST"])
+    app.add_url_rule("/run", view_func=routes.run, methods=["POST"])
+    app.add_url_rule("/session/<session_id>/files", view_func=routes.show_files, methods=["GET"])
     app.add_url_rule("/session/<session_id>", view_func=routes.show_session, methods=["GET"])
     app.add_url_rule("/session/<session_id>", "end_session", view_func=routes.end_session, methods=["DELETE"])
     app.add_url_rule("/languages", view_func=routes.list_languages, methods=["GET"])
     app.add_url_rule("/healthz", "health", routes.health, methods=["GET"])
     app.add_url_rule("/readyz", "readiness", routes.readiness, methods=["GET"])
+    app.add_websocket("/ws/run", view_func=routes.start)
+    app.add_url_rule("/ws/run", "need_upgrade_to_run", view_func=routes.need_upgrade, methods=["GET"])
     app.add_websocket(f"{_SOCKET}<session_id>", view_func=routes.attach)
     app.add_url_rule(f"{_SOCKET}<session_id>", view_func=routes.need_upgrade, methods=["GET"])
     add_page(app, static, routes.http_error)
@@ -215,11 +226,28 @@ class _Routes:
         return _error(body, 500)
 
     async def create_session(self) -> Response:
-        _check_content(request.headers)
-        body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
-        session = self._engine.create_session(parse_session_request(body).job(), _owner())
-        path = f"{request.root_path}/ws/session/{session.id}"
-        return _json(SessionCreated(session_id=session.id, websocket=path).to_json(), 201)
+        session = self._engine.create_session(parse_session_request(await _body()).job(), _owner(request))
+        answer = SessionCreated(session_id=session.id, websocket=_path_of(session, request))
+        return _json(answer.to_json(), 201)
+
+    async def run(self) -> Response:
+        wanted = parse_run_request(await _body())
+        lines = wanted.stream or any(kind == _NDJSON and quality > 0 for kind, quality in request.accept_mimetypes)
+        held = self._engine.client()
+        if isinstance(wanted, BatchRequest):
+            batch = self._engine.create_batch(wanted.batch(), _owner(request))
+            pieces = BatchPieces(batch, wanted.encoding, lines=lines)
+            body = StreamedBody(pieces, held, following_batch(batch, pieces))
+        else:
+            session = self._engine.create_session(wanted.job(), _owner(request), detach_grace=_RUN_GRACE)
+            answer = RunPieces(session, _path_of(session, request), wanted.encoding, lines=lines)
+            body = StreamedBody(answer, held, following(session))
+        response = Response(body, content_type=_NDJSON if lines else _JSON)
+        response.headers["X-Accel-Buffering"] = "no"  # Proxies like nginx would wait for more before they pass it on.
+        return response
+
+    async def show_files(self, session_id: str) -> Response:
+        return _json(FilesAnswer.of(self._engine.session(session_id)).to_json())
 
     async def show_session(self, session_id: str) -> Response:
         return self._describe(session_id)
@@ -253,7 +281,7 @@ class _Routes:
             response.headers["Retry-After"] = "5"
         return response
 
-    async def need_upgrade(self, session_id: str) -> Response:
+    async def need_upgrade(self, session_id: str = "") -> Response:
         del session_id
         raise UpgradeRequiredError(
             "this is the path of a WebSocket; a client that asked for one has a proxy in front that drops the headers "
@@ -263,10 +291,34 @@ class _Routes:
     async def attach(self, session_id: str) -> None:
         session = self._engine.session(session_id)
         position = _position(websocket.args.get("after"), session.log.end)
-        name = _client_name(websocket.args.get("client"))
-        await websocket.accept(subprotocol=_subprotocol(websocket.requested_subprotocols))  # pyright: ignore[reportUnknownMemberType] - its dict has no parameters
+        name, encoding = _client_name(websocket.args.get("client")), _encoding(websocket.args.get("encoding"))
+        await _accept()
         with self._engine.client():
-            await Attachment(websocket, session, position, name).serve(self._phases)
+            await Attachment(websocket, session, position, name, encoding).serve(self._phases)
+
+    async def start(self) -> None:
+        name, encoding = _client_name(websocket.args.get("client")), _encoding(websocket.args.get("encoding"))
+        await _accept()
+        opening = Opening(websocket, lambda job: self._engine.create_session(job, _owner(websocket)))
+        session = await opening.receive(lambda session: _path_of(session, websocket))
+        if session is not None:
+            with self._engine.client():
+                await Attachment(websocket, session, 0, name, encoding).serve(self._phases)
+
+
+async def _body() -> bytes:
+    """A request's body, which is JSON."""
+    _check_content(request.headers)
+    return await request.get_data(cache=False, as_text=False, parse_form_data=False)
+
+
+async def _accept() -> None:
+    await websocket.accept(subprotocol=_subprotocol(websocket.requested_subprotocols))  # pyright: ignore[reportUnknownMemberType] - its dict has no parameters
+
+
+def _path_of(session: Session, asked: BaseRequestWebsocket) -> str:
+    """Where a session's WebSocket is, seen from its client."""
+    return f"{asked.root_path}{_SOCKET}{session.id}"
 
 
 def _check_content(headers: Headers) -> None:
@@ -288,9 +340,19 @@ def _check_content(headers: Headers) -> None:
         )
 
 
-def _owner() -> Owner:
-    """Who makes the request: as long as there are no keys, the client's address, as trusted proxies tell it."""
-    return Owner(request.remote_addr or "unknown")
+def _owner(asked: BaseRequestWebsocket) -> Owner:
+    """Who makes a request: as long as there are no keys, the client's address, as trusted proxies tell it."""
+    return Owner(asked.remote_addr or "unknown")
+
+
+def _encoding(wanted: str | None) -> EncodingName:
+    match wanted:
+        case None | "utf-8":
+            return "utf-8"
+        case "base64":
+            return "base64"
+        case _:
+            raise RequestError(f"encoding: {wanted[:40]!r} is none; there are utf-8 and base64", field="encoding")
 
 
 def _subprotocol(offered: Sequence[str]) -> str | None:

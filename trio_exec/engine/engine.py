@@ -13,7 +13,9 @@ from contextlib import ExitStack, contextmanager
 import trio
 
 from trio_exec.budget import Account, Budget
-from trio_exec.engine.admission import Admission
+from trio_exec.engine.admission import Admission, Ticket
+from trio_exec.engine.batch import BatchRun
+from trio_exec.engine.batch_plan import plan_batch
 from trio_exec.errors import (
     DrainingError,
     ExecutorUnavailableError,
@@ -24,10 +26,10 @@ from trio_exec.errors import (
 from trio_exec.events import Emit, SessionCreated, SessionFacts, SessionRefused, ignore
 from trio_exec.executor.base import Executor
 from trio_exec.languages import Language, Languages
-from trio_exec.model import Job, Owner, Readiness, Reason
+from trio_exec.model import Batch, Job, Owner, Readiness, Reason
 from trio_exec.phases import Phase, Phases
 from trio_exec.session.plan import make_plan
-from trio_exec.session.session import Session
+from trio_exec.session.session import SESSION_SIZE, Session
 from trio_exec.settings import EngineSettings
 
 LOGGER = logging.getLogger("trio_exec.engine")
@@ -36,8 +38,6 @@ STOP_TIMEOUT = 20
 """Seconds that sessions get to clean up once they have been ended; more than a container's removal takes."""
 _ID_BYTES = 18
 _NAME_SHOWN = 40
-_SESSION_SIZE = 20_480
-"""Bytes that a session takes beside what its client sent and its program wrote: 19 KB were measured."""
 
 
 class Engine:
@@ -72,7 +72,7 @@ class Engine:
         self._budget = budget
         budget.reclaim = self._reclaim
         self._sessions: dict[str, Session] = {}
-        self._live: set[Session] = set()
+        self._live: set[Session | BatchRun] = set()
         self._over: dict[str, trio.CancelScope] = {}
         self._clients = 0
         self._fewer = trio.Event()
@@ -92,12 +92,13 @@ class Engine:
             self._admission.review()
             await self._executor.wait_lingering(known)
 
-    def create_session(self, job: Job, owner: Owner) -> Session:
+    def create_session(self, job: Job, owner: Owner, *, detach_grace: float | None = None) -> Session:
         """Starts a session.
 
         Args:
             job: what to do.
             owner: who asks for it.
+            detach_grace: seconds that it goes on without any client; None for what the settings say.
 
         Raises:
             RequestError: the job asks for what there is not.
@@ -107,29 +108,92 @@ class Engine:
             ExecutorUnavailableError: no container can be made now.
             LanguageUnavailableError: none of this language.
         """
-        try:
-            session = self._take(job, owner)
-        except TrioExecError as error:
-            self._emit(SessionRefused(owner, job.language[:_NAME_SHOWN], error.code))
-            raise
+        with self._refusals_told(job, owner):
+            session = self._take(job, owner, self.settings.detach_grace if detach_grace is None else detach_grace)
         self._emit(SessionCreated(session.facts))
         return session
 
-    def _take(self, job: Job, owner: Owner) -> Session:
+    def create_batch(self, batch: Batch, owner: Owner) -> BatchRun:
+        """Starts a batch.
+
+        Args:
+            batch: what to do.
+            owner: who asks for it.
+
+        Raises:
+            RequestError: the batch, or one of its cases, asks for what there is not.
+            TrioExecError: as for `create_session`.
+        """
+        with self._refusals_told(batch.job, owner):
+            run = self._take_batch(batch, owner)
+        self._emit(SessionCreated(run.facts))
+        return run
+
+    @contextmanager
+    def _refusals_told(self, job: Job, owner: Owner) -> Generator[None]:
+        try:
+            yield
+        except TrioExecError as error:
+            self._emit(SessionRefused(owner, job.language[:_NAME_SHOWN], error.code))
+            raise
+
+    def _check_serving(self) -> trio.Nursery:
         if self._phases.reached(Phase.DRAINING) or self._nursery is None:
             raise DrainingError("this server is going away and takes no new sessions; try again in a few seconds")
-        plan = make_plan(job, self.languages.find(job.language), self.settings.limits)
+        return self._nursery
+
+    def _check_ready(self, language: Language) -> None:
         if self._executor.not_ready_reason is not None:
             raise ExecutorUnavailableError(self._executor.not_ready_reason)
-        language = plan.language.name
-        if (why := self._executor.missing.get(language)) is not None:
-            raise LanguageUnavailableError(f"{language} can't be run now: {why}", field="language")
+        if (why := self._executor.missing.get(language.name)) is not None:
+            raise LanguageUnavailableError(f"{language.name} can't be run now: {why}", field="language")
+
+    def _join(self, size: int) -> tuple[Account, Ticket]:
+        """Room for so many bytes, and a place."""
         account = Account(self._budget)
         with ExitStack() as undo:
             undo.callback(account.close)
-            account.take(_SESSION_SIZE + plan.files_size + len(plan.stdin))
+            account.take(size)
             slot = self._admission.join()
             undo.pop_all()
+        return account, slot
+
+    def _take_batch(self, batch: Batch, owner: Owner) -> BatchRun:
+        nursery = self._check_serving()
+        language = self.languages.find(batch.job.language)
+        plan = plan_batch(batch, language, self.settings.limits)
+        self._check_ready(language)
+        account, slot = self._join(SESSION_SIZE + plan.size)
+        run = BatchRun(
+            SessionFacts(secrets.token_urlsafe(_ID_BYTES), owner, language.name, terminal=False),
+            plan,
+            self._executor,
+            slot,
+            free_slot=lambda: self._admission.join() if self._admission.free else None,
+            compiles=self._compiles,
+            budget=self._budget,
+            account=account,
+            emit=self._emit,
+            queue_timeout=self.settings.queue_timeout,
+            timeout=self.settings.batch_timeout,
+            patience=self.settings.detach_grace,
+        )
+        self._live.add(run)
+        nursery.start_soon(self._host_batch, run)
+        return run
+
+    async def _host_batch(self, run: BatchRun) -> None:
+        try:
+            await run.run()
+        finally:
+            self._live.discard(run)
+            self._woken()
+
+    def _take(self, job: Job, owner: Owner, detach_grace: float) -> Session:
+        nursery = self._check_serving()
+        plan = make_plan(job, self.languages.find(job.language), self.settings.limits)
+        self._check_ready(plan.language)
+        account, slot = self._join(SESSION_SIZE + plan.files_size + len(plan.stdin))
         session = Session(
             SessionFacts(secrets.token_urlsafe(_ID_BYTES), owner, plan.language.name, plan.terminal is not None),
             plan,
@@ -139,11 +203,11 @@ class Engine:
             account=account,
             emit=self._emit,
             queue_timeout=self.settings.queue_timeout,
-            detach_grace=self.settings.detach_grace,
+            detach_grace=detach_grace,
         )
         self._sessions[session.id] = session
         self._live.add(session)
-        self._nursery.start_soon(self._host, session)
+        nursery.start_soon(self._host, session)
         return session
 
     async def _host(self, session: Session) -> None:

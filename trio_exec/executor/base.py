@@ -80,8 +80,8 @@ class Container(Protocol):
         ...
 
 
-class Executor(Protocol):
-    """Makes containers."""
+class Opener(Protocol):
+    """Where containers come from, as far as a session is concerned."""
 
     def open_container(self, spec: ContainerSpec) -> AbstractAsyncContextManager[Container]:
         """A container for as long as the context lasts.
@@ -94,6 +94,10 @@ class Executor(Protocol):
             ExecutorError: the engine could not make the container; says why.
         """
         ...
+
+
+class Executor(Opener, Protocol):
+    """Makes containers."""
 
     async def wait_ready(self) -> None:
         """Returns once containers can be opened, for the first time; maybe never. What comes later, `check` tells."""

@@ -230,6 +230,8 @@ class Pool:
     def _will_do(self, spec: ContainerSpec) -> bool:
         """Whether a warm container will do, or can be made to."""
         # What was started ahead and is of no use takes memory for a moment more, and maybe more than is asked for.
+        if spec.lifetime > self._lifetime:
+            return False
         useless = bool(self._prestarts.get(spec.language)) and not spec.may_use_prestart
         reusable = spec.limits.allows_reuse_of(self._limits, can_update_limits=self.can_update_limits)
         return reusable and (spec.limits.memory_bytes == self._limits.memory_bytes or not useless)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from trio_exec.events import Event, SessionEnded, SessionRefused
+from trio_exec.events import BatchEnded, Event, SessionEnded, SessionRefused
 from trio_exec.ids import short_id
 
 LOGGER = logging.getLogger("trio_exec.sessions")
@@ -15,6 +15,18 @@ def log_event(event: Event) -> None:
     match event:
         case SessionEnded():
             LOGGER.info("session %s: %s", short_id(event.session.session_id), _describe(event))
+        case BatchEnded():
+            LOGGER.info(
+                "batch %s: %s for %s; %d passed, %d failed, %d skipped; %slasted %.2f s",
+                short_id(event.session.session_id),
+                event.session.language,
+                event.session.owner,
+                event.passed,
+                event.failed,
+                event.skipped,
+                f"{event.reason}; " if event.reason else "",
+                event.lasted,
+            )
         case SessionRefused():
             LOGGER.info("session refused: %s; %s for %s", event.code, repr(event.language), event.owner)
         case _:

@@ -27,7 +27,7 @@ from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.typing import ASGISendEvent
 
 from trio_exec.api.arrivals import CONTINUE
-from trio_exec.api.native.messages import ErrorBody
+from trio_exec.api.native.parts import ErrorBody
 
 _CONTINUE_STATUS = 100
 _RETRY_AFTER = 5

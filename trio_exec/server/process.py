@@ -41,7 +41,7 @@ from trio_exec.observe.logs import log_event
 from trio_exec.phases import Phase, Phases
 from trio_exec.server import hypercorn_worker
 from trio_exec.session.plan import prestarts, resources
-from trio_exec.session.tasks import container_lifetime
+from trio_exec.session.tasks import batch_lifetime
 from trio_exec.settings import Settings
 
 LOGGER = logging.getLogger("trio_exec.server")
@@ -114,7 +114,7 @@ def _make_pool(settings: Settings, languages: Languages, executor: Executor, pha
         prestarts={name: prestarts(language, settings.limits) for name, language in languages.items()},
         resources={name: resources(language, settings.limits) for name, language in languages.items()},
         limits=settings.limits,
-        lifetime=container_lifetime(settings.limits),
+        lifetime=batch_lifetime(settings.limits, settings.batch_timeout),
         phases=phases,
         emit=emit,
     )

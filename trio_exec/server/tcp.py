@@ -220,6 +220,8 @@ class ClientConnection(TCPServer):
                     await self._stream.send_all(data)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     self._reading.cancel(reason="the client has gone")
+            if self._half_closed and not scope.cancelled_caught and not self._idle:
+                self._expire_in(WRITE_TIMEOUT)  # It may be there: one that has gone refuses the next that we send.
         if scope.cancelled_caught:
             LOGGER.info("a connection was dropped: the client does not read")
             self._reading.cancel(reason="the client does not read")

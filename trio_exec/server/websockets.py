@@ -29,7 +29,7 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.handshake import WEBSOCKET_VERSION
 
 from trio_exec.api.arrivals import Holder
-from trio_exec.api.native.messages import ErrorBody
+from trio_exec.api.native.parts import ErrorBody
 from trio_exec.errors import OverloadedError
 from trio_exec.server.tasks import ConnectionTasks
 

@@ -60,6 +60,7 @@ class Plan:
         terminal: rows and columns, or None for pipes.
         limits: what it may use.
         may_use_prestart: whether a command that was started before there were files may be used.
+        collect: patterns of the files to keep of what the run stage leaves behind.
     """
 
     language: Language
@@ -70,6 +71,7 @@ class Plan:
     terminal: tuple[int, int] | None
     limits: Limits
     may_use_prestart: bool
+    collect: Sequence[str] = ()
 
     @property
     def files_size(self) -> int:
@@ -170,6 +172,7 @@ def make_plan(job: Job, language: Language, limits: Limits) -> Plan:
         terminal=job.terminal,
         limits=limits,
         may_use_prestart=_can_use_prestart(language, files, as_sized=limits.memory_bytes == most.memory_bytes),
+        collect=job.collect,
     )
     _check_lengths(plan)
     return plan

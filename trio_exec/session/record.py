@@ -15,6 +15,7 @@ from trio_exec.events import Emit, SessionEnded, SessionFacts, SessionStarted, S
 from trio_exec.launcher.frames import StageEnd
 from trio_exec.model import Outcome, Reason, StageName, StageResult, State, Status, Stream
 from trio_exec.session.ending import cause_of, explain, explain_overrun, figures_of
+from trio_exec.session.files import Collection
 from trio_exec.session.lifecycle import Lifecycle
 from trio_exec.session.output import OutputLog
 from trio_exec.session.plan import Plan
@@ -41,6 +42,7 @@ class Record:
         terminal: rows and columns as last set, or None for pipes.
         end_wanted: set once somebody wants the session's end.
         end_reason: why.
+        collection: what was kept of what the program left behind; None until then, or where nothing was asked for.
     """
 
     def __init__(self, facts: SessionFacts, plan: Plan, account: Account, emit: Emit) -> None:
@@ -69,6 +71,8 @@ class Record:
         self._admitted_at: float | None = None
         self._times = SessionTimes()
         self._warm: bool | None = None
+        self._settled = False
+        self.collection: Collection | None = None
 
     @property
     def status(self) -> Status:
@@ -85,9 +89,14 @@ class Record:
         """Whether the final state is in the log."""
         return self.state.final
 
+    @property
+    def settled(self) -> bool:
+        """Whether all stages are over, and nothing can change how the session ended."""
+        return self._settled or self.ended
+
     def end(self, reason: Reason, message: str | None = None) -> None:
         """Asks for the session's end; the first reason counts. Harmless when it has ended."""
-        if self.end_reason is None and not self.ended:
+        if self.end_reason is None and not self.settled:
             self.end_reason = reason
             self._end_message = message
             self.end_wanted.set()
@@ -131,22 +140,25 @@ class Record:
     def stage_ended(self, end: StageEnd) -> None:
         """Says how the stage ended. The session is over with it if it was the last, failed, or is not to go on.
 
-        At once: whatever is asked for from now on can't change how the program ended.
+        At once: whatever is asked for from now on can't change how the program ended. Only where files are to be
+        collected, it is not concluded yet, but `settled`.
         """
         self._end_stage(end)
         if (cause := cause_of(end)) is not None:
             self.end(cause)
         last = self._stage is self.plan.stages[-1].name
         if last or self.end_reason is not None or end.exit_code != 0:
-            self.conclude()
+            self._settled = True
+            if not (self.plan.collect and self._stage is StageName.RUN):
+                self.conclude()
 
     def _end_stage(self, end: StageEnd | None) -> None:
         assert self._stage is not None  # noqa: S101 - what ends was sent
         assert self._stage_start is not None  # noqa: S101 - likewise
         figures = None if end is None else figures_of(end)
-        self._results.append(StageResult(self._stage, figures, self._stage_start, self.log.end))
-        self._stage_start = None
+        start, self._stage_start = self._stage_start, None
         self.log.end_streams()
+        self._results.append(StageResult(self._stage, figures, start, self.log.end))
         self.log.set_waiting(False)
 
     def conclude(self) -> None:
@@ -157,7 +169,15 @@ class Record:
         message = None
         if reason is not None:
             message = self._end_message or explain(reason, self.plan.limits, self._stage)
-        outcome = Outcome(tuple(self._results), reason, message, self.log.truncated)
+        collection = self.collection
+        outcome = Outcome(
+            tuple(self._results),
+            reason,
+            message,
+            self.log.truncated,
+            files=None if collection is None else collection.listed,
+            files_omitted=() if collection is None else tuple(collection.omitted),
+        )
         state = State.FINISHED if reason is None else State.TERMINATED
         self._move(Status(state, stage=self._stage, outcome=outcome))
         self.log.close()

@@ -6,7 +6,7 @@ What the session does by itself is in `tasks`, and what both know of it in `reco
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 import trio
@@ -14,7 +14,7 @@ import trio
 from trio_exec.budget import Account
 from trio_exec.errors import SessionStateError
 from trio_exec.events import ClientAttached, ClientLeft, Emit, SessionFacts
-from trio_exec.executor.base import Executor
+from trio_exec.executor.base import Opener
 from trio_exec.launcher import frames
 from trio_exec.model import Reason, State, Status
 from trio_exec.session.output import OutputLog
@@ -23,6 +23,9 @@ from trio_exec.session.record import Record
 from trio_exec.session.tasks import Slot, Tasks
 from trio_exec.session.watchdog import Watchdog
 from trio_exec.session.writers import Writers
+
+SESSION_SIZE = 20_480
+"""Bytes that a session takes beside what its client sent and its program wrote: 19 KB were measured."""
 
 
 class Session:
@@ -45,7 +48,7 @@ class Session:
         self,
         facts: SessionFacts,
         plan: Plan,
-        executor: Executor,
+        executor: Opener,
         slot: Slot,
         *,
         compiles: trio.CapacityLimiter,
@@ -108,6 +111,18 @@ class Session:
     def status(self) -> Status:
         """The present state; what its fields hold depends on it."""
         return self._record.status
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """What was kept of what the program left behind.
+
+        Raises:
+            SessionStateError: it is not over yet.
+        """
+        if not self.ended:
+            raise SessionStateError("the session goes on; the files that were asked for are collected at its end")
+        collection = self._record.collection
+        return {} if collection is None else collection.files
 
     @property
     def clients(self) -> int:

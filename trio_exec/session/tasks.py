@@ -26,12 +26,13 @@ from typing import Protocol
 
 import trio
 
-from trio_exec.errors import ExecutorError, MemoryInUseError, OutOfMemoryError, ProtocolError
-from trio_exec.executor.base import Container, ContainerSpec, Executor
+from trio_exec.errors import ExecutorError, MemoryInUseError, OutOfMemoryError, ProtocolError, first_of
+from trio_exec.executor.base import Container, ContainerSpec, Opener
 from trio_exec.ids import short_id
 from trio_exec.launcher import frames
 from trio_exec.limits import Limits
 from trio_exec.model import Reason, StageName, State, Stream
+from trio_exec.session.files import Collection, collect_files, send_files
 from trio_exec.session.plan import StagePlan
 from trio_exec.session.record import Record
 from trio_exec.session.stage import follow_stage
@@ -41,6 +42,8 @@ LOGGER = logging.getLogger("trio_exec.session")
 
 LAUNCHER_GRACE = 15
 """Seconds by which the launcher's own deadline is later than ours: it must never come first."""
+COLLECT_TIMEOUT = 5
+"""Seconds that a container gets to deliver the files that are asked for: some megabytes, from memory."""
 START_ALLOWANCE = 60
 """Seconds of a container's life in which it is created and started, at most."""
 
@@ -48,6 +51,11 @@ START_ALLOWANCE = 60
 def container_lifetime(limits: Limits) -> int:
     """Seconds after which a session can't need its container any more."""
     return START_ALLOWANCE + sum(_backstop(limits.wall_time(stage)) for stage in StageName)
+
+
+def batch_lifetime(limits: Limits, timeout: float) -> int:
+    """The same for a container in which the cases of a batch run, for so many seconds at most."""
+    return container_lifetime(limits) + math.ceil(timeout)
 
 
 class Slot(Protocol):
@@ -82,7 +90,7 @@ class Tasks:
         self,
         record: Record,
         watchdog: Watchdog,
-        executor: Executor,
+        executor: Opener,
         slot: Slot,
         *,
         compiles: trio.CapacityLimiter,
@@ -123,14 +131,14 @@ class Tasks:
         except* OutOfMemoryError:
             record.end(Reason.MEMORY_LIMIT)
         except* ExecutorError as group:
-            error = _first(group)
+            error = first_of(group)
             LOGGER.warning("session %s: %s", short_id(self._record.facts.session_id), error)
             record.end(Reason.EXECUTOR_FAILED, error.message)
         except* Exception:
             # A bug of ours must end this session only, and say so.
             LOGGER.exception("session %s failed", short_id(self._record.facts.session_id))
             record.end(Reason.EXECUTOR_FAILED, "internal error; see the server's log")
-        if record.end_reason is not None and not record.ended:
+        if (record.end_reason is not None or record.settled) and not record.ended:
             record.conclude()
 
     async def _watch(self) -> None:
@@ -192,9 +200,7 @@ class Tasks:
         )
 
     async def _send_files(self, container: Container) -> None:
-        for path, content in self._record.plan.files.items():
-            for frame in frames.encode_file(path, content):
-                await container.send(frame)
+        await send_files(container, self._record.plan.files)
         self._record.without_files()
 
     async def _run_stages(self, container: Container) -> None:
@@ -237,8 +243,22 @@ class Tasks:
         if record.ended:
             return
         await follow_stage(container, lambda event: self._handle(event, stage), record.end_wanted)
-        if record.end_wanted.is_set() and not record.ended:
+        if record.settled and not record.ended:
+            await self._collect(container)
+            record.conclude()
+        elif record.end_wanted.is_set() and not record.ended:
             record.conclude()  # It was killed, and did not tell its end.
+
+    async def _collect(self, container: Container) -> None:
+        """Keeps what the program left behind of what was asked for."""
+        record = self._record
+        limits = record.plan.limits
+        record.collection = Collection(record.account)
+        with trio.move_on_after(COLLECT_TIMEOUT) as scope:
+            request = frames.encode_collect(record.plan.collect, limits.collected_files, limits.collected_bytes)
+            await collect_files(container, request, record.collection)
+        if scope.cancelled_caught:
+            record.collection.give_up(record.plan.collect)
 
     def _handle(self, event: frames.Event, stage: StagePlan) -> bool:
         """Takes an event of the stage that runs; says whether it was its last."""
@@ -278,11 +298,3 @@ class Tasks:
 
 def _backstop(timeout: float) -> int:
     return math.ceil(timeout) + LAUNCHER_GRACE
-
-
-def _first(group: BaseExceptionGroup[ExecutorError]) -> ExecutorError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, ExecutorError)  # noqa: S101 - the group was split by this type
-    return error

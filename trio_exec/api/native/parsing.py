@@ -9,23 +9,30 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from trio_exec.api.native.messages import (
+from trio_exec.api.native.messages import ClientMessage, ServerMessage
+from trio_exec.api.native.requests import (
     MAX_ARGUMENTS,
+    MAX_CASES,
     MAX_FILES,
     MAX_VARIABLES,
-    ClientMessage,
-    ServerMessage,
+    BatchRequest,
+    RunRequest,
     SessionRequest,
 )
 from trio_exec.errors import RequestError
 
 ITEMS_MAX = 1000
 """Names and values in one request; one that fills every field has some four hundred."""
+BATCH_ITEMS_MAX = 8000
+"""The same for a batch: that many cases with thirty of each."""
+_OF_SEVERAL = re.compile(r"(code|files|args|env|parallel): ")
+"""How our own checks over several fields begin: with the name of the field to blame."""
 _SHOWN_NAME, _SHOWN_MESSAGE = 60, 400
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 """A JSON string, or what begins like one; it never goes back, so it takes no longer on what is none."""
@@ -35,6 +42,21 @@ _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 _CLIENT: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 _SERVER: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
+
+_BATCH, _SINGLE = "batch", "run"
+
+
+def _kind_of_run(value: object) -> str:
+    return _BATCH if isinstance(value, dict) and "runs" in value else _SINGLE
+
+
+_RUN: TypeAdapter[RunRequest | BatchRequest] = TypeAdapter(
+    Annotated[
+        Annotated[RunRequest, Tag(_SINGLE)] | Annotated[BatchRequest, Tag(_BATCH)],
+        Discriminator(_kind_of_run),
+    ]
+)
+_ADVICE = f"`files` takes {MAX_FILES} at most, `args` {MAX_ARGUMENTS} and `env` {MAX_VARIABLES}; see docs/api.md"
 
 
 class InvalidJSONError(RequestError):
@@ -59,22 +81,35 @@ _SENTENCES: dict[str, str] = {
 
 def _describe(detail: ErrorDetails) -> tuple[str | None, str]:
     """The field and the sentence of one of pydantic's findings."""
-    location = [_shortened(str(part), _SHOWN_NAME) for part in detail["loc"] if part != "[key]"]
+    location = _location(detail["loc"])
     message = _SENTENCES.get(detail["type"], detail["msg"].removeprefix("Value error, "))
     if detail["type"] == "too_long":
         message = f"too many; {detail['ctx']['max_length']} at most"  # pyright: ignore[reportTypedDictNotRequiredAccess] - there with this type
-    if not location and ": " in message:  # Our own checks over several fields name theirs in front.
+    if detail["type"] == "value_error" and _OF_SEVERAL.match(
+        message
+    ):  # Our own checks over several fields name theirs in front.
         field, _, message = message.partition(": ")
-        location = [field]
-    return ".".join(location) or None, _shortened(message, _SHOWN_MESSAGE)
+        location = f"{location}.{field}" if location else field
+    return location or None, _shortened(message, _SHOWN_MESSAGE)
+
+
+def _location(parts: Sequence[str | int]) -> str:
+    """A field's name as one would write it in a program: `runs[3].args[0]`."""
+    location = ""
+    for part in parts:
+        if isinstance(part, int):
+            location += f"[{part}]"
+        elif part != "[key]":
+            location += f"{'.' if location else ''}{_shortened(part, _SHOWN_NAME)}"
+    return location
 
 
 def _shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:length]}…"
 
 
-def _check_items(text: bytes | str, advice: str, whole: type[RequestError]) -> None:
-    if len(text) <= ITEMS_MAX:
+def _check_items(text: bytes | str, most: int, advice: str, whole: type[RequestError]) -> None:
+    if len(text) <= most:
         return
     if isinstance(text, str):
         rest = _STRING.sub("", text)
@@ -82,8 +117,8 @@ def _check_items(text: bytes | str, advice: str, whole: type[RequestError]) -> N
     else:
         outside = _STRING_IN_BYTES.sub(b"", text)
         count = outside.count(b",") + outside.count(b"[") + outside.count(b"{")
-    if count > ITEMS_MAX:
-        raise whole(f"this holds more than {ITEMS_MAX} names and values; {advice}")
+    if count > most:
+        raise whole(f"this holds more than {most} names and values; {advice}")
 
 
 def _translate(error: ValidationError, whole: type[RequestError]) -> RequestError:
@@ -102,22 +137,38 @@ def _without_mark(body: bytes) -> bytes:
 
 
 def parse_session_request(body: bytes | str) -> SessionRequest:
-    """Reads the body of `POST /session`.
+    """Reads the body of `POST /session`, or the first message at `/ws/run`.
 
     Raises:
         RequestError: it can't be used; names the first field that is wrong.
     """
     if isinstance(body, bytes):
         body = _without_mark(body)
-    _check_items(
-        body,
-        f"`files` takes {MAX_FILES} at most, `args` {MAX_ARGUMENTS} and `env` {MAX_VARIABLES}; see docs/api.md",
-        RequestError,
-    )
+    _check_items(body, ITEMS_MAX, _ADVICE, RequestError)
     try:
         return SessionRequest.model_validate_json(body)
     except ValidationError as error:
         raise _translate(error, RequestError) from error
+
+
+def parse_run_request(body: bytes) -> RunRequest | BatchRequest:
+    """Reads the body of `POST /run`.
+
+    Raises:
+        RequestError: it can't be used; names the first field that is wrong.
+    """
+    body = _without_mark(body)
+    advice = f"`runs` takes {MAX_CASES} at most; what they have in common can be given once, beside them. {_ADVICE}"
+    _check_items(body, BATCH_ITEMS_MAX, advice, RequestError)
+    try:
+        return _RUN.validate_json(body)
+    except ValidationError as error:
+        translated = _translate(error, RequestError)
+        if translated.field is None:
+            raise translated from error
+        tag, _, field = translated.field.partition(".")  # The union's tag is no field of the client's.
+        message = translated.message.removeprefix(f"{tag}: ").removeprefix(f"{tag}.")
+        raise type(translated)(message, field=field or None) from error
 
 
 def parse_client_message(text: str) -> ClientMessage:
@@ -126,7 +177,9 @@ def parse_client_message(text: str) -> ClientMessage:
     Raises:
         RequestError: it can't be used; names the first field that is wrong.
     """
-    _check_items(text, "a message is one of input, eof, signal, resize, stop; see docs/api.md", InvalidMessageError)
+    _check_items(
+        text, ITEMS_MAX, "a message is one of input, eof, signal, resize, stop; see docs/api.md", InvalidMessageError
+    )
     try:
         return _CLIENT.validate_json(text)
     except ValidationError as error:

@@ -9,38 +9,47 @@ the handler.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
 
 from trio_exec.api.native.messages import (
     EofMessage,
-    ErrorBody,
     ErrorMessage,
     InputAckMessage,
     InputMessage,
     InputWaitMessage,
     ResizeMessage,
+    SessionMessage,
     SignalMessage,
-    StateMessage,
-    StderrMessage,
-    StdoutMessage,
     StopMessage,
+    message_of,
 )
-from trio_exec.api.native.parsing import parse_client_message
-from trio_exec.api.native.text import TextCursor
+from trio_exec.api.native.parsing import parse_client_message, parse_session_request
+from trio_exec.api.native.parts import EncodingName, ErrorBody
+from trio_exec.api.native.text import Text, cursor
 from trio_exec.errors import RequestError, TrioExecError
 from trio_exec.ids import short_id
-from trio_exec.model import Reason, Stream
+from trio_exec.model import Job, Reason
 from trio_exec.phases import Phase, Phases
-from trio_exec.session.output import StateChange
 from trio_exec.session.session import Session
 
 LOGGER = logging.getLogger("trio_exec.websocket")
 
 CLOSE_NORMAL = 1000
 CLOSE_GOING_AWAY = 1001
+CLOSE_REFUSED = 1008
 CLOSE_INTERNAL_ERROR = 1011
+CLOSE_TRY_LATER = 1013
+REQUEST_TIMEOUT = 10
+"""Seconds that a client gets to say what it wants to run."""
+
+
+class RequestTimeoutError(RequestError):
+    """It did not say so in time."""
+
+    code = "request_timeout"
 
 
 class Socket(Protocol):
@@ -59,6 +68,51 @@ class Socket(Protocol):
         ...
 
 
+class Opening:
+    """A client whose first message says what to run.
+
+    Args:
+        socket: the accepted WebSocket.
+        create: starts a session, or says why not.
+    """
+
+    def __init__(self, socket: Socket, create: Callable[[Job], Session]) -> None:
+        self._socket = socket
+        self._create = create
+
+    async def receive(self, path_of: Callable[[Session], str]) -> Session | None:
+        """The session that the client asks for, once it was told of it; None where it was told why there is none.
+
+        Args:
+            path_of: where a session's own WebSocket is.
+
+        Cancellation: the client left. A session that was started goes on for a while, as any that nobody watches.
+        """
+        try:
+            with trio.move_on_after(REQUEST_TIMEOUT):
+                session = self._create(_request(await self._socket.receive()))
+                await self._socket.send(SessionMessage(session_id=session.id, websocket=path_of(session)).to_json())
+                return session
+            raise RequestTimeoutError(f"send the program within {REQUEST_TIMEOUT} seconds, as the first message")
+        except TrioExecError as error:
+            if error.status == 500:  # noqa: PLR2004 - internal server error
+                LOGGER.exception("a session could not be started")
+            await self._socket.send(_error_message(error))
+            await self._socket.close(CLOSE_REFUSED if error.retry_after is None else CLOSE_TRY_LATER)
+            return None
+
+
+def _request(message: str | bytes) -> Job:
+    if not isinstance(message, str):
+        raise RequestError("send the program as a text message with JSON, not as a binary one")
+    return parse_session_request(message).job()
+
+
+def _error_message(error: TrioExecError) -> str:
+    body = ErrorBody.of(error)
+    return ErrorMessage(**body.model_dump(by_alias=False), retry_after=error.retry_after).to_json()
+
+
 class Attachment:
     """A client that is attached to a session.
 
@@ -67,13 +121,22 @@ class Attachment:
         session: what it watches.
         position: from where on.
         name: by which the client tells its input from that of others, and goes on after a broken connection.
+        encoding: how it is told what the program writes.
     """
 
-    def __init__(self, socket: Socket, session: Session, position: int, name: str | None = None) -> None:
+    def __init__(
+        self,
+        socket: Socket,
+        session: Session,
+        position: int,
+        name: str | None = None,
+        encoding: EncodingName = "utf-8",
+    ) -> None:
         self._socket = socket
         self._session = session
         self._position = position
         self._name = name
+        self._encoding: EncodingName = encoding
         self._full = trio.Event()
 
     async def serve(self, phases: Phases) -> None:
@@ -104,23 +167,21 @@ class Attachment:
 
     async def _follow(self) -> None:
         log = self._session.log
-        cursor = TextCursor(log, self._position)
+        reader = cursor(log, self._position, self._encoding)
         told_waiting = False
         while True:
-            entry = cursor.read()
-            if isinstance(entry, StateChange):
-                await self._socket.send(StateMessage.of(entry.status, entry.seq).to_json())
-            elif entry is not None:
-                of = StdoutMessage if entry.stream is Stream.STDOUT else StderrMessage
-                await self._socket.send(of(data=entry.data, seq=entry.seq).to_json())
-                told_waiting = False  # Whoever writes goes on; when it waits again at once, that is news.
+            entry = reader.read()
+            if entry is not None:
+                await self._socket.send(message_of(entry, self._encoding).to_json())
+                if isinstance(entry, Text):
+                    told_waiting = False  # Whoever writes goes on; when it waits again at once, that is news.
             elif log.closed:
                 return
             elif log.waiting != told_waiting:
                 told_waiting = log.waiting
                 await self._socket.send(InputWaitMessage(waiting=told_waiting).to_json())
             else:
-                await log.wait_news(cursor.position, waiting=told_waiting)
+                await log.wait_news(reader.position, waiting=told_waiting)
 
     async def _listen(self) -> None:
         while True:
@@ -130,8 +191,7 @@ class Attachment:
                     raise RequestError("send text messages with JSON, not binary ones")
                 await self._dispatch(data)
             except TrioExecError as error:
-                body = ErrorBody.of(error)
-                await self._socket.send(ErrorMessage(**body.model_dump(by_alias=False)).to_json())
+                await self._socket.send(_error_message(error))
 
     async def _tell_room(self) -> None:
         """Says when input has room again to a client that was told that it has none."""
@@ -166,10 +226,10 @@ class Attachment:
     async def _dispatch(self, data: str) -> None:
         session = self._session
         match parse_client_message(data):
-            case InputMessage(data=text, at=int(at)):
-                await self._write_at(at, text.encode())
-            case InputMessage(data=text):
-                session.write_input(text.encode())
+            case InputMessage(at=int(at)) as message:
+                await self._write_at(at, message.content())
+            case InputMessage() as message:
+                session.write_input(message.content())
             case EofMessage():
                 session.end_input()
             case SignalMessage() as message:
