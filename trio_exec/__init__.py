@@ -9,13 +9,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from trio_exec.version import __version__
+
 if TYPE_CHECKING:
     from trio_exec import errors
     from trio_exec.serving import serve
     from trio_exec.settings import Settings
 
 __all__ = ["Settings", "__version__", "errors", "serve"]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from trio_exec.api.native.parts import FileContent, OmittedFile, StateFields, Wire
 from trio_exec.model import Readiness
@@ -60,6 +60,12 @@ class FilesAnswer(Wire):
         return cls(files=files, files_omitted=omitted)
 
 
+class HealthInfo(Wire):
+    """The answer to `GET /healthz`."""
+
+    healthy: Literal[True] = True
+
+
 class ExampleInfo(Wire):
     """An example program."""
 
@@ -89,12 +95,12 @@ class LimitsInfo(Wire):
     pids: int
     workspace_bytes: int
     output_bytes: int
-    stdout_bytes: int | None
-    stderr_bytes: int | None
+    stdout_bytes: int | None = None
+    stderr_bytes: int | None = None
     idle_timeout: float
     execution_timeout: float
     compile_timeout: float
-    cpu_time: float | None
+    cpu_time: float | None = None
     collected_files: int
     collected_bytes: int
 

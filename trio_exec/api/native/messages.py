@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal as signals
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
@@ -138,6 +138,14 @@ ServerMessage = (
     SessionMessage | StdoutMessage | StderrMessage | StateMessage | InputWaitMessage | InputAckMessage | ErrorMessage
 )
 ClientMessage = InputMessage | EofMessage | SignalMessage | ResizeMessage | StopMessage
+
+SERVER_MESSAGES: tuple[type[Wire], ...] = get_args(ServerMessage)
+CLIENT_MESSAGES: tuple[type[Wire], ...] = get_args(ClientMessage)
+
+
+def kind_of(message: type[Wire]) -> str:
+    """What the `type` of a kind of message is."""
+    return str(message.model_fields["type"].default)
 
 
 def message_of(entry: Text | StateChange, encoding: EncodingName) -> StdoutMessage | StderrMessage | StateMessage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from trio_exec.api.native.messages import SessionMessage, StateMessage, StderrMessage, StdoutMessage
 from trio_exec.api.native.parts import (
     FigureFields,
     FileContent,
@@ -109,3 +110,16 @@ class BatchMessage(BatchCounts):
     """The batch is over: the last line."""
 
     type: Literal["batch"] = "batch"
+
+
+LINES = (
+    SessionMessage,
+    StateMessage,
+    StdoutMessage,
+    StderrMessage,
+    FileMessage,
+    CompileMessage,
+    CaseMessage,
+    BatchMessage,
+)
+"""What the lines of an answer may be."""

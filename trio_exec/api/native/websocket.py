@@ -42,6 +42,16 @@ CLOSE_GOING_AWAY = 1001
 CLOSE_REFUSED = 1008
 CLOSE_INTERNAL_ERROR = 1011
 CLOSE_TRY_LATER = 1013
+CLOSE_CODES = {
+    CLOSE_NORMAL: "The final state was delivered.",
+    CLOSE_GOING_AWAY: "The server is going away; connect again with `after` if it comes back.",
+    1002: "Your frame was broken.",
+    1007: "Your message was not UTF-8.",
+    1009: "Your message was larger than the server takes.",
+    CLOSE_INTERNAL_ERROR: "Internal error; see the server's log.",
+    CLOSE_TRY_LATER: "The server has no room for it just now; connect again in a few seconds.",
+}
+OPENING_CLOSE_CODES = {**CLOSE_CODES, CLOSE_REFUSED: "What you sent first can't be run; an `error` message said why."}
 REQUEST_TIMEOUT = 10
 """Seconds that a client gets to say what it wants to run."""
 

@@ -1,0 +1,348 @@
+"""Our own wire: its paths, and what is behind each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from quart import Response, request, websocket
+from quart.wrappers.base import BaseRequestWebsocket
+
+from trio_exec.api.bodies import MediaTypeError, read_body
+from trio_exec.api.native import queries
+from trio_exec.api.native.answers import (
+    ExampleInfo,
+    FilesAnswer,
+    HealthInfo,
+    LanguageInfo,
+    LanguagesInfo,
+    LimitsInfo,
+    ReadinessInfo,
+    SessionCreated,
+    SessionInfo,
+)
+from trio_exec.api.native.messages import CLIENT_MESSAGES, SERVER_MESSAGES, kind_of
+from trio_exec.api.native.outcomes import LINES, BatchAnswer, RunAnswer
+from trio_exec.api.native.parsing import InvalidJSONError, parse_run_request, parse_session_request
+from trio_exec.api.native.parts import EncodingName, Wire
+from trio_exec.api.native.queries import AFTER, CLIENT, ENCODING, ROOM, SESSION_ID
+from trio_exec.api.native.requests import BatchRequest, RunRequest, SessionRequest
+from trio_exec.api.native.run import BatchPieces, RunPieces, StreamedBody, following, following_batch
+from trio_exec.api.native.websocket import CLOSE_CODES, OPENING_CLOSE_CODES, Attachment, Opening
+from trio_exec.api.routes import JSON, NDJSON, Answer, Message, Route, Socket
+from trio_exec.engine.engine import Engine
+from trio_exec.errors import (
+    DrainingError,
+    ExecutorUnavailableError,
+    LanguageUnavailableError,
+    OverloadedError,
+    QueueFullError,
+    RequestError,
+    SessionNotFoundError,
+    SessionStateError,
+    UnknownLanguageError,
+)
+from trio_exec.languages import Language
+from trio_exec.model import Owner, Reason
+from trio_exec.phases import Phases
+from trio_exec.session.session import Session
+
+SUBPROTOCOL = "trio-exec"
+"""What clients may offer when they open a WebSocket. None need be."""
+_SOCKET = "/ws/session/"
+_RUN_GRACE = 5
+"""Seconds that a one-shot run goes on before its answer is begun, or after its client has left."""
+_STARTING = (
+    InvalidJSONError,
+    RequestError,
+    UnknownLanguageError,
+    MediaTypeError,
+    QueueFullError,
+    DrainingError,
+    ExecutorUnavailableError,
+    LanguageUnavailableError,
+    OverloadedError,
+)
+"""What may keep a session from being started."""
+
+
+class UpgradeRequiredError(RequestError):
+    """A WebSocket's path, asked for as a page."""
+
+    code = "upgrade_required"
+    status = 426
+
+
+class Rest:
+    """What is behind the paths.
+
+    Args:
+        engine: whose sessions they show.
+        phases: at the last one, clients are sent away.
+    """
+
+    def __init__(self, engine: Engine, phases: Phases) -> None:
+        self._engine = engine
+        self._phases = phases
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """What there is."""
+        found = (SessionNotFoundError,)
+        return [
+            Route(
+                "POST",
+                "/run",
+                "run",
+                "Run a program, or many cases of it with `runs`, and answer with all that came of it",
+                self._run,
+                [
+                    Answer(
+                        200,
+                        "How the program fared, whatever that was. Line by line where that is asked for, with files "
+                        "and cases as they come, and what is over at the end.",
+                        {JSON: [RunAnswer, BatchAnswer], NDJSON: LINES},
+                    )
+                ],
+                request=[RunRequest, BatchRequest],
+                errors=_STARTING,
+            ),
+            Route(
+                "POST",
+                "/session",
+                "createSession",
+                "Start a program to talk to",
+                self._create_session,
+                [Answer(201, "The session was started, or waits for a slot.", {JSON: [SessionCreated]})],
+                request=[SessionRequest],
+                errors=_STARTING,
+            ),
+            Route(
+                "GET",
+                "/session/{sessionId}",
+                "showSession",
+                "Tell how a session stands",
+                self._show_session,
+                [Answer(200, "How it stands.", {JSON: [SessionInfo]})],
+                parameters=[SESSION_ID],
+                errors=found,
+            ),
+            Route(
+                "DELETE",
+                "/session/{sessionId}",
+                "endSession",
+                "End a session",
+                self._end_session,
+                [Answer(202, "It is being ended, or has ended already.", {JSON: [SessionInfo]})],
+                parameters=[SESSION_ID],
+                errors=found,
+            ),
+            Route(
+                "GET",
+                "/session/{sessionId}/files",
+                "showFiles",
+                "Tell what a session's program has left, of what `collect` asked for",
+                self._show_files,
+                [Answer(200, "The files.", {JSON: [FilesAnswer]})],
+                parameters=[SESSION_ID],
+                errors=(*found, SessionStateError),
+            ),
+            Route(
+                "GET",
+                "/languages",
+                "listLanguages",
+                "List the languages, and the server's limits",
+                self._list_languages,
+                [Answer(200, "What there is.", {JSON: [LanguagesInfo]})],
+            ),
+            Route(
+                "GET",
+                "/healthz",
+                "health",
+                "Tell whether the process serves",
+                self._health,
+                [Answer(200, "It does.", {JSON: [HealthInfo]})],
+                any_host=True,
+            ),
+            Route(
+                "GET",
+                "/readyz",
+                "readiness",
+                "Tell whether sessions are taken",
+                self._readiness,
+                [
+                    Answer(200, "They are.", {JSON: [ReadinessInfo]}),
+                    Answer(503, "They are not, for a `reason`.", {JSON: [ReadinessInfo]}),
+                ],
+                parameters=[ROOM],
+                errors=(RequestError,),
+                any_host=True,
+            ),
+            *(
+                Route(
+                    "GET",
+                    socket.path,
+                    f"{socket.name}WithoutUpgrade",
+                    "The path of a WebSocket",
+                    self._need_upgrade,
+                    [],
+                    parameters=[it for it in socket.parameters if it.in_path],
+                    errors=(UpgradeRequiredError,),
+                )
+                for socket in self.sockets
+            ),
+        ]
+
+    @property
+    def sockets(self) -> Sequence[Socket]:
+        """What WebSockets there are."""
+        receives = [Message(model, kind_of(model)) for model in CLIENT_MESSAGES]
+        sends = [Message(model, kind_of(model)) for model in SERVER_MESSAGES]
+        return [
+            Socket(
+                "/ws/run",
+                "startSession",
+                "Start a session by the first message, and talk to its program",
+                self._start,
+                receives=[Message(SessionRequest, "request"), *receives],
+                sends=sends,
+                parameters=[CLIENT, ENCODING],
+                errors=(RequestError,),
+                closes=OPENING_CLOSE_CODES,
+            ),
+            Socket(
+                f"{_SOCKET}{{sessionId}}",
+                "attach",
+                "Follow a session, and talk to its program",
+                self._attach,
+                receives=receives,
+                sends=sends,
+                parameters=[SESSION_ID, AFTER, CLIENT, ENCODING],
+                errors=(SessionNotFoundError, RequestError),
+                closes=CLOSE_CODES,
+            ),
+        ]
+
+    async def _create_session(self) -> Response:
+        session = self._engine.create_session(parse_session_request(await read_body()).job(), _owner(request))
+        answer = SessionCreated(session_id=session.id, websocket=_path_of(session, request))
+        return _json(answer, 201)
+
+    async def _run(self) -> Response:
+        wanted = parse_run_request(await read_body())
+        lines = wanted.stream or any(kind == NDJSON and quality > 0 for kind, quality in request.accept_mimetypes)
+        held = self._engine.client()
+        if isinstance(wanted, BatchRequest):
+            batch = self._engine.create_batch(wanted.batch(), _owner(request))
+            pieces = BatchPieces(batch, wanted.encoding, lines=lines)
+            body = StreamedBody(pieces, held, following_batch(batch, pieces))
+        else:
+            session = self._engine.create_session(wanted.job(), _owner(request), detach_grace=_RUN_GRACE)
+            answer = RunPieces(session, _path_of(session, request), wanted.encoding, lines=lines)
+            body = StreamedBody(answer, held, following(session))
+        response = Response(body, content_type=NDJSON if lines else JSON)
+        response.headers["X-Accel-Buffering"] = "no"  # Proxies like nginx would wait for more before they pass it on.
+        return response
+
+    async def _show_files(self, session_id: str) -> Response:
+        return _json(FilesAnswer.of(self._engine.session(session_id)))
+
+    async def _show_session(self, session_id: str) -> Response:
+        return self._described(session_id)
+
+    async def _end_session(self, session_id: str) -> Response:
+        self._engine.session(session_id).end(Reason.STOPPED)
+        return self._described(session_id, 202)
+
+    def _described(self, session_id: str, status: int = 200) -> Response:
+        return _json(SessionInfo.of(self._engine.session(session_id)), status)
+
+    async def _list_languages(self) -> Response:
+        limits = self._engine.settings.limits
+        info = LanguagesInfo(
+            languages=[_describe(it, self._engine.version(it)) for it in self._engine.languages.values()],
+            limits=LimitsInfo.model_validate(limits, from_attributes=True),
+        )
+        return _json(info)
+
+    async def _health(self) -> Response:
+        return _json(HealthInfo())
+
+    async def _readiness(self) -> Response:
+        wanted = queries.room(request.args.get("room"))
+        readiness = await self._engine.readiness()
+        if readiness.reason is None and readiness.room < wanted:
+            readiness = replace(readiness, reason=f"the server is full: it can take {readiness.room} more sessions")
+        info = ReadinessInfo.of(readiness)
+        response = _json(info, 200 if info.ready else 503)
+        if not info.ready:
+            response.headers["Retry-After"] = "5"
+        return response
+
+    async def _need_upgrade(self, session_id: str = "") -> Response:
+        del session_id
+        raise UpgradeRequiredError(
+            "this is the path of a WebSocket; a client that asked for one has a proxy in front that drops the headers "
+            "Upgrade and Connection"
+        )
+
+    async def _attach(self, session_id: str) -> None:
+        session = self._engine.session(session_id)
+        position = queries.after(websocket.args.get("after"), session.log.end)
+        name, encoding = _client()
+        await _accept()
+        with self._engine.client():
+            await Attachment(websocket, session, position, name, encoding).serve(self._phases)
+
+    async def _start(self) -> None:
+        name, encoding = _client()
+        await _accept()
+        opening = Opening(websocket, lambda job: self._engine.create_session(job, _owner(websocket)))
+        session = await opening.receive(lambda session: _path_of(session, websocket))
+        if session is not None:
+            with self._engine.client():
+                await Attachment(websocket, session, 0, name, encoding).serve(self._phases)
+
+
+def _json(answer: Wire, status: int = 200) -> Response:
+    return Response(answer.to_json(), status, content_type=JSON)
+
+
+def _client() -> tuple[str | None, EncodingName]:
+    """How a WebSocket's client calls itself, and how it wants output."""
+    arguments = websocket.args
+    return queries.client_name(arguments.get("client")), queries.encoding(arguments.get("encoding"))
+
+
+async def _accept() -> None:
+    await websocket.accept(subprotocol=_subprotocol(websocket.requested_subprotocols))  # pyright: ignore[reportUnknownMemberType] - its dict has no parameters
+
+
+def _subprotocol(offered: Sequence[str]) -> str | None:
+    """The one to answer: clients that offer some give up where none is chosen, and ours is the same in all of them."""
+    return SUBPROTOCOL if SUBPROTOCOL in offered else next(iter(offered), None)
+
+
+def _path_of(session: Session, asked: BaseRequestWebsocket) -> str:
+    """Where a session's WebSocket is, seen from its client."""
+    return f"{asked.root_path}{_SOCKET}{session.id}"
+
+
+def _owner(asked: BaseRequestWebsocket) -> Owner:
+    """Who makes a request: as long as there are no keys, the client's address, as trusted proxies tell it."""
+    return Owner(asked.remote_addr or "unknown")
+
+
+def _describe(language: Language, version: str) -> LanguageInfo:
+    return LanguageInfo(
+        name=language.name,
+        title=language.title,
+        aliases=language.aliases,
+        version=version,
+        source_file=language.source_file,
+        compiled=language.compile is not None,
+        examples=[
+            ExampleInfo(name=example.name, title=example.title, code=example.code, tty=example.tty)
+            for example in language.examples
+        ],
+    )
