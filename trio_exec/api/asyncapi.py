@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from trio_exec.version import __version__
 from trio_exec.api.routes import Message, Socket
 from trio_exec.api.schemas import schemas_of
+from trio_exec.version import __version__
 
 DESCRIPTION = (
     "A program's output and states come as messages, and its input, signals and the terminal's size go as messages, "

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from trio_exec.version import __version__
 from trio_exec.api.access import HostError, OriginError
 from trio_exec.api.native.parts import ErrorBody
 from trio_exec.api.routes import JSON, NDJSON, Models, Parameter, Route
 from trio_exec.api.schemas import Schemas, schemas_of
+from trio_exec.version import __version__
 
 DESCRIPTION = (
     "Runs untrusted code in hardened, single-use containers. What is said here of each path is explained, with "
