@@ -13,7 +13,7 @@ import trio
 from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection, wrap_client_stream
 
 from tests.support import PATIENCE, Client, ServerProcess
-from trio_exec.api.native import websocket as module
+from trio_exec.api.native.opening import REQUEST_TIMEOUT
 
 
 @asynccontextmanager
@@ -107,7 +107,7 @@ async def test_who_says_nothing_is_not_waited_for(client: Client) -> None:
     async with connected(client) as socket:
         messages, reason = await rest_of(socket)
     assert messages[0]["code"] == "request_timeout"
-    assert str(module.REQUEST_TIMEOUT) in messages[0]["error"]
+    assert str(REQUEST_TIMEOUT) in messages[0]["error"]
     assert reason.code == 1008
 
 
@@ -154,3 +154,48 @@ async def test_an_encoding_that_there_is_not(client: Client, path: str) -> None:
 async def test_the_path_is_for_websockets(client: Client) -> None:
     assert (await client.request("GET", "/ws/run")).status == 426
     assert (await client.request("POST", "/ws/run", {})).status == 405
+
+
+async def test_a_connection_that_is_kept_runs_one_program_after_the_other(client: Client) -> None:
+    async with connected(client, "/ws/run?keep=true") as socket:
+        for number in range(3):
+            await socket.send_message(json.dumps({"language": "python", "code": f"print({number})", "stdin": ""}))
+            messages = await until_final(socket)
+            assert messages[0]["type"] == "session"
+            assert "".join(it["data"] for it in messages if it["type"] == "stdout") == f"{number}\n"
+            for late in [{"type": "eof"}, {"type": "resize", "rows": 5, "cols": 5}, {"type": "input", "data": "x"}]:
+                await socket.send_message(json.dumps(late))
+        await socket.send_message(json.dumps({"language": "cobol", "code": ""}))
+        assert json.loads(await socket.get_message())["code"] == "unknown_language"
+        await socket.send_message(json.dumps({"language": "python", "code": "print('still')", "stdin": ""}))
+        assert (await until_final(socket))[-1]["exitCode"] == 0
+
+
+async def test_whoever_sends_the_next_program_at_once_gets_both(client: Client) -> None:
+    """The second is on its way before the first one's end can have been told."""
+    async with connected(client, "/ws/run?keep=true") as socket:
+        await socket.send_message(json.dumps({"language": "python", "code": "print(1)", "stdin": ""}))
+        first: list[Any] = []
+        while not any(it.get("state") == "finished" for it in first):
+            first.append(json.loads(await socket.get_message()))
+        await socket.send_message(json.dumps({"language": "python", "code": "print(2)", "stdin": ""}))
+        second = await until_final(socket)
+    assert "".join(it["data"] for it in second if it["type"] == "stdout") == "2\n"
+
+
+async def test_a_kept_connection_keeps_no_server_from_going(start_server: Any) -> None:
+    server: ServerProcess = start_server()
+    async with connected(Client(server), "/ws/run?keep=true") as socket:
+        await socket.send_message(json.dumps({"language": "python", "code": "", "stdin": ""}))
+        await until_final(socket)
+        server.terminate()
+        _, reason = await rest_of(socket)
+    assert reason.code == 1001
+    assert server.wait() == 0
+
+
+async def until_final(socket: WebSocketConnection) -> list[Any]:
+    messages: list[Any] = []
+    while not any(it.get("state") in {"finished", "terminated"} for it in messages):
+        messages.append(json.loads(await socket.get_message()))
+    return messages

@@ -195,6 +195,15 @@ def parse_client_message(text: str) -> ClientMessage:
         raise translated from error
 
 
+def is_client_message(text: str | bytes) -> bool:
+    """Whether this is a message to a session's program, and not a request for a session."""
+    try:
+        _CLIENT.validate_json(text)
+    except ValidationError:
+        return False
+    return True
+
+
 def parse_server_message(text: str | bytes) -> ServerMessage:
     """Reads a message from the server, as clients do.
 

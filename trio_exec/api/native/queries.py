@@ -27,6 +27,19 @@ CLIENT = Parameter(
 )
 ENCODING = Parameter("encoding", "How output is given.", {"type": "string", "enum": ["utf-8", "base64"]})
 
+KEEP = Parameter("keep", "Whether the connection goes on after a session's end, for the next one.", {"type": "boolean"})
+
+
+def flag(name: str, wanted: str | None) -> bool:
+    """A yes or no.
+
+    Raises:
+        RequestError: it is neither.
+    """
+    if wanted not in {None, "true", "false"}:
+        raise RequestError(f"{name}: {(wanted or '')[:_SHOWN]!r} is neither; write {name}=true", field=name)
+    return wanted == "true"
+
 
 def room(wanted: str | None) -> int:
     """How many sessions a balancer wants there to be room for.

@@ -22,13 +22,14 @@ from trio_exec.api.native.answers import (
     SessionInfo,
 )
 from trio_exec.api.native.messages import CLIENT_MESSAGES, SERVER_MESSAGES, kind_of
+from trio_exec.api.native.opening import OPENING_CLOSE_CODES, Opening
 from trio_exec.api.native.outcomes import LINES, BatchAnswer, RunAnswer
 from trio_exec.api.native.parsing import InvalidJSONError, parse_run_request, parse_session_request
 from trio_exec.api.native.parts import EncodingName, Wire
-from trio_exec.api.native.queries import AFTER, CLIENT, ENCODING, ROOM, SESSION_ID
+from trio_exec.api.native.queries import AFTER, CLIENT, ENCODING, KEEP, ROOM, SESSION_ID
 from trio_exec.api.native.requests import BatchRequest, RunRequest, SessionRequest
 from trio_exec.api.native.run import BatchPieces, RunPieces, StreamedBody, following, following_batch
-from trio_exec.api.native.websocket import CLOSE_CODES, OPENING_CLOSE_CODES, Attachment, Opening
+from trio_exec.api.native.websocket import CLOSE_CODES, Attachment
 from trio_exec.api.routes import JSON, NDJSON, Answer, Message, Route, Socket
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import (
@@ -206,7 +207,7 @@ class Rest:
                 self._start,
                 receives=[Message(SessionRequest, "request"), *receives],
                 sends=sends,
-                parameters=[CLIENT, ENCODING],
+                parameters=[CLIENT, ENCODING, KEEP],
                 errors=(RequestError,),
                 closes=OPENING_CLOSE_CODES,
             ),
@@ -296,12 +297,18 @@ class Rest:
 
     async def _start(self) -> None:
         name, encoding = _client()
+        keep = queries.flag("keep", websocket.args.get("keep"))
         await _accept()
-        opening = Opening(websocket, lambda job: self._engine.create_session(job, _owner(websocket)))
-        session = await opening.receive(lambda session: _path_of(session, websocket))
-        if session is not None:
-            with self._engine.client():
-                await Attachment(websocket, session, 0, name, encoding).serve(self._phases)
+        opening = Opening(
+            websocket,
+            create=lambda job: self._engine.create_session(job, _owner(websocket)),
+            path_of=lambda session: _path_of(session, websocket),
+            attach=lambda session: Attachment(websocket, session, 0, name, encoding),
+            client=self._engine.client,
+            phases=self._phases,
+            keep=keep,
+        )
+        await opening.serve()
 
 
 def _json(answer: Wire, status: int = 200) -> Response:

@@ -9,7 +9,6 @@ the handler.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Protocol
 
 import trio
@@ -21,25 +20,24 @@ from trio_exec.api.native.messages import (
     InputMessage,
     InputWaitMessage,
     ResizeMessage,
-    SessionMessage,
     SignalMessage,
     StopMessage,
     message_of,
 )
-from trio_exec.api.native.parsing import parse_client_message, parse_session_request
+from trio_exec.api.native.parsing import parse_client_message
 from trio_exec.api.native.parts import EncodingName, ErrorBody
 from trio_exec.api.native.text import Text, cursor
 from trio_exec.errors import RequestError, TrioExecError
 from trio_exec.ids import short_id
-from trio_exec.model import Job, Reason
+from trio_exec.model import Reason
 from trio_exec.phases import Phase, Phases
+from trio_exec.session.output import StateChange
 from trio_exec.session.session import Session
 
 LOGGER = logging.getLogger("trio_exec.websocket")
 
 CLOSE_NORMAL = 1000
 CLOSE_GOING_AWAY = 1001
-CLOSE_REFUSED = 1008
 CLOSE_INTERNAL_ERROR = 1011
 CLOSE_TRY_LATER = 1013
 CLOSE_CODES = {
@@ -51,15 +49,6 @@ CLOSE_CODES = {
     CLOSE_INTERNAL_ERROR: "Internal error; see the server's log.",
     CLOSE_TRY_LATER: "The server has no room for it just now; connect again in a few seconds.",
 }
-OPENING_CLOSE_CODES = {**CLOSE_CODES, CLOSE_REFUSED: "What you sent first can't be run; an `error` message said why."}
-REQUEST_TIMEOUT = 10
-"""Seconds that a client gets to say what it wants to run."""
-
-
-class RequestTimeoutError(RequestError):
-    """It did not say so in time."""
-
-    code = "request_timeout"
 
 
 class Socket(Protocol):
@@ -78,47 +67,8 @@ class Socket(Protocol):
         ...
 
 
-class Opening:
-    """A client whose first message says what to run.
-
-    Args:
-        socket: the accepted WebSocket.
-        create: starts a session, or says why not.
-    """
-
-    def __init__(self, socket: Socket, create: Callable[[Job], Session]) -> None:
-        self._socket = socket
-        self._create = create
-
-    async def receive(self, path_of: Callable[[Session], str]) -> Session | None:
-        """The session that the client asks for, once it was told of it; None where it was told why there is none.
-
-        Args:
-            path_of: where a session's own WebSocket is.
-
-        Cancellation: the client left. A session that was started goes on for a while, as any that nobody watches.
-        """
-        try:
-            with trio.move_on_after(REQUEST_TIMEOUT):
-                session = self._create(_request(await self._socket.receive()))
-                await self._socket.send(SessionMessage(session_id=session.id, websocket=path_of(session)).to_json())
-                return session
-            raise RequestTimeoutError(f"send the program within {REQUEST_TIMEOUT} seconds, as the first message")
-        except TrioExecError as error:
-            if error.status == 500:  # noqa: PLR2004 - internal server error
-                LOGGER.exception("a session could not be started")
-            await self._socket.send(_error_message(error))
-            await self._socket.close(CLOSE_REFUSED if error.retry_after is None else CLOSE_TRY_LATER)
-            return None
-
-
-def _request(message: str | bytes) -> Job:
-    if not isinstance(message, str):
-        raise RequestError("send the program as a text message with JSON, not as a binary one")
-    return parse_session_request(message).job()
-
-
-def _error_message(error: TrioExecError) -> str:
+def error_message(error: TrioExecError) -> str:
+    """The form of an error over a WebSocket."""
     body = ErrorBody.of(error)
     return ErrorMessage(**body.model_dump(by_alias=False), retry_after=error.retry_after).to_json()
 
@@ -132,6 +82,9 @@ class Attachment:
         position: from where on.
         name: by which the client tells its input from that of others, and goes on after a broken connection.
         encoding: how it is told what the program writes.
+
+    Attributes:
+        beyond: what the client has sent after the session's end, if it was received here.
     """
 
     def __init__(
@@ -148,9 +101,15 @@ class Attachment:
         self._name = name
         self._encoding: EncodingName = encoding
         self._full = trio.Event()
+        self._over = False
+        self.beyond: str | bytes | None = None
 
     async def serve(self, phases: Phases) -> None:
-        """Returns when the client has the final state, or when the server is gone, after the close frame.
+        """As `follow`, and then sends the close frame."""
+        await self._socket.close(await self.follow(phases))
+
+    async def follow(self, phases: Phases) -> int:
+        """Returns when the client has the final state, or when the server is gone, with the code to close with.
 
         Cancellation: the client left. The session goes on.
         """
@@ -169,7 +128,7 @@ class Attachment:
         except* Exception:
             # Quart would close with 1000, and lose the error if the client leaves meanwhile.
             LOGGER.exception("session %s: a client could not be served", short_id(self._session.id))
-        await self._socket.close(code)
+        return code
 
     async def _leave_with(self, phases: Phases, scope: trio.CancelScope) -> None:
         await phases.wait(Phase.GONE)
@@ -182,6 +141,7 @@ class Attachment:
         while True:
             entry = reader.read()
             if entry is not None:
+                self._over = isinstance(entry, StateChange) and entry.status.state.final
                 await self._socket.send(message_of(entry, self._encoding).to_json())
                 if isinstance(entry, Text):
                     told_waiting = False  # Whoever writes goes on; when it waits again at once, that is news.
@@ -196,12 +156,15 @@ class Attachment:
     async def _listen(self) -> None:
         while True:
             data = await self._socket.receive()
+            if self._over:
+                self.beyond = data  # The client was quick: this is for whoever serves it next.
+                await trio.sleep_forever()
             try:
                 if not isinstance(data, str):
                     raise RequestError("send text messages with JSON, not binary ones")
                 await self._dispatch(data)
             except TrioExecError as error:
-                await self._socket.send(_error_message(error))
+                await self._socket.send(error_message(error))
 
     async def _tell_room(self) -> None:
         """Says when input has room again to a client that was told that it has none."""
