@@ -7,6 +7,7 @@ export default defineConfig({
     outDir: "../trio_exec/static",
     emptyOutDir: true,
     target: "es2022",
+    rolldownOptions: { input: ["index.html", "docs.html"] },
     // Every browser that has what the page needs has module preloading too.
     modulePreload: { polyfill: false },
     // The content security policy allows no data: URLs except for images.

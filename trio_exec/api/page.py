@@ -84,5 +84,9 @@ def add_page(app: QuartTrio, static: Path, not_there: Callable[[HTTPException], 
         except HTTPException as unserved:  # A range that there is not; a handler's own error would be our fault.
             return await not_there(unserved)
 
+    async def reference() -> Response:
+        return await file("docs.html")
+
     app.add_url_rule("/", "page", index, methods=["GET"])
+    app.add_url_rule("/docs", "reference", reference, methods=["GET"])
     app.register_error_handler(NotFound, file_or_error)

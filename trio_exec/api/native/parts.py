@@ -47,6 +47,7 @@ class Wire(BaseModel):
         extra="forbid",
         strict=True,
         frozen=True,
+        use_attribute_docstrings=True,  # The words below fields become part of the API's descriptions.
     )
 
     def to_json(self) -> str:

@@ -101,16 +101,27 @@ class RequestedLimits(Wire):
     """Limits that a request may lower; whether they are lower is for the engine to say."""
 
     memory_bytes: Annotated[int, Field(ge=16 * 1024 * 1024)] | None = None
+    """All processes together, and the workspace's content."""
     cpus: Annotated[float, Field(ge=0.01, allow_inf_nan=False)] | None = None
+    """CPU seconds per second."""
     pids: Annotated[int, Field(ge=2)] | None = None
+    """Processes and threads."""
     workspace_bytes: Annotated[int, Field(ge=65536)] | None = None
+    """Size of the workspace."""
     output_bytes: Annotated[int, Field(ge=1)] | None = None
+    """Standard output and standard error together."""
     stdout_bytes: Annotated[int, Field(ge=1)] | None = None
+    """Standard output alone."""
     stderr_bytes: Annotated[int, Field(ge=1)] | None = None
+    """Standard error alone."""
     idle_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Seconds without input and output."""
     execution_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Seconds that the program may take."""
     compile_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Seconds that the compiler may take."""
     cpu_time: Annotated[float, Field(ge=0.001, le=MAX_CPU_TIME, allow_inf_nan=False)] | None = None
+    """CPU seconds of all the program's processes together."""
 
     def given(self) -> dict[str, float]:
         """Those that are given, by the domain's names."""
@@ -127,13 +138,21 @@ class _Program(Wire):
     """A program, and what goes with it however it is run."""
 
     language: str
+    """The language's name, or an alias of it."""
     code: Content | None = None
+    """The main source file; this or `files` is required."""
     files: Annotated[dict[FilePath, Content], Field(max_length=MAX_FILES)] = Field(default_factory=dict[str, bytes])
+    """Further files by their paths. Without `code`, the first one is the main file."""
     args: Arguments = Field(default_factory=list[str])
+    """Command line arguments of the program."""
     stdin: Content | None = None
+    """Standard input that is there from the start."""
     env: Variables = Field(default_factory=dict[str, str])
+    """Additional environment variables of the program; the compiler does not see them."""
     limits: RequestedLimits = RequestedLimits()
+    """Limits, where they are to be lower than the server's."""
     collect: Patterns = Field(default_factory=list[str])
+    """Patterns of the files to keep of what the program leaves in its workspace."""
 
     @model_validator(mode="after")
     def _consistent(self) -> _Program:
@@ -167,9 +186,13 @@ class SessionRequest(_Program):
     """The body of `POST /session`, and the first message at `/ws/run`."""
 
     interactive: bool | None = None
+    """Whether more input may follow `stdin`. Default: true without `stdin`, false with it."""
     tty: bool = False
+    """Whether the program runs in a terminal."""
     rows: TerminalSize = 24
+    """The terminal's height in lines, at first."""
     cols: TerminalSize = 80
+    """The terminal's width in columns, at first."""
 
     def job(self) -> Job:
         """What it asks for."""
@@ -182,7 +205,9 @@ class RunRequest(_Program):
     """The body of `POST /run`."""
 
     encoding: EncodingName = "utf-8"
+    """How output is given."""
     stream: bool = False
+    """Whether to answer line by line, as things happen."""
 
     def job(self) -> Job:
         """What it asks for."""
@@ -198,6 +223,7 @@ class CaseRequest(Wire):
     limits: RequestedLimits = RequestedLimits()
     collect: Patterns | None = None
     expected: Content | None = None
+    """What the program should write to its standard output."""
 
     @model_validator(mode="after")
     def _consistent(self) -> CaseRequest:
@@ -209,10 +235,15 @@ class BatchRequest(RunRequest):
     """The body of `POST /run` with `runs`."""
 
     runs: Annotated[list[CaseRequest], Field(min_length=1, max_length=MAX_CASES)]
+    """The cases."""
     isolation: Literal["process", "container"] = "process"
+    """What keeps the cases apart: fresh processes in one container, or fresh containers."""
     compare: Literal["exact", "trimmed"] = "exact"
+    """Whether white space at the ends of lines, and empty lines at the end, make a difference."""
     stop_on_failure: bool = False
+    """Whether to leave out the cases behind the first that does not pass."""
     parallel: Annotated[int, Field(ge=1, le=MAX_CASES)] = 1
+    """With containers of their own, how many cases may run at once."""
 
     @model_validator(mode="after")
     def _isolated(self) -> BatchRequest:
