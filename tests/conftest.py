@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 import trio
 
+from tests.sessions import SPEC
 from tests.support import GENEROUS, PATIENCE, TESTED_LANGUAGES, Client, ServerProcess, running_server
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.executor import DockerExecutor
 from trio_exec.executor.docker.images import build_missing
+from trio_exec.executor.process import binary
+from trio_exec.executor.process.executor import ProcessContainer, open_process_executor
 from trio_exec.languages import Languages
 from trio_exec.settings import Settings
 
@@ -122,3 +125,14 @@ async def executor(images: dict[str, str]) -> AsyncGenerator[DockerExecutor]:
         nursery.cancel_scope.cancel(reason="the test is over")
     assert executor.clean
     api.close()
+
+
+@pytest.fixture
+async def container() -> AsyncGenerator[ProcessContainer]:
+    """A container without Docker, with its launcher and no session around it."""
+    if missing := binary.missing():
+        pytest.skip(missing)
+    with trio.fail_after(PATIENCE):
+        async with open_process_executor() as executor, executor.open_container(SPEC) as container:
+            assert isinstance(container, ProcessContainer)
+            yield container

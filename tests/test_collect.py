@@ -6,7 +6,6 @@ import os
 import re
 import select
 import time
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -19,20 +18,8 @@ from tests.support import PATIENCE
 from tests.test_process_executor import launchers
 from trio_exec.executor.base import Container
 from trio_exec.executor.docker.executor import DockerExecutor
-from trio_exec.executor.process import binary
-from trio_exec.executor.process.executor import ProcessContainer, open_process_executor
+from trio_exec.executor.process.executor import ProcessContainer
 from trio_exec.launcher import frames
-
-
-@pytest.fixture
-async def container() -> AsyncGenerator[ProcessContainer]:
-    """A container without Docker."""
-    if missing := binary.missing():
-        pytest.skip(missing)
-    with trio.fail_after(PATIENCE):
-        async with open_process_executor() as executor, executor.open_container(SPEC) as container:
-            assert isinstance(container, ProcessContainer)
-            yield container
 
 
 async def test_files_that_match_come_whole_in_the_order_of_their_names(container: Container) -> None:

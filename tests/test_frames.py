@@ -157,6 +157,11 @@ def test_a_stage_on_the_wire(cpu_time: float | None, milliseconds: int) -> None:
     assert sent == frame("s", head + b"a\0b c\0N=1\0")
 
 
+def test_what_is_said_of_a_stage_may_be_gathered() -> None:
+    plain, gathered = (frames.encode_stage(["a"], {}, terminal=None, deadline=1, gather=it) for it in (False, True))
+    assert (plain[5], gathered[5], plain[6:]) == (0, 2, gathered[6:])
+
+
 @pytest.mark.parametrize(
     ("sent", "shown"),
     [

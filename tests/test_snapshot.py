@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-
 import pytest
-import trio
 
 from tests.leftovers import DESCRIBE, PROGRAMS
 from tests.sessions import SPEC
 from tests.stages import ENVIRONMENT, restore, run, run_python, save, send_file
-from tests.support import PATIENCE
 from trio_exec.errors import ExecutorError
 from trio_exec.executor.base import Container
 from trio_exec.executor.docker.executor import DockerExecutor
-from trio_exec.executor.process import binary
-from trio_exec.executor.process.executor import open_process_executor
 from trio_exec.launcher import frames
-
-
-@pytest.fixture
-async def container() -> AsyncGenerator[Container]:
-    """A container without Docker."""
-    if missing := binary.missing():
-        pytest.skip(missing)
-    with trio.fail_after(PATIENCE):
-        async with open_process_executor() as executor, executor.open_container(SPEC) as container:
-            yield container
-
 
 KINDS = """
 import os
@@ -212,20 +195,3 @@ async def test_more_than_fits_is_not_saved(container: Container) -> None:
     await restore(container)
     with pytest.raises(ExecutorError):
         await container.receive()
-
-
-@pytest.mark.parametrize("mode", [0o644, 0o755, 0o600, 0o666, 0o777, 0o444, 0o000, 0o4755])
-async def test_a_file_has_the_mode_that_was_asked_for(container: Container, mode: int) -> None:
-    await send_file(container, "folder/file", bytes(200_000), mode)
-    show = "import os; it = os.stat('folder/file'); print(oct(it.st_mode), it.st_size)"
-    assert await run_python(container, show) == f"{0o100000 | mode:#o} 200000\n".encode()
-    await send_file(container, "folder/file", b"again", 0o640)
-    assert await run_python(container, show) == b"0o100640 5\n"
-
-
-async def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(container: Container) -> None:
-    await run_python(container, "import os; os.mkfifo('pipe')")
-    await send_file(container, "pipe", b"x")
-    (event,) = await container.receive()
-    assert isinstance(event, frames.Failure)
-    assert (await run(container, ["echo", "on"])).stdout == b"on\n"

@@ -8,9 +8,10 @@ To the launcher:
 ==========  ====  =====================================================================================
 File        f     u8 append, u16 mode, path NUL, content: creates or continues a file in the working directory,
                   whose mode is then exactly that
-Stage       s     u8 flags (1: terminal), u16 rows, u16 cols, u32 deadline in seconds, u32 CPU time in
+Stage       s     u8 flags (1: terminal, 2: gather), u16 rows, u16 cols, u32 deadline in seconds, u32 CPU time in
                   milliseconds (0: no limit), u16 argc, u16 envc, then argv and environment, each string
-                  NUL-terminated: runs a command, and kills it when its processes have used so much CPU together
+                  NUL-terminated: runs a command, and kills it when its processes have used so much CPU together.
+                  With `gather`, what is sent of it may come up to 10 ms later, and in fewer pieces
 Prestart    p     a path, NUL, and a stage's payload: starts the command with a FIFO at the path, and holds it
                   until it has opened that. The stage frame for the same command, environment and kind of streams
                   then lets it go with the file that was sent, or made by a stage, meanwhile; any other stage,
@@ -77,6 +78,7 @@ _STAGE = struct.Struct(">BHHIIHH")
 _STAGE_END = struct.Struct(">BBQQQQI?")
 _COLLECT = struct.Struct(">BIQ")
 _FLAG_TTY = 1
+_FLAG_GATHER = 2
 _FLAG_HIDDEN_TOO = 1
 _MODE_MAX = 0o7777
 
@@ -122,6 +124,7 @@ def encode_stage(
     terminal: tuple[int, int] | None,
     deadline: int,
     cpu_time: float | None = None,
+    gather: bool = False,
 ) -> bytes:
     """The frame that runs a command.
 
@@ -131,11 +134,12 @@ def encode_stage(
         terminal: rows and columns, or None for pipes.
         deadline: seconds after which the launcher gives up by itself, as a last resort.
         cpu_time: seconds of CPU that all its processes may use together, to the millisecond; None for no limit.
+        gather: nobody waits for single pieces of output, so they may be sent a little later, several at once.
 
     Raises:
         ValueError: a string holds NUL, or all of it together is longer than a frame.
     """
-    return _frame(b"s", _stage(command, environment, terminal, deadline, cpu_time))
+    return _frame(b"s", _stage(command, environment, terminal, deadline=deadline, cpu_time=cpu_time, gather=gather))
 
 
 def encode_prestart(
@@ -162,11 +166,13 @@ def _stage(
     command: Sequence[str],
     environment: Mapping[str, str],
     terminal: tuple[int, int] | None,
+    *,
     deadline: int = 0,
     cpu_time: float | None = None,
+    gather: bool = False,
 ) -> bytes:
     rows, columns = terminal or (0, 0)
-    flags = _FLAG_TTY if terminal else 0
+    flags = (_FLAG_TTY if terminal else 0) | (_FLAG_GATHER if gather else 0)
     pairs = [f"{name}={value}" for name, value in environment.items()]
     cpu_milliseconds = 0 if cpu_time is None else max(1, round(cpu_time * 1000))
     head = _STAGE.pack(flags, rows, columns, deadline, cpu_milliseconds, len(command), len(pairs))

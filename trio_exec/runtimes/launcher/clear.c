@@ -60,9 +60,18 @@ static enum outcome clear_entries(int folder, bool *deleted, const char **child)
   return EMPTY;
 }
 
+/* The descriptor of where we are instead of the one before, which is kept open if it was given to us. */
+static int go(int from, int to, int given) {
+  int problem = errno;
+  if (from != given)
+    close(from);
+  errno = problem;
+  return to;
+}
+
 /* One descriptor at a time: down by name, up by "..", which nobody is there to change. */
 const char *clear_folder(int folder) {
-  int here = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int here = folder;
   size_t depth = 0;
   bool deleted = false;
   while (here >= 0) {
@@ -71,7 +80,7 @@ const char *clear_folder(int folder) {
     switch (clear_entries(here, &deleted, &name)) {
     case EMPTY:
       if (depth == 0) {
-        close(here);
+        go(here, -1, folder);
         return NULL;
       }
       if (deleted) /* It was not empty when we entered. What shows no entries and can't be deleted would go on for ever. */
@@ -88,10 +97,7 @@ const char *clear_folder(int folder) {
       break;
     }
     deleted = false;
-    int problem = errno;
-    close(here);
-    errno = problem;
-    here = next;
+    here = go(here, next, folder);
   }
   return strerror(errno);
 }

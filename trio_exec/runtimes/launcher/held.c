@@ -16,8 +16,8 @@
 
 enum { HELD_MAX = 2, PATH_LENGTH_MAX = 256 };
 
-/* In a stage's frame, the rows, columns and times may differ from those that it was prestarted with. */
-enum { SPEC_FLAGS = 1, SPEC_COMMAND = 13 };
+/* In a stage's frame, the rows, columns and times may differ from those that it was prestarted with; of the flags, only one matters. */
+enum { SPEC_COMMAND = 13 };
 
 static struct held {
   bool here;
@@ -155,7 +155,7 @@ static uint64_t used_us(pid_t pid) {
 
 static bool is_asked_for(const struct held *held, const struct reader *spec) {
   return held->opened && spec->left == held->length && held->length > SPEC_COMMAND &&
-         memcmp(spec->at, held->spec, SPEC_FLAGS) == 0 &&
+         ((spec->at[0] ^ held->spec[0]) & STAGE_TTY) == 0 &&
          memcmp(spec->at + SPEC_COMMAND, held->spec + SPEC_COMMAND, held->length - SPEC_COMMAND) == 0;
 }
 
@@ -180,7 +180,7 @@ bool held_release(struct reader spec, uint64_t *deadline_s) {
     held->here = false;
     some_let_go = true;
     stage = held->stage;
-    read_int(&spec, 1);
+    stage.gathers = read_int(&spec, 1) & STAGE_GATHERS;
     unsigned rows = (unsigned)read_int(&spec, 2), columns = (unsigned)read_int(&spec, 2);
     struct times times = read_times(&spec);
     *deadline_s = times.deadline_s;

@@ -49,6 +49,9 @@ static bool drop_capabilities(void) {
   return syscall(SYS_capset, &header, sets) == 0;
 }
 
+/* A change of ids puts this back to what the machine has set. */
+void identity_stay_hidden(void) { prctl(PR_SET_DUMPABLE, 0); }
+
 static void touch_files_as(uid_t user, gid_t group) {
   if (has_fsuid) {
     setfsgid(group);
@@ -60,8 +63,7 @@ static void touch_files_as(uid_t user, gid_t group) {
     (void)!setegid(group);
     (void)!seteuid(user);
   }
-  /* A change of ids puts this back to what the machine has set. */
-  prctl(PR_SET_DUMPABLE, 0);
+  identity_stay_hidden();
 }
 
 /* In a folder that only root can write to. Best effort: programs run as well without a name. */
@@ -136,6 +138,10 @@ bool identity_become_program(void) {
   touch_files_as(0, 0);
   set_oom_order(OOM_FIRST); /* Set with CAP_SYS_RESOURCE, it is also the lowest that the program can choose. */
   setpriority(PRIO_PROCESS, 0, nice_before);
-  return setgroups(0, NULL) == 0 && setresgid(program, program, program) == 0 &&
-         setresuid(program, program, program) == 0;
+  bool become = setgroups(0, NULL) == 0 && setresgid(program, program, program) == 0 &&
+                setresuid(program, program, program) == 0;
+  int problem = errno;
+  identity_stay_hidden();
+  errno = problem;
+  return become;
 }

@@ -30,7 +30,13 @@ int identity_open_terminals(int flags);
  */
 void identity_charge_program(bool charge);
 
-/* In a child: becomes the program's user, for good. False with errno set where that failed. */
+/*
+ * In a child: becomes the program's user, for good. False with errno set where that failed. It stays
+ * as hard to get at as its parent, with whom it may share memory, until it runs something else.
+ */
 bool identity_become_program(void);
+
+/* Keeps this process's memory from others, after a change of ids here or in a child that shares it. */
+void identity_stay_hidden(void);
 
 #endif

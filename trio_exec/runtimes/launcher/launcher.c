@@ -47,7 +47,11 @@ enum { PROBE_FIRST_US = 4000, PROBE_LAST_US = 128000 };
 /* How often to look whether a held command has opened its FIFO: nothing tells of that. */
 enum { PRESTART_POLL_US = 5000 };
 
+/* How long, and how much, is gathered where a stage allows it, so that a short one is told in one piece. */
+enum { GATHER_US = 10000, GATHER_BYTES = 32768 };
+
 static uint64_t deadline_us;
+static uint64_t gather_until_us; /* 0 while there is nothing to be sent. */
 
 static uint8_t input[STDIN_WINDOW]; /* What the program has yet to take. */
 static size_t input_length;
@@ -273,6 +277,15 @@ static void pass_output(int *fd, uint8_t type) {
   }
 }
 
+/* Whether what is to be sent may wait for more. Once it is being sent, nothing of it does. */
+static bool gathers(uint64_t now) {
+  if (out_pending() == 0)
+    gather_until_us = 0;
+  else if (gather_until_us == 0)
+    gather_until_us = now + GATHER_US;
+  return stage.active && stage.gathers && out_pending() < GATHER_BYTES && now < gather_until_us;
+}
+
 static int poll_timeout(uint64_t now) {
   uint64_t next = deadline_us;
   if (collect_active() && collect_has_room())
@@ -281,6 +294,8 @@ static int poll_timeout(uint64_t now) {
     next = probe_at_us;
   if (stage.active && !stage.exited && stage.cpu_limit_us > 0 && stage.cpu_check_at_us < next)
     next = stage.cpu_check_at_us;
+  if (gathers(now) && gather_until_us < next)
+    next = gather_until_us;
   if (held_starting() && now + PRESTART_POLL_US < next)
     next = now + PRESTART_POLL_US;
   if (next <= now)
@@ -292,9 +307,10 @@ static int poll_timeout(uint64_t now) {
 static void loop(int child_signals) {
   for (;;) {
     bool room = out_room() >= FRAME_HEADER + OUTPUT_CHUNK + CONTROL_RESERVE;
+    uint64_t now = now_us();
     struct pollfd fds[] = {
         {.fd = SERVER_IN, .events = room && !collect_active() ? POLLIN : 0}, /* Its end is told in any case. */
-        {.fd = out_pending() > 0 ? SERVER_OUT : -1, .events = POLLOUT},
+        {.fd = out_pending() > 0 && !gathers(now) ? SERVER_OUT : -1, .events = POLLOUT},
         {.fd = child_signals, .events = POLLIN},
         {.fd = room && stage.active ? stage.out : -1, .events = POLLIN},
         {.fd = room && stage.active ? stage.err : -1, .events = POLLIN},
@@ -305,9 +321,9 @@ static void loop(int child_signals) {
     if (stage.tty && input_length > 0 && fds[OUTPUT].fd >= 0)
       fds[OUTPUT].events |= POLLOUT;
 
-    if (poll(fds, COUNT, poll_timeout(now_us())) < 0 && errno != EINTR)
+    if (poll(fds, COUNT, poll_timeout(now)) < 0 && errno != EINTR)
       fail(strerror(errno));
-    uint64_t now = now_us();
+    now = now_us();
     if (now >= deadline_us)
       fail("the deadline passed");
 
@@ -351,7 +367,7 @@ static void loop(int child_signals) {
         input_ends = false;
       }
     }
-    if (!out_flush(SERVER_OUT))
+    if (!gathers(now) && !out_flush(SERVER_OUT))
       _exit(0);
   }
 }

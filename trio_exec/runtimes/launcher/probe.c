@@ -64,29 +64,58 @@ bool someone_reads(const struct stat *input) {
   return found;
 }
 
-uint64_t oom_kills(void) {
-  /* cgroup v2, then v1: both hold a line "oom_kill N". */
-  static const char *const files[] = {"/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"};
-  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-    char text[512];
-    if (read_text(files[i], text, sizeof text) <= 0)
-      continue;
-    const char *line = strstr(text, "oom_kill ");
-    if (line != NULL)
-      return strtoull(line + strlen("oom_kill "), NULL, 10);
+/*
+ * A file of the cgroup's: where it is with cgroup v2, and with v1. Once found it is kept open, since
+ * opening takes far longer than reading.
+ */
+struct cgroup_file {
+  const char *paths[2];
+  int fd;
+  bool sought;
+};
+
+static ssize_t read_cgroup(struct cgroup_file *file, char *text, size_t size) {
+  for (int i = 0; !file->sought; i++) {
+    file->fd = open(file->paths[i], O_RDONLY | O_CLOEXEC);
+    file->sought = file->fd >= 0 || i == 1;
   }
-  return 0;
+  ssize_t n = file->fd < 0 ? -1 : pread(file->fd, text, size - 1, 0);
+  text[n > 0 ? n : 0] = '\0';
+  return n;
+}
+
+uint64_t oom_kills(void) {
+  /* Both hold a line "oom_kill N". */
+  static struct cgroup_file file = {
+      .paths = {"/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"}};
+  char text[512];
+  const char *line = read_cgroup(&file, text, sizeof text) <= 0 ? NULL : strstr(text, "oom_kill ");
+  return line == NULL ? 0 : strtoull(line + strlen("oom_kill "), NULL, 10);
+}
+
+uint64_t memory_left(void) {
+  static struct cgroup_file used_file = {
+      .paths = {"/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes"}};
+  static struct cgroup_file limit_file = {
+      .paths = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}};
+  char used_text[32], limit_text[32];
+  if (read_cgroup(&used_file, used_text, sizeof used_text) <= 0 ||
+      read_cgroup(&limit_file, limit_text, sizeof limit_text) <= 0)
+    return 0;
+  uint64_t used = strtoull(used_text, NULL, 10);
+  uint64_t limit = isdigit((unsigned char)limit_text[0]) ? strtoull(limit_text, NULL, 10) : UINT64_MAX; /* "max" */
+  return limit > used ? limit - used : 0;
 }
 
 uint64_t cgroup_cpu_us(void) {
+  static struct cgroup_file file = {.paths = {"/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpuacct/cpuacct.usage"}};
   char text[512];
-  if (read_text("/sys/fs/cgroup/cpu.stat", text, sizeof text) > 0) { /* cgroup v2. */
-    const char *line = strstr(text, "usage_usec ");
-    return line == NULL ? 0 : strtoull(line + strlen("usage_usec "), NULL, 10);
-  }
-  if (read_text("/sys/fs/cgroup/cpuacct/cpuacct.usage", text, sizeof text) > 0) /* v1, in nanoseconds. */
-    return strtoull(text, NULL, 10) / 1000;
-  return 0;
+  if (read_cgroup(&file, text, sizeof text) <= 0)
+    return 0;
+  const char *line = strstr(text, "usage_usec ");
+  if (line != NULL)
+    return strtoull(line + strlen("usage_usec "), NULL, 10);
+  return isdigit((unsigned char)text[0]) ? strtoull(text, NULL, 10) / 1000 : 0; /* v1 has nanoseconds, and nothing else. */
 }
 
 /* Of /proc/PID/stat, which names the program in parentheses first; what is in there may look like anything. */

@@ -15,6 +15,9 @@ bool someone_reads(const struct stat *input);
 /* How many processes of this container the kernel has killed for want of memory; 0 if unknown. */
 uint64_t oom_kills(void);
 
+/* How many bytes this container may have beyond those that it has, caches included; 0 if unknown. */
+uint64_t memory_left(void);
+
 /* CPU time of all that has ever run in this container, in microseconds; 0 if unknown. */
 uint64_t cgroup_cpu_us(void);
 

@@ -6,7 +6,10 @@
 #ifndef RESERVE_H
 #define RESERVE_H
 
-void reserve_take(void); /* Before a stage, while there is memory. */
-void reserve_give(void); /* When there may be none left; harmless when there are none to give. */
+#include <stdbool.h>
+
+void reserve_take(void);   /* Before a stage, while there is memory. */
+void reserve_give(void);   /* When there may be none left; harmless when there are none to give. */
+bool reserve_needed(void); /* Whether that is so, or can't be known. To give and take takes a tenth of a millisecond. */
 
 #endif

@@ -39,7 +39,7 @@ struct piece {
   uint64_t offset, length; /* The bytes follow. */
 };
 
-static int workspace = -1;
+static int workspace = -1, shared_memory = -1;
 static bool is_kept;
 static struct image image;
 static struct attributes attributes;
@@ -52,17 +52,12 @@ static const char *failed(const char *what, const char *name) {
 }
 
 const char *snapshot_prepare(void) {
-  workspace = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return workspace < 0 ? strerror(errno) : NULL;
-}
-
-static bool clear_shared_memory(const char **problem) {
-  int folder = open(SHARED_MEMORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (folder < 0)
-    return errno == ENOENT;
-  *problem = clear_folder(folder);
-  close(folder);
-  return *problem == NULL;
+  enum { FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+  workspace = open(".", FLAGS);
+  if (workspace < 0)
+    return strerror(errno);
+  shared_memory = open(SHARED_MEMORY, FLAGS);
+  return shared_memory < 0 && errno != ENOENT ? strerror(errno) : NULL;
 }
 
 /* Reads one piece of a file into the image. */
@@ -208,9 +203,9 @@ const char *snapshot_save(void) {
   is_kept = false;
   image_forget(&image);
   attributes_forget(&attributes);
-  const char *problem = NULL;
-  if (!clear_shared_memory(&problem))
-    return problem != NULL ? problem : failed("empty", SHARED_MEMORY);
+  const char *problem = shared_memory < 0 ? NULL : clear_folder(shared_memory);
+  if (problem != NULL)
+    return problem;
   struct stat before;
   if (fstat(workspace, &before) < 0 || fchmod(workspace, S_IRWXU) < 0 || !attributes_get(workspace, &attributes))
     return failed("keep", "the workspace");
@@ -271,31 +266,51 @@ static bool make_file(int folder, const char *name, const struct kept *kept, con
   return made;
 }
 
+static void go(int *here, int to) {
+  if (*here != workspace)
+    close(*here);
+  *here = to;
+}
+
+/* Makes a folder and goes there. */
 static bool make_folder(int *here, const char *name) {
   if (mkdirat(*here, name, S_IRWXU) < 0)
     return false;
   int child = openat(*here, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (child < 0)
     return false;
-  close(*here);
-  *here = child;
+  go(here, child);
   return true;
 }
 
-static bool leave_folder(int *here, const struct kept *kept) {
+static bool make_empty_folder(int here, const char *name, const struct kept *left) {
+  return mkdirat(here, name, S_IRWXU) == 0 && fchmodat(here, name, left->mode, 0) == 0 &&
+         utimensat(here, name, left->times, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool leave_folder(int *here, const struct kept *left) {
   int parent = openat(*here, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (parent < 0)
     return false;
-  bool done = fchmod(*here, kept->mode) == 0 && futimens(*here, kept->times) == 0;
-  close(*here);
-  *here = parent;
+  bool done = fchmod(*here, left->mode) == 0 && futimens(*here, left->times) == 0;
+  go(here, parent);
   return done;
 }
 
+static const uint8_t *read_kept(const uint8_t *at, struct kept *kept) {
+  memcpy(kept, at, sizeof *kept);
+  return at + sizeof *kept;
+}
+
 static bool make_entry(int *here, const struct kept *kept, const char *name, const uint8_t **at) {
+  struct kept next;
   switch (kept->kind) {
   case KEPT_FOLDER:
-    return make_folder(here, name);
+    read_kept(*at, &next); /* There is one: the folder is left at some time. */
+    if (next.kind != KEPT_LEFT)
+      return make_folder(here, name);
+    *at += sizeof next;
+    return make_empty_folder(*here, name, &next);
   case KEPT_LEFT:
     return leave_folder(here, kept);
   case KEPT_FILE:
@@ -308,19 +323,18 @@ static bool make_entry(int *here, const struct kept *kept, const char *name, con
 }
 
 static const char *make_all(void) {
-  int here = openat(workspace, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int here = workspace;
   const char *name = "the workspace";
-  bool going = here >= 0;
+  bool going = true;
   for (const uint8_t *at = image.at; going && at < image.at + image.length;) {
     struct kept kept;
-    memcpy(&kept, at, sizeof kept);
-    name = (const char *)at + sizeof kept;
-    at += sizeof kept + kept.name_size + kept.target_size;
+    at = read_kept(at, &kept);
+    name = (const char *)at;
+    at += kept.name_size + kept.target_size;
     going = make_entry(&here, &kept, name, &at);
   }
   const char *problem = going ? NULL : failed("make anew", name);
-  if (here >= 0)
-    close(here);
+  go(&here, -1);
   return problem;
 }
 
@@ -330,8 +344,10 @@ const char *snapshot_restore(void) {
   if (!attributes_clear(workspace))
     return failed("empty", "the workspace");
   const char *problem = clear_folder(workspace);
-  if (problem != NULL || !clear_shared_memory(&problem))
-    return problem != NULL ? problem : failed("empty", SHARED_MEMORY);
+  if (problem == NULL && shared_memory >= 0)
+    problem = clear_folder(shared_memory);
+  if (problem != NULL)
+    return problem;
   free_lost_files();
   problem = make_all();
   if (problem == NULL && !attributes_set(workspace, &attributes))

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,11 +20,13 @@
 #include "probe.h"
 #include "reserve.h"
 
-enum { FLAG_TTY = 1, STRINGS_MAX = 4096 };
+enum { STRINGS_MAX = 4096 };
 
 struct stage stage = NO_STAGE;
 
 static char error[512];
+
+static bool alone; /* Nothing was started since all was killed. */
 
 enum { CPU_CHECK_US = 5000 }; /* How closely a limit on CPU time is kept to, at the most. */
 
@@ -91,13 +94,19 @@ static bool open_terminal(struct ends *ends, unsigned rows, unsigned columns) {
   return ends->child[1] >= 0 && ends->child[2] >= 0;
 }
 
-/* After fork, in the child. Only returns when something failed, with errno set. */
-static void become(const struct ends *ends, char **argv, char **env) {
+struct command {
+  const struct ends *ends;
+  char **argv, **env;
+  int report; /* Carries errno where the command could not be run; else it closes with the exec. */
+};
+
+/* In the child. Only returns when something failed, with errno set. */
+static void become(const struct command *command) {
   setsid();
-  if (stage.tty && ioctl(ends->child[0], TIOCSCTTY, 0) < 0)
+  if (stage.tty && ioctl(command->ends->child[0], TIOCSCTTY, 0) < 0)
     return;
   for (int i = 0; i < 3; i++)
-    if (dup2(ends->child[i], i) < 0)
+    if (dup2(command->ends->child[i], i) < 0)
       return;
   signal(SIGPIPE, SIG_DFL);
   sigset_t none;
@@ -106,29 +115,51 @@ static void become(const struct ends *ends, char **argv, char **env) {
   if (!identity_become_program())
     return;
   /* Looked up where the image says. What the program gets as its PATH may lead anywhere, and is asked second. */
-  execvpe(argv[0], argv, env);
-  environ = env;
-  execvp(argv[0], argv);
+  execvpe(command->argv[0], command->argv, command->env);
+  environ = command->env;
+  execvp(command->argv[0], command->argv);
+}
+
+static int run_command(void *argument) {
+  const struct command *command = argument;
+  become(command);
+  int code = errno;
+  (void)!write(command->report, &code, sizeof code);
+  _exit(127);
+}
+
+/*
+ * The child borrows our memory until it runs something else, while we wait: a copy would take longer
+ * than all the rest. Where memory is short it gets the copy: what the kernel then kills for want of
+ * memory, it kills with all that share it.
+ */
+static pid_t start_child(struct command *command) {
+  enum { STACK_SIZE = 1 << 17 };
+  alone = false;
+  static _Alignas(16) char stack[STACK_SIZE];
+  int borrow = reserve_needed() ? 0 : CLONE_VM | CLONE_VFORK;
+  char **environment = environ;
+  pid_t pid = clone(run_command, stack + STACK_SIZE, borrow | SIGCHLD, command);
+  int problem = errno;
+  environ = environment;
+  identity_stay_hidden();
+  errno = problem;
+  return pid;
 }
 
 static const char *spawn(const struct ends *ends, char **argv, char **env) {
-  int report[2]; /* Closed by a successful exec; carries errno otherwise. */
+  int report[2];
   if (pipe2(report, O_CLOEXEC) < 0)
     return strerror(errno);
-  pid_t pid = fork();
-  if (pid == 0) {
-    become(ends, argv, env);
-    int code = errno;
-    (void)!write(report[1], &code, sizeof code);
-    _exit(127);
-  }
-  int fork_error = errno;
+  struct command command = {.ends = ends, .argv = argv, .env = env, .report = report[1]};
+  pid_t pid = start_child(&command);
+  int problem = errno;
   close(report[1]);
   int code = 0;
   ssize_t n = pid < 0 ? 0 : read(report[0], &code, sizeof code);
   close(report[0]);
   if (pid < 0)
-    return strerror(fork_error);
+    return strerror(problem);
   stage.pid = pid;
   if (n > 0)
     waitpid(pid, NULL, 0);
@@ -192,7 +223,8 @@ const char *stage_start(struct reader *spec, uint64_t *deadline_s) {
     return "a stage is running already";
 
   stage = (struct stage)NO_STAGE;
-  stage.tty = flags & FLAG_TTY;
+  stage.tty = flags & STAGE_TTY;
+  stage.gathers = flags & STAGE_GATHERS;
   struct ends ends = {.child = {-1, -1, -1}, .ours = {-1, -1, -1}};
   bool opened = stage.tty ? open_terminal(&ends, rows, columns) : open_pipes(&ends);
   const char *problem = opened ? NULL : strerror(errno);
@@ -263,8 +295,10 @@ void stage_reap(void) {
   while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0)
     collect(pid, status, &usage);
   if (stage.exited && !had_exited) {
-    reserve_give(); /* Before anything else takes memory. */
-    stage_clear();
+    if (reserve_needed())
+      reserve_give(); /* Before anything else takes memory. */
+    if (stage_clear() && reserve_needed())
+      reserve_give(); /* What was left behind may have taken more until it was killed. */
   }
 }
 
@@ -285,26 +319,30 @@ static bool kill_others(void) {
 }
 
 /* As PID 1 we are every orphan's parent, so what was killed comes to us in the end. */
-void stage_clear(void) {
+bool stage_clear(void) {
   enum { ROUNDS_MAX = 100 }; /* Then something forks faster than we look, and what is held goes too. */
   int status;
   struct rusage usage;
+  bool found = false;
   for (int round = 0; held_any(); round++) {
     if (round == ROUNDS_MAX)
       held_discard();
     else if (!kill_others())
-      return;
+      return found;
+    found = true;
     pid_t pid = wait4(-1, &status, 0, &usage);
     if (pid > 0)
       collect(pid, status, &usage);
   }
-  pid_t pid;
-  do {
+  while (!alone) {
     stage_kill();
-    pid = wait4(-1, &status, 0, &usage);
+    pid_t pid = wait4(-1, &status, 0, &usage);
+    alone = pid < 0 && errno == ECHILD;
+    found |= !alone;
     if (pid > 0)
       collect(pid, status, &usage);
-  } while (pid > 0 || errno != ECHILD);
+  }
+  return found;
 }
 
 void stage_kill(void) { kill(-1, SIGKILL); }

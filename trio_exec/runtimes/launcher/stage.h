@@ -12,9 +12,12 @@
 
 #include "frames.h"
 
+enum { STAGE_TTY = 1, STAGE_GATHERS = 2 }; /* A stage frame's flags. */
+
 struct stage {
   bool active;
   bool tty;
+  bool gathers; /* What is to be said of it may wait a little for more. */
   int source, content; /* Of a stage that was held: the FIFO's writing end; the file that goes into it. */
   pid_t pid;        /* The main process; also its session and process group. */
   int in, out, err; /* Our ends; -1 once closed. With a terminal, in == out and err is -1. */
@@ -63,8 +66,8 @@ void stage_reap(void);
 /* Kills every process but us, held ones too. The stage then ends by stage_reap(). */
 void stage_kill(void);
 
-/* Kills and collects every process but us and those held. */
-void stage_clear(void);
+/* Kills and collects every process but us and those held; says whether there was one. */
+bool stage_clear(void);
 
 void stage_signal(int number);
 void stage_resize(unsigned rows, unsigned columns);
