@@ -31,6 +31,7 @@ from typing import Any, cast
 import docker
 import trio
 
+from benchmarks.batches import Squares, batches, shell_loop, starts_by_way
 from benchmarks.chart import draw
 from benchmarks.programs import PROGRAMS, Program
 from benchmarks.table import ms, table
@@ -78,6 +79,21 @@ class Engine:
         script = f"rm -rf .build program; from={clock}; ({program.shell}) >/dev/null; to={clock}; echo $((to - from))"
         created = self._client.api.exec_create(name, ["sh", "-c", script], workdir="/work")
         return int(self._client.api.exec_start(created["Id"])) / 1e9
+
+    def plain(self, program: Squares) -> float:
+        """Seconds that the plain process takes, once, in the loop of a shell in a container without limits."""
+        created = self._client.api.create_container(
+            self._images[program.language],
+            entrypoint=["sh", "-c"],
+            command=[f'mkdir /work; cd /work; printf %s "$CODE" > {program.file}; {shell_loop(program)}'],
+            environment={"CODE": program.code},
+            working_dir="/",
+        )
+        self._client.api.start(created["Id"])
+        self._client.api.wait(created["Id"])
+        printed = self._client.api.logs(created["Id"], stdout=True, stderr=False)
+        self._client.api.remove_container(created["Id"], force=True)
+        return int(printed) / 1e9
 
     def _open_shell(self, program: Program) -> str:
         created = self._client.api.create_container(
@@ -407,6 +423,10 @@ def main() -> None:
         say(f"steady: {results['steady']}")
         results["many"] = trio.run(many, wide, 10.0)
         say(f"many: {results['many']}")
+        results["batches"] = batches(engine.plain, 3)
+        say(f"batches: {results['batches']}")
+        results["ways"] = starts_by_way(arguments.rounds)
+        say(f"ways: {results['ways']}")
         results["megabyte"] = summary([trio.run(megabyte, Client(cold)) for _ in range(10)])
     finally:
         for server in servers:

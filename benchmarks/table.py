@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.batches import rows
+
 
 def ms(seconds: float) -> str:
     return f"{seconds * 1000:.3g} ms"
@@ -42,6 +44,7 @@ def table(results: dict[str, Any]) -> str:
         f"| {ms(crowd['echo']['p50'])} / {ms(crowd['echo']['p99'])} |",
         f"| the same: server's processor share, memory per session | {crowd['server_cpu']:.2f}, "
         f"{crowd['memory_per_session'] / 1e6:.2f} MB |",
+        *rows(results["batches"], results["ways"]),
         f"| 1 MB of output delivered, p50 | {ms(results['megabyte']['p50'])} |",
         "",
         f"Machine: {results['machine']}.",
