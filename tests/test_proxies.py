@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import os
 import shutil
 import signal
@@ -405,3 +407,23 @@ async def test_no_post_is_lost_on_a_connection_that_is_just_closed(behind: Clien
     async with trio.open_nursery() as nursery:
         for number in range(30):
             nursery.start_soon(visit, 3.8 + number / 20)
+
+
+async def test_lines_pass_any_proxy_as_they_come(behind: Client) -> None:
+    """The program is still running when they are read; when its reader leaves, it ends."""
+    code = "import time\nprint('ready', flush=True)\ntime.sleep(600)"
+    body = {"language": "python", "code": code, "stream": True, "limits": {"idleTimeout": 30}}
+
+    def read() -> str:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", behind.server.port, timeout=PATIENCE)) as to:
+            to.request("POST", "/run", json.dumps(body), {"Content-Type": "application/json"})
+            response = to.getresponse()
+            session = json.loads(response.readline())["sessionId"]
+            while "ready" not in json.loads(response.readline()).get("data", ""):
+                pass
+            assert behind.server.request("GET", f"/session/{session}").json()["state"] == "running"
+            return session
+
+    session = await trio.to_thread.run_sync(read)
+    info = await behind.until_info(session, "terminated")
+    assert info["reason"] == "detached"
