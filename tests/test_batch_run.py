@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -39,6 +40,16 @@ def batch(
 ) -> Batch:
     job = Job(language, b"code", stdin=b"input", ends_input=True)
     return Batch(job, [CASE] * cases, isolation, Comparison.EXACT, fields.get("stop_on_failure", False), parallel)
+
+
+def types_of(data: bytes) -> str:
+    """Of frames that were sent at once."""
+    types = ""
+    while data:
+        kind, length = struct.unpack_from(">cI", data)
+        types += kind.decode()
+        data = data[5 + length :]
+    return types
 
 
 Answer = Callable[[int], "Sequence[frames.Event] | None"]
@@ -84,25 +95,28 @@ class Played:
         read = 0
         while True:
             while read < len(container.sent):
-                kind = chr(container.sent[read][0])
                 read += 1
-                if kind not in "ie":
-                    self.kinds[number] += kind
-                said: Sequence[frames.Event] | None = ()
-                if kind == "s":
-                    said, self.stages = self.stage(self.stages), self.stages + 1
-                elif kind == "v":
-                    said = self.saved
-                elif kind == "c":
-                    said = self.collected
-                elif kind == "k":
-                    said = [frames.StageEnd(None, 9, 1, 0.5, 0.1, 1, 0)]
-                if said is None:
-                    container.die()
-                elif said:
-                    with suppress(trio.BrokenResourceError):  # It was closed meanwhile.
-                        container.say(*said)
+                for kind in types_of(container.sent[read - 1]):
+                    self._answer(container, number, kind)
             await container.sent_something.wait()
+
+    def _answer(self, container: FakeContainer, number: int, kind: str) -> None:
+        if kind not in "ie":
+            self.kinds[number] += kind
+        said: Sequence[frames.Event] | None = ()
+        if kind == "s":
+            said, self.stages = self.stage(self.stages), self.stages + 1
+        elif kind == "v":
+            said = self.saved
+        elif kind == "c":
+            said = self.collected
+        elif kind == "k":
+            said = [frames.StageEnd(None, 9, 1, 0.5, 0.1, 1, 0)]
+        if said is None:
+            container.die()
+        elif said:
+            with suppress(trio.BrokenResourceError):  # It was closed meanwhile.
+                container.say(*said)
 
     def start(self, wanted: Batch) -> BatchRun:
         return self.engine.create_batch(wanted, OWNER)

@@ -284,3 +284,18 @@ def test_the_names_of_writers_are_bounded() -> None:
     with pytest.raises(RequestError, match="64 clients at most"):
         writers.write("one more", 0, b"x")
     assert writers.write("0", 1, b"y") == 2
+
+
+async def test_what_is_queued_can_go_right_behind_the_stage() -> None:
+    queue = stdin(b"early", ends=True)
+    assert queue.begin() == frames.encode_stdin(b"early") + EOF
+    async with pumped(queue) as launcher:
+        assert launcher.sent == []
+
+    queue = stdin(b"x" * (frames.STDIN_WINDOW + 1), ends=True)
+    begun = queue.begin()
+    async with pumped(queue) as launcher:
+        assert len(begun) == frames.STDIN_WINDOW + frames.STDIN_WINDOW // CHUNK * 5  # Pieces, each with a head.
+        queue.acknowledge(1)
+        await wait_all_tasks_blocked()
+        assert launcher.sent == [frames.encode_stdin(b"x"), EOF]

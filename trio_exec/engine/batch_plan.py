@@ -104,7 +104,7 @@ def _plan_case(index: int, batch: Batch, whole: Plan, limits: Limits) -> CasePla
         raise RequestError(f"{prefix}{error.message}", field=f"{prefix}{error.field}") from error
     if shared or len(plan.stages) > 1:  # The program is there already.
         plan = replace(plan, files={}, stages=plan.stages[-1:], may_use_prestart=False)
-    return CasePlan(index, plan, case.expected)
+    return CasePlan(index, replace(plan, gather=True), case.expected)
 
 
 def _check_same_container(limits: Limits, common: Limits) -> None:

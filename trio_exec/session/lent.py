@@ -37,6 +37,7 @@ class LentContainer:
         self.usable = True
         self.uses = 0
         self._saved = False
+        self._owed = b""
 
     async def save(self) -> None:
         """Has the launcher remember the workspace as what every session from now on finds.
@@ -61,7 +62,7 @@ class LentContainer:
         """The container, as it was saved; before that, as it is."""
         del spec  # It was opened for all of them.
         if self._saved and self.uses > 0:
-            await self.send(frames.encode_restore())
+            self._owed = frames.encode_restore()  # Nothing answers; so it goes with what comes next.
         self.uses += 1
         yield self
 
@@ -71,7 +72,8 @@ class LentContainer:
         Cancellation: takes effect once they are sent, for a frame in part would be the end of all.
         """
         with self._watched(), trio.CancelScope(shield=True, deadline=trio.current_time() + SEND_GRACE) as scope:
-            await self._container.send(data)
+            owed, self._owed = self._owed, b""
+            await self._container.send(owed + data)
         if scope.cancelled_caught:
             self.usable = False
             raise LauncherGoneError("the container does not take what it is sent")

@@ -61,6 +61,7 @@ class Plan:
         limits: what it may use.
         may_use_prestart: whether a command that was started before there were files may be used.
         collect: patterns of the files to keep of what the run stage leaves behind.
+        gather: nobody waits for single pieces of output, so they may come a little later, several at once.
     """
 
     language: Language
@@ -72,6 +73,7 @@ class Plan:
     limits: Limits
     may_use_prestart: bool
     collect: Sequence[str] = ()
+    gather: bool = False
 
     @property
     def files_size(self) -> int:

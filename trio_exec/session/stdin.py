@@ -43,6 +43,7 @@ class Stdin:
         self._controls: deque[bytes] = deque()
         self._window = frames.STDIN_WINDOW
         self._open = False
+        self._end_sent = False
         self._changed = trio.Event()
         self._roomy = trio.Event()
         if ends and terminal:
@@ -123,6 +124,11 @@ class Stdin:
         self._open = True
         self._wake()
 
+    def begin(self) -> bytes:
+        """The same; returns what can go right behind the stage's frame, as much of it as there is room for."""
+        self._open = True
+        return b"".join(iter(self._next, None))
+
     def acknowledge(self, count: int) -> None:
         """Says that the launcher has room for so many bytes more."""
         self._window += count
@@ -141,7 +147,10 @@ class Stdin:
             return self._controls.popleft()
         count = min(len(self._pending), self._window, CHUNK) if self._open else 0
         if count == 0:
-            return None
+            if not self._open or self._pending or not self._ended or self._end_sent:
+                return None
+            self._end_sent = True
+            return frames.encode_eof()
         data = bytes(self._pending[:count])
         was_full = self.room < ROOM_AGAIN
         del self._pending[:count]
@@ -153,15 +162,10 @@ class Stdin:
 
     async def pump(self, container: Container) -> None:
         """Sends what is queued, as it comes; ends only by cancellation, or when the container is gone."""
-        end_sent = False
         try:
             while True:
                 while (frame := self._next()) is not None:
                     await container.send(frame)
-                if self._open and self._ended and not self._pending and not end_sent:
-                    await container.send(frames.encode_eof())
-                    end_sent = True
-                    continue
                 await self._changed.wait()
         except ExecutorError:
             return  # Whoever reads from the container gets the same news, and reports it.

@@ -231,15 +231,17 @@ class Tasks:
         record = self._record
         record.stage_sent(stage.name)
         async with self._until_end():
-            await container.send(
-                frames.encode_stage(
-                    stage.command,
-                    stage.environment,
-                    terminal=record.terminal if stage.interactive else None,
-                    deadline=_backstop(stage.wall_time),
-                    cpu_time=stage.cpu_time,
-                )
+            gather = record.plan.gather
+            frame = frames.encode_stage(
+                stage.command,
+                stage.environment,
+                terminal=record.terminal if stage.interactive else None,
+                deadline=_backstop(stage.wall_time),
+                cpu_time=stage.cpu_time,
+                gather=gather,
             )
+            # The launcher's word that the stage has begun may come late then, and the program waits for its input.
+            await container.send(frame + record.stdin.begin() if gather and stage.interactive else frame)
         if record.ended:
             return
         await follow_stage(container, lambda event: self._handle(event, stage), record.end_wanted)
