@@ -16,7 +16,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-SERVER: list[str] = PROJECT["project"]["dependencies"]
+LIGHT: list[str] = PROJECT["project"]["dependencies"]
+"""What every installation has."""
+SERVER: list[str] = [*LIGHT, *PROJECT["project"]["optional-dependencies"]["server"]]
 GROUPS: dict[str, list[str | dict[str, str]]] = PROJECT["dependency-groups"]
 PINNED = re.compile(r"([a-z0-9-]+)==(\S+)( ; .+)?")
 
@@ -54,6 +56,7 @@ def locked(name: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("directory", "declared"),
     [
+        ("trio_exec/client", LIGHT),
         ("trio_exec", SERVER),
         ("tests", [*SERVER, *group("dev")]),
         ("benchmarks", [*SERVER, *group("dev")]),
@@ -75,7 +78,7 @@ def test_every_import_is_declared(directory: str, declared: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "declared"),
-    [("server", SERVER), ("build", list(group("build"))), ("dev", [*SERVER, *group("dev")])],
+    [("client", LIGHT), ("server", SERVER), ("build", list(group("build"))), ("dev", [*SERVER, *group("dev")])],
 )
 def test_every_range_is_locked(name: str, declared: list[str]) -> None:
     pins = locked(name)
@@ -86,12 +89,15 @@ def test_every_range_is_locked(name: str, declared: list[str]) -> None:
         assert requirement.specifier.contains(version.version), f"run script/lock: {requirement}"
 
 
-@pytest.mark.parametrize("name", ["server", "build"])
+@pytest.mark.parametrize("name", ["client", "server", "build"])
 def test_one_version_of_each_package(name: str) -> None:
-    assert locked(name).items() <= locked("dev").items()
+    versions = {package: pin.partition(" ;")[0] for package, pin in locked(name).items()}
+    in_dev = {package: pin.partition(" ;")[0] for package, pin in locked("dev").items()}
+
+    assert versions.items() <= in_dev.items()
 
 
-@pytest.mark.parametrize("name", ["server", "build", "dev"])
+@pytest.mark.parametrize("name", ["client", "server", "build", "dev"])
 def test_the_lock_is_versions_and_hashes_and_nothing_else(name: str) -> None:
     lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
 
