@@ -223,12 +223,6 @@ async def test_a_slow_reader_costs_the_server_nothing_but_the_log(server: Server
         await until_running(client, 0)
         grown = server.resident() - before
         assert grown < 6 * 4_000_000  # As text, each answer has 18 MB.
-        answer = b""
-        while data := connections[0].recv(1 << 20):
-            answer += data
-            if answer.endswith(b"0\r\n\r\n"):
-                break
-        assert answer.count(b"\\u0001") == 3_000_000
     finally:
         for connection in connections:
             connection.close()

@@ -17,7 +17,7 @@ from werkzeug.routing import MapAdapter, WebsocketMismatch
 from trio_exec.api.access import Access
 from trio_exec.api.arrivals import Arrivals, HeldRequest, HeldWebsocket, HTTPConnection, WebSocketConnection
 from trio_exec.api.bodies import ContentCodingError
-from trio_exec.api.descriptions import add_descriptions
+from trio_exec.api.descriptions import Descriptions
 from trio_exec.api.native.parts import ErrorBody
 from trio_exec.api.native.rest import Rest, UpgradeRequiredError
 from trio_exec.api.page import add_page
@@ -93,7 +93,7 @@ def create_app(engine: Engine, settings: ServerSettings, phases: Phases, static:
         app.add_url_rule(_rule(route.path), route.name, route.handler, methods=[route.method])
     for socket in wire.sockets:
         app.add_websocket(_rule(socket.path), socket.name, socket.handler)
-    add_descriptions(app, wire.routes, wire.sockets)
+    Descriptions(wire.routes, wire.sockets).add_to(app)
     add_page(app, static, surface.http_error)
     return app
 

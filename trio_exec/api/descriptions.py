@@ -26,6 +26,17 @@ class Descriptions:
         self._routes = routes
         self._sockets = sockets
 
+    def add_to(self, app: QuartTrio) -> None:
+        """Adds their paths to an application."""
+        app.add_url_rule("/openapi.json", "openapi", self._show_openapi, methods=["GET"])
+        app.add_url_rule("/asyncapi.json", "asyncapi", self._show_asyncapi, methods=["GET"])
+
+    async def _show_openapi(self) -> Response:
+        return Response(self.openapi, content_type=JSON)
+
+    async def _show_asyncapi(self) -> Response:
+        return Response(self.asyncapi, content_type=JSON)
+
     @cached_property
     def openapi(self) -> bytes:
         """OpenAPI, as JSON."""
@@ -35,17 +46,3 @@ class Descriptions:
     def asyncapi(self) -> bytes:
         """AsyncAPI, as JSON."""
         return to_json(asyncapi(self._sockets))
-
-
-def add_descriptions(app: QuartTrio, routes: Sequence[Route], sockets: Sequence[Socket]) -> None:
-    """Adds their paths to an application."""
-    descriptions = Descriptions(routes, sockets)
-
-    async def describe_http() -> Response:
-        return Response(descriptions.openapi, content_type=JSON)
-
-    async def describe_websockets() -> Response:
-        return Response(descriptions.asyncapi, content_type=JSON)
-
-    app.add_url_rule("/openapi.json", "openapi", describe_http, methods=["GET"])
-    app.add_url_rule("/asyncapi.json", "asyncapi", describe_websockets, methods=["GET"])

@@ -212,7 +212,7 @@ class Client:
             if options.get(name) is not None:
                 body[name] = options.get(name)
         link = self._link(text=text)
-        await link.start(body)
+        await link.begin(body)
         tty = options.get("tty", False)
         session = Session[Any](self._server, link, text=text, tty=tty, language=language, owned=True)
         async with followed(session, link):

@@ -100,7 +100,7 @@ class Link:
         self.outbox = Outbox()
         self.session_id = ""
 
-    async def start(self, body: Object) -> None:
+    async def begin(self, body: Object) -> None:
         """Starts a session and connects to it. A failure is not tried again: it may have been started.
 
         Raises:
@@ -149,7 +149,7 @@ class Link:
         more = {"after": self._seq} if self._seq else {}
         return f"/ws/session/{quote(self.session_id, safe='')}?{self._query(**more)}"
 
-    async def run(self) -> None:
+    async def follow(self) -> None:
         """Follows the session to its end, over as many connections as it takes; raises nothing, see `failure`.
 
         Cancellation: leaves the session to itself.

@@ -200,7 +200,7 @@ async def followed(session: Session[Any], link: Link) -> AsyncGenerator[None]:
     """Follows a session for as long as the context lasts. What its body raises is raised as it is, in no group."""
     failure: Exception | KeyboardInterrupt | None = None
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(link.run)
+        nursery.start_soon(link.follow)
         try:
             yield
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - raised below
