@@ -110,6 +110,7 @@ class Language(_Model):
         version: of the language, as x, x.y or x.y.z; what its image really has may be known better.
         version_command: prints that, in the image.
         source_file: the main file's name when a request gives only `code`.
+        extensions: of files that are taken for the language's, without the dot; that of `source_file` is one anyway.
         compile: the compile stage, for languages that have one.
         run: the run stage; the request's `args` follow the command.
         warm: which starts can be made ahead, in the order of the stages.
@@ -125,6 +126,7 @@ class Language(_Model):
     version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){0,2}$")]
     version_command: list[str] = []
     source_file: str
+    extensions: list[Annotated[str, Field(pattern=r"^[^./]+$")]] = []
     compile: Stage | None = None
     run: Stage
     warm: list[Warm] = []
@@ -132,6 +134,12 @@ class Language(_Model):
     env: dict[str, str] = {}
     examples: list[Example] = []
     directory: Path
+
+    @property
+    def all_extensions(self) -> list[str]:
+        """Extensions of files that are taken for the language's, each once."""
+        _, dot, extension = self.source_file.rpartition(".")
+        return list(dict.fromkeys([extension, *self.extensions] if dot else self.extensions))
 
     @property
     def stages(self) -> dict[StageName, Stage]:

@@ -37,6 +37,7 @@ class Session(Generic[T]):
         id: the session's. Who knows it may watch and drive the session: treat it as a secret.
         state: the last state that was read; None before the first.
         waiting: whether the program was waiting for input when all that was read had happened.
+        tty: whether the program has a terminal.
     """
 
     def __init__(self, server: Server, link: Link, *, text: bool, tty: bool, language: str, owned: bool) -> None:
@@ -47,7 +48,7 @@ class Session(Generic[T]):
         self._link = link
         self._outbox = link.outbox
         self._empty = cast("T", "" if text else b"")
-        self._tty = tty
+        self.tty = tty
         self._language = language
         self._owned = owned
         self._unread: deque[Event[T]] = deque()
@@ -117,7 +118,7 @@ class Session(Generic[T]):
     async def end_input(self) -> None:
         """Ends the program's input; in a terminal it is Ctrl-D, after which more may follow."""
         await trio.lowlevel.checkpoint()
-        if self._tty:
+        if self.tty:
             await self._outbox.write(_CTRL_D)
         else:
             self._outbox.end_input()

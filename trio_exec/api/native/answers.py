@@ -83,6 +83,7 @@ class LanguageInfo(Wire):
     aliases: list[str]
     version: str
     source_file: str
+    extensions: list[str]
     compiled: bool
     examples: list[ExampleInfo]
 

@@ -347,6 +347,7 @@ def _describe(language: Language, version: str) -> LanguageInfo:
         aliases=language.aliases,
         version=version,
         source_file=language.source_file,
+        extensions=language.all_extensions,
         compiled=language.compile is not None,
         examples=[
             ExampleInfo(name=example.name, title=example.title, code=example.code, tty=example.tty)

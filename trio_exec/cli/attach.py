@@ -1,0 +1,47 @@
+"""`trio-exec attach`: watches a session that is there, or joins it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+import trio
+
+from trio_exec.cli import terminal
+from trio_exec.cli.conversation import Conversation
+from trio_exec.cli.run import KEY_VARIABLE, URL_VARIABLE, add_url, conclude, guarded
+from trio_exec.client import connect
+from trio_exec.client.server import DEFAULT_URL
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Follows the session; exits as its program did."""
+    sys.exit(trio.run(_attach, arguments))
+
+
+async def _attach(arguments: argparse.Namespace) -> int:
+    status = terminal.StatusLine(wanted=not arguments.quiet)
+
+    async def follow() -> int:
+        url = arguments.url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+        async with (
+            connect(url, api_key=os.environ.get(KEY_VARIABLE)) as client,
+            client.attach(arguments.id, text=False) as session,
+        ):
+            raw = session.tty and os.isatty(terminal.STDIN) and os.isatty(terminal.STDOUT)
+            talk = Conversation(session, status, tty=raw and not arguments.watch, sends=not arguments.watch)
+            if raw and not arguments.watch:
+                await session.resize(*terminal.size())
+            return conclude(await talk.hold(), session.id, stats=arguments.stats, quiet=arguments.quiet)
+
+    return await guarded(follow, status)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("id", metavar="ID", help="the session's id")
+    parser.add_argument("--watch", action="store_true", help="only look on; what is typed is not for the program")
+    parser.add_argument("--stats", action="store_true", help="tell time and memory at the end, on standard error")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing of one's own")
+    add_url(parser)

@@ -1,0 +1,44 @@
+"""`trio-exec languages`: what a server runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+
+import trio
+
+from trio_exec.cli import terminal
+from trio_exec.cli.output import say as show
+from trio_exec.cli.run import KEY_VARIABLE, URL_VARIABLE, add_url, guarded
+from trio_exec.client import connect
+from trio_exec.client.server import DEFAULT_URL
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Lists them."""
+    sys.exit(trio.run(_list, arguments))
+
+
+async def _list(arguments: argparse.Namespace) -> int:
+    async def tell() -> int:
+        url = arguments.url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+        async with connect(url, api_key=os.environ.get(KEY_VARIABLE)) as client:
+            found = await client.languages()
+        if arguments.json:
+            show(json.dumps(asdict(found)))
+            return 0
+        for language in found.languages:
+            extensions = " ".join(f".{it}" for it in language.extensions)
+            show(f"{language.name:12} {language.version:10} {extensions:24} {', '.join(language.aliases)}".rstrip())
+        return 0
+
+    return await guarded(tell, terminal.StatusLine(wanted=False))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("--json", action="store_true", help="as one object, with the server's limits")
+    add_url(parser)
