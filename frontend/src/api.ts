@@ -1,6 +1,8 @@
 /** The REST calls. Addresses are relative to the page, which may live below any path. */
 
+import { decodeFiles, type LeftFiles } from "./lib/files";
 import type { Probe, Socket } from "./lib/link";
+import { startOver, type Started } from "./lib/start";
 import type { Limits } from "./lib/status";
 import { isRecord, parseState, type SessionState } from "./wire";
 
@@ -33,9 +35,11 @@ const QUICK_TIMEOUT = 8_000;
 const address = (path: string): URL => new URL(path, document.baseURI);
 const sessionPath = (id: string): string => `session/${encodeURIComponent(id)}`;
 
-function failure(response: Response, body: unknown): ApiError {
+const UNREACHABLE = "The server can't be reached. Your code is kept in this browser.";
+
+/** What the server said when it did not do what it was asked; `otherwise` where it said nothing. */
+function refusal(body: unknown, wait: number, otherwise: string): ApiError {
   const { error, code } = isRecord(body) ? body : {};
-  const wait = Number(response.headers.get("Retry-After"));
   const again = wait > 0 ? ` Try again in ${wait === 1 ? "a second" : `${wait} seconds`}.` : " Try again in a moment.";
   switch (code) {
     case "queue_full":
@@ -45,7 +49,7 @@ function failure(response: Response, body: unknown): ApiError {
     default:
       return typeof error === "string"
         ? new ApiError(`The server refused: ${error}${/[.!?…]$/.test(error) ? "" : "."}`)
-        : new ApiError(`The server answered with status ${response.status} and no explanation.${again}`);
+        : new ApiError(`${otherwise}${again}`);
   }
 }
 
@@ -56,10 +60,11 @@ async function call(path: string, init: RequestInit, timeout: number): Promise<u
     response = await fetch(address(path), { ...init, signal: AbortSignal.timeout(timeout) });
     body = await response.json().catch(() => undefined);
   } catch {
-    throw new ApiError("The server can't be reached. Your code is kept in this browser.");
+    throw new ApiError(UNREACHABLE);
   }
-  if (!response.ok) throw failure(response, body);
-  return body;
+  if (response.ok) return body;
+  const wait = Number(response.headers.get("Retry-After"));
+  throw refusal(body, wait, `The server answered with status ${response.status} and no explanation.`);
 }
 
 function parseExample(value: unknown): Example[] {
@@ -93,13 +98,17 @@ export async function fetchCatalogue(): Promise<Catalogue> {
   return { languages, limits: Object.fromEntries(numbers) };
 }
 
-export async function startSession(request: string): Promise<string> {
-  const init = { method: "POST", headers: { "content-type": "application/json" }, body: request };
-  const body = await call("session", init, START_TIMEOUT);
-  if (!isRecord(body) || typeof body["sessionId"] !== "string") {
-    throw new ApiError("The server's answer is not one that this page understands.");
+/** Starts a session: what comes of it comes over the same WebSocket. */
+export async function startSession(request: string): Promise<Started> {
+  const result = await startOver(openSocket("ws/run"), request, START_TIMEOUT);
+  switch (result.kind) {
+    case "started":
+      return result;
+    case "refused":
+      throw refusal(result.answer, Number(result.answer["retryAfter"]), "The server refused, without an explanation.");
+    case "unreachable":
+      throw new ApiError(UNREACHABLE);
   }
-  return body["sessionId"];
 }
 
 /** Asks for the end of a session, even while the page goes away; what becomes of the request is not waited for. */
@@ -133,10 +142,22 @@ export async function probeSession(id: string): Promise<Probe> {
   return { kind: info === null ? "gone" : "unreachable" };
 }
 
-export function openSocket(id: string, after: number): Socket {
-  const url = address(`ws/session/${encodeURIComponent(id)}`);
+/** The files that the program of a session left; undefined when they can't be had now. */
+export async function fetchFiles(id: string): Promise<LeftFiles | undefined> {
+  try {
+    return decodeFiles(await call(`${sessionPath(id)}/files`, {}, START_TIMEOUT));
+  } catch (error) {
+    if (error instanceof ApiError) return undefined;
+    throw error;
+  }
+}
+
+export const openSession = (id: string, after: number): Socket =>
+  openSocket(`ws/session/${encodeURIComponent(id)}${after > 0 ? `?after=${after}` : ""}`);
+
+function openSocket(path: string): Socket {
+  const url = address(path);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  if (after > 0) url.searchParams.set("after", String(after));
   const socket = new WebSocket(url);
   const result: Socket = {
     onopen: null,

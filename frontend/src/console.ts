@@ -4,12 +4,14 @@ import { copyText } from "./clipboard";
 import { byId } from "./dom";
 import { Transcript } from "./lib/transcript";
 import { LineInput } from "./line-input";
+import { saveFile } from "./save";
 import { Screen } from "./screen";
 import type { Shade } from "./screen-colours";
 import type { ClientMessage, Stream } from "./wire";
 
 export interface ConsoleEvents {
   send(message: ClientMessage): boolean;
+  cleared(): void;
   /** A key before the terminal sees it; true when the page has used it. */
   readonly key: (event: KeyboardEvent) => boolean;
 }
@@ -131,17 +133,12 @@ export class Console {
   }
 
   #download(): void {
-    const url = URL.createObjectURL(new Blob([this.#transcript.text()], { type: "text/plain;charset=utf-8" }));
-    const link = document.createElement("a");
-    link.href = url;
-    link.download = "output.txt";
-    link.click();
-    // The click has started the download; the text need not stay in memory after it.
-    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    saveFile("output.txt", this.#transcript.text(), "text/plain;charset=utf-8");
   }
 
   #clear(): void {
     this.#transcript.clear();
     this.#screen.clear();
+    this.#events.cleared();
   }
 }

@@ -140,7 +140,8 @@ export class Editor {
   #nameExtension(name: string): Extension {
     return [
       indentUnit.of(indentation(name)),
-      EditorView.contentAttributes.of({ "aria-label": `Code of ${name}`, "aria-description": DESCRIPTION }),
+      // It can have the focus as it is; the tab index says so to those that look for one in what scrolls.
+      EditorView.contentAttributes.of({ "aria-label": `Code of ${name}`, "aria-description": DESCRIPTION, tabindex: "0" }),
     ];
   }
 

@@ -1,11 +1,13 @@
 /** Puts the page together: the code side, the output side, the run between them. */
 
-import { sessionInfo, type Catalogue } from "./api";
+import { fetchFiles, sessionInfo, type Catalogue } from "./api";
 import { Console } from "./console";
 import { ShareDialog } from "./dialogs";
 import { byId, hasKeyboard } from "./dom";
 import { describeLimits } from "./facts";
+import { LeftFilesList } from "./left-files";
 import { splitArguments } from "./lib/arguments";
+import { changedFiles, type SentFile } from "./lib/files";
 import { sessionRequest } from "./lib/request";
 import { decodeShared, encodeShared } from "./lib/share";
 import type { Limits, RunView } from "./lib/status";
@@ -16,13 +18,18 @@ import { shortcuts } from "./shortcuts";
 import { StatusLine } from "./status-line";
 import type { Theme } from "./theme";
 import { onWake } from "./wake";
-import { isRecord } from "./wire";
+import { isRecord, type SessionState } from "./wire";
 import { Workbench } from "./workbench";
 
-const asSession = (value: unknown): Session | undefined =>
-  isRecord(value) && typeof value["id"] === "string" && typeof value["tty"] === "boolean"
-    ? { id: value["id"], tty: value["tty"] }
-    : undefined;
+const isSentFile = (value: unknown): value is SentFile =>
+  Array.isArray(value) && value.length === 2 && value.every((it) => typeof it === "string");
+
+function asSession(value: unknown): Session | undefined {
+  if (!isRecord(value)) return undefined;
+  const { id, tty, sent } = value;
+  if (typeof id !== "string" || typeof tty !== "boolean") return undefined;
+  return { id, tty, sent: Array.isArray(sent) ? sent.filter(isSentFile) : [] };
+}
 
 export interface Stores {
   /** What stays in the browser. */
@@ -37,6 +44,11 @@ export class Page {
   readonly #run: Run;
   readonly #output: Console;
   readonly #status: StatusLine;
+  readonly #left = new LeftFilesList();
+  /** Which run's files may be shown. */
+  #leftTurn = 0;
+  /** What a reload would go on with. */
+  #remembered: Session | undefined;
   readonly #share = new ShareDialog();
   readonly #runButton = byId("run", HTMLButtonElement);
   readonly #stopButton = byId("stop", HTMLButtonElement);
@@ -61,6 +73,7 @@ export class Page {
     document.addEventListener("keydown", key);
     this.#output = new Console(theme.shade, {
       key,
+      cleared: () => this.#clearFiles(),
       send: (message) => {
         const sent = this.#run.send(message);
         if (!sent && message.type === "input") notice.show("This was not sent: the connection is down, and too much waits for it already.");
@@ -74,6 +87,7 @@ export class Page {
       output: (stream, text) => this.#output.output(stream, text),
       size: () => this.#output.size,
       rejected: (words) => notice.show(`The server could not use what was sent: ${words}`),
+      over: (session, state) => void this.#showFiles(session, state),
     });
     this.#setTty(stores.kept.get("tty", asBoolean) ?? true);
     this.#connect();
@@ -123,18 +137,46 @@ export class Page {
     this.#workbench.save();
     this.#showView("output");
     const tty = this.#ttySwitch.checked;
+    this.#clearFiles();
     this.#output.begin(tty);
     const terminal = tty ? this.#output.size : undefined;
     const { name, sourceFile } = language;
-    void this.#run.start(sessionRequest({ language: name, sourceFile, project, args: parsed.args, terminal }), tty);
+    const request = sessionRequest({ language: name, sourceFile, project, args: parsed.args, terminal });
+    const sent = project.files.map(({ name, text }) => [name, text.toWellFormed()] as const);
+    void this.#run.start({ request, tty, sent });
+  }
+
+  #clearFiles(): void {
+    this.#leftTurn += 1;
+    this.#left.clear();
+  }
+
+  async #showFiles(session: Session, { files = [], filesOmitted = [] }: SessionState): Promise<void> {
+    if (files.length === 0 && filesOmitted.length === 0) return;
+    const turn = ++this.#leftTurn;
+    const left = await fetchFiles(session.id);
+    if (turn !== this.#leftTurn) return;
+    if (left) {
+      this.#left.show({ ...left, files: changedFiles(left.files, session.sent) });
+    } else {
+      const again = { label: "Try again", run: () => void this.#showFiles(session, { state: "finished", files, filesOmitted }) };
+      this.#notice.show("The files that the program left could not be loaded.", again);
+    }
   }
 
   #show(view: RunView): void {
     this.#status.show(view);
     this.#stopButton.setAttribute("aria-disabled", String(!this.#run.active));
     this.#output.inputWanted = view.kind === "live" && view.inputWanted;
-    if (this.#run.session) this.#stores.tab.set("session", this.#run.session);
+    this.#remember(this.#run.session);
     if (!this.#run.active) this.#output.end(view.kind === "over");
+  }
+
+  #remember(session: Session | undefined): void {
+    if (!session || session === this.#remembered) return;
+    this.#remembered = session;
+    // Where the code takes too much room, a reload shows it among the files that the program left.
+    if (!this.#stores.tab.set("session", session)) this.#stores.tab.set("session", { ...session, sent: [] });
   }
 
   /** Goes on with the session that this tab had before it was loaded again. */

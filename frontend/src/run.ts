@@ -1,9 +1,10 @@
 /** One run at a time: started, followed, talked to, ended. What is known of it is one value, the `view`. */
 
-import { ApiError, endSession, openSocket, probeSession, startSession } from "./api";
-import { SessionLink, type Phase } from "./lib/link";
+import { ApiError, endSession, openSession, probeSession, startSession } from "./api";
+import type { SentFile } from "./lib/files";
+import { SessionLink, type Phase, type Socket } from "./lib/link";
 import type { Limits, RunView } from "./lib/status";
-import { isFinal, type ClientMessage, type ServerMessage, type Stream } from "./wire";
+import { isFinal, type ClientMessage, type ServerMessage, type SessionState, type Stream } from "./wire";
 
 export interface RunEvents {
   view(view: RunView): void;
@@ -12,11 +13,21 @@ export interface RunEvents {
   size(): { rows: number; cols: number };
   /** A message of ours could not be used. */
   rejected(words: string): void;
+  /** A session that was followed is over, in this state. */
+  over(session: Session, state: SessionState): void;
 }
 
 export interface Session {
   readonly id: string;
   readonly tty: boolean;
+  /** The program's own files, as they were when it was started. */
+  readonly sent: readonly SentFile[];
+}
+
+export interface Launch {
+  readonly request: string;
+  readonly tty: boolean;
+  readonly sent: readonly SentFile[];
 }
 
 type Live = Extract<RunView, { kind: "live" }>;
@@ -55,36 +66,40 @@ export class Run {
     return this.#session;
   }
 
-  async start(request: string, tty: boolean): Promise<void> {
+  async start({ request, tty, sent }: Launch): Promise<void> {
     this.#leave();
     const turn = this.#turn;
     this.#tty = tty;
     this.#show({ kind: "starting" });
     try {
-      const id = await startSession(request);
-      if (turn === this.#turn) this.follow({ id, tty });
-      else endSession(id);
+      const { id, socket } = await startSession(request);
+      if (turn === this.#turn) {
+        this.follow({ id, tty, sent }, socket);
+      } else {
+        endSession(id);
+        socket.close();
+      }
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (turn === this.#turn) this.#show({ kind: "refused", message: error.message });
     }
   }
 
-  /** Attaches to a session that exists. */
-  follow(session: Session): void {
+  /** Attaches to a session that exists, by the WebSocket that started it if there is one. */
+  follow(session: Session, socket?: Socket): void {
     const turn = ++this.#turn;
     this.#session = session;
     this.#tty = session.tty;
     this.#show({
       kind: "live",
       state: undefined,
-      phase: { kind: "connecting" },
+      phase: socket ? { kind: "open" } : { kind: "connecting" },
       inputWanted: false,
       stopping: false,
     });
     this.#link = new SessionLink(
       {
-        open: (after) => openSocket(session.id, after),
+        open: (after) => openSession(session.id, after),
         probe: () => probeSession(session.id),
         random: Math.random,
       },
@@ -98,6 +113,7 @@ export class Run {
           else if (phase.kind !== "ended") this.#moved(phase, session);
         },
       },
+      socket,
     );
     for (const message of this.#early.splice(0)) this.#link.send(message);
   }
@@ -154,7 +170,7 @@ export class Run {
         this.#events.output(message.type, message.data);
         break;
       case "state":
-        if (isFinal(message)) this.#finish({ kind: "over", state: message, limits: this.#limits() });
+        if (isFinal(message)) this.#over(message);
         else this.#update({ state: message });
         break;
       case "input_wait":
@@ -164,6 +180,12 @@ export class Run {
         this.#events.rejected(message.error);
         break;
     }
+  }
+
+  #over(state: SessionState): void {
+    const session = this.#session;
+    this.#finish({ kind: "over", state, limits: this.#limits() });
+    if (session) this.#events.over(session, state);
   }
 
   #leave(): void {

@@ -7,6 +7,18 @@
 
 export type StateName = "waiting" | "compiling" | "running" | "finished" | "terminated";
 
+/** A file that the program left, as far as a final state tells. */
+export interface FileInfo {
+  readonly name: string;
+  readonly size: number;
+}
+
+/** A file that could not be kept. */
+export interface OmittedFile {
+  readonly name: string;
+  readonly reason: string;
+}
+
 export interface SessionState {
   readonly state: StateName;
   readonly stage?: string;
@@ -19,6 +31,8 @@ export interface SessionState {
   readonly cpuTime?: number;
   readonly peakMemory?: number;
   readonly outputTruncated?: boolean;
+  readonly files?: readonly FileInfo[];
+  readonly filesOmitted?: readonly OmittedFile[];
 }
 
 export type Stream = "stdout" | "stderr";
@@ -46,6 +60,12 @@ export function isFinal(state: SessionState): boolean {
   return state.state === "finished" || state.state === "terminated";
 }
 
+const isFileInfo = (value: unknown): value is FileInfo =>
+  isRecord(value) && typeof value["name"] === "string" && typeof value["size"] === "number";
+
+export const isOmittedFile = (value: unknown): value is OmittedFile =>
+  isRecord(value) && typeof value["name"] === "string" && typeof value["reason"] === "string";
+
 /** The state fields of a `state` message or of `GET /session/{id}`; undefined when there is no such state. */
 export function parseState(value: Record<string, unknown>): SessionState | undefined {
   if (typeof value["state"] !== "string" || !STATES.has(value["state"])) return undefined;
@@ -57,6 +77,9 @@ export function parseState(value: Record<string, unknown>): SessionState | undef
     if (typeof value[name] === "number") result[name] = value[name];
   }
   if (typeof value["outputTruncated"] === "boolean") result["outputTruncated"] = value["outputTruncated"];
+  const { files, filesOmitted } = value;
+  if (Array.isArray(files)) result["files"] = files.filter(isFileInfo);
+  if (Array.isArray(filesOmitted)) result["filesOmitted"] = filesOmitted.filter(isOmittedFile);
   return result as unknown as SessionState;
 }
 

@@ -203,6 +203,33 @@ describe("SessionLink", () => {
     expect(parts.every((part) => part.isWellFormed() && part.length <= 8192)).toBe(true);
   });
 
+  it("goes on with the WebSocket that started the session, and comes back by another", async () => {
+    const first = new FakeSocket();
+    const asked: number[] = [];
+    const messages: ServerMessage[] = [];
+    const phases: Phase[] = [];
+    const link = new SessionLink(
+      {
+        open: (after) => {
+          asked.push(after);
+          return new FakeSocket();
+        },
+        probe: () => Promise.resolve({ kind: "there", seq: 0 }),
+        random: () => 0,
+      },
+      { message: (message) => messages.push(message), phase: ({ kind }: Phase) => phases.push({ kind } as Phase) },
+      first,
+    );
+    link.send({ type: "eof" });
+    first.deliver(output("a", 7));
+
+    expect([first.sent, messages, asked]).toEqual([['{"type":"eof"}'], [output("a", 7)], []]);
+    first.onclose?.();
+    await vi.advanceTimersByTimeAsync(250);
+    expect(asked).toEqual([7]);
+    expect(phases.map(({ kind }) => kind)).toEqual(["lost", "connecting", "connecting"]);
+  });
+
   it("is over after the final state", async () => {
     const world = new World();
     world.socket.onopen?.();

@@ -62,6 +62,7 @@ describe("sessionRequest", () => {
     expect(JSON.parse(sessionRequest({ ...launch, project: project("main.py") }))).toEqual({
       language: "python",
       code: "of main.py",
+      collect: ["**"],
     });
   });
 

@@ -3,6 +3,14 @@ import { describe, expect, it } from "vitest";
 import { parseServerMessage } from "../src/wire";
 
 describe("parseServerMessage", () => {
+  it("reads which files there are, and leaves out what is none", () => {
+    const state = { type: "state", state: "finished", seq: 9, files: [{ name: "a", size: 1 }], filesOmitted: [{ name: "b", reason: "too_large" }] };
+
+    expect(parseServerMessage(JSON.stringify(state))).toEqual(state);
+    const odd = { ...state, files: [{ name: "a" }, 7, null], filesOmitted: "none" };
+    expect(parseServerMessage(JSON.stringify(odd))).toEqual({ type: "state", state: "finished", seq: 9, files: [] });
+  });
+
   it("reads output", () => {
     expect(parseServerMessage('{"type":"stdout","data":"a","seq":3}')).toEqual({ type: "stdout", data: "a", seq: 3 });
   });

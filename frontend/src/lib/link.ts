@@ -66,10 +66,17 @@ export class SessionLink {
   #held: string[] = [];
   #heldSize = 0;
 
-  constructor(surroundings: Surroundings, events: Events) {
+  /** Goes on with `first`, if there is one: a WebSocket that is open, and of which nothing was missed. */
+  constructor(surroundings: Surroundings, events: Events, first?: Socket) {
     this.#surroundings = surroundings;
     this.#events = events;
-    this.#connect();
+    if (first) {
+      this.#use(first);
+      this.#isOpen = true;
+      this.#watchSilence();
+    } else {
+      this.#connect();
+    }
   }
 
   /** Sends, or keeps for when the connection is back. False when it can do neither. */
@@ -118,12 +125,15 @@ export class SessionLink {
   #connect(): void {
     clearTimeout(this.#timer);
     this.#events.phase({ kind: "connecting" });
-    const socket = this.#surroundings.open(this.#seq);
+    this.#use(this.#surroundings.open(this.#seq));
+    this.#timer = setTimeout(() => this.#lost(), HANDSHAKE);
+  }
+
+  #use(socket: Socket): void {
     this.#socket = socket;
     socket.onopen = () => this.#opened(socket);
     socket.onmessage = ({ data }) => this.#received(data);
     socket.onclose = () => this.#lost();
-    this.#timer = setTimeout(() => this.#lost(), HANDSHAKE);
   }
 
   #opened(socket: Socket): void {

@@ -1,4 +1,4 @@
-/** The body of `POST /session`. */
+/** What starts a session: the first message at `/ws/run`. */
 
 import type { Project } from "./project";
 
@@ -30,6 +30,7 @@ export function sessionRequest(launch: Launch): string {
   } else {
     members.push(`"files":${orderedObject(files)}`);
   }
+  members.push(`"collect":["**"]`);
   if (launch.args.length > 0) members.push(`"args":${JSON.stringify(launch.args)}`);
   if (launch.terminal) members.push(`"tty":true,"rows":${launch.terminal.rows},"cols":${launch.terminal.cols}`);
   return `{${members.join(",")}}`;
