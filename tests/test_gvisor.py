@@ -16,6 +16,7 @@ import pytest
 import trio
 
 from tests.dockerd import Dockerd, private_dockerd
+from tests.leftovers import DESCRIBE, PROGRAMS
 from tests.programs import JAVA_MAIN
 from tests.support import Client, ServerProcess, running_server
 from trio_exec.executor.docker.images import launcher_image
@@ -183,3 +184,39 @@ async def test_a_terminal_is_the_programs_own(client: Client) -> None:
         run = await session.to_end()
 
     assert run.stdout.replace("\r", "").endswith("True os.terminal_size(columns=100, lines=30) Ada\n"), run.stdout
+
+
+def room(description: str) -> str:
+    (line,) = [line for line in description.splitlines() if line.startswith("[]") and line != "[]"]
+    return line
+
+
+async def test_cases_that_share_a_container_leave_each_other_nothing(client: Client) -> None:
+    code = "import sys\nexec(compile(sys.stdin.read(), 'case', 'exec'), {})"
+    # This kernel never looks for what lost sockets hold: such a container is given up, and the next case gets another.
+    lost = "room that sockets hold"
+    programs = {**{name: program for name, program in PROGRAMS.items() if name != lost}, lost: PROGRAMS[lost]}
+    stages = [DESCRIBE, *(program for hostile in programs.values() for program in (hostile, DESCRIBE))]
+    body = {"language": "python", "code": code, "files": {"kept/data": "data", "main": "main"}}
+    cases = [{"stdin": program} for program in stages]
+    answer = await trio.to_thread.run_sync(
+        lambda: client.server.request("POST", "/run", {**body, "runs": cases}).json()
+    )
+    assert (answer["state"], answer["skipped"]) == ("finished", 0), answer
+    seen = [it["stdout"] for it in answer["cases"][::2]]
+    assert [it["stderr"] for it in answer["cases"][::2]] == [""] * len(seen)
+    for name, description in zip(programs, seen[1:], strict=True):
+        if name != lost:
+            assert description == seen[0], name
+    assert room(seen[-1]) == room(seen[0])
+
+
+async def test_files_are_collected(client: Client) -> None:
+    code = "import os\nopen('made', 'wb').write(bytes(300_000))\nos.mkfifo('pipe')\nos.symlink('made', 'link')"
+    body = {"language": "python", "code": code, "collect": ["[!m]*", "made"]}
+    answer = await trio.to_thread.run_sync(lambda: client.server.request("POST", "/run", body).json())
+    assert [(it["name"], it["size"]) for it in answer["files"]] == [("made", 300_000)]
+    assert [(it["name"], it["reason"]) for it in answer["filesOmitted"]] == [
+        ("link", "not_regular"),
+        ("pipe", "not_regular"),
+    ]

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -40,6 +41,7 @@ struct piece {
 };
 
 static int workspace = -1, shared_memory = -1;
+static uint64_t free_at_first; /* Blocks, before anything was there. */
 static bool is_kept;
 static struct image image;
 static struct attributes attributes;
@@ -51,11 +53,19 @@ static const char *failed(const char *what, const char *name) {
   return error;
 }
 
+/* Of a file system that nobody else uses; elsewhere they say nothing, and are 0. */
+static uint64_t free_blocks(void) {
+  struct statfs system;
+  bool ours = fstatfs(workspace, &system) == 0 && system.f_type == TMPFS_MAGIC;
+  return ours ? (uint64_t)system.f_bfree : 0;
+}
+
 const char *snapshot_prepare(void) {
   enum { FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
   workspace = open(".", FLAGS);
   if (workspace < 0)
     return strerror(errno);
+  free_at_first = free_blocks();
   shared_memory = open(SHARED_MEMORY, FLAGS);
   return shared_memory < 0 && errno != ENOENT ? strerror(errno) : NULL;
 }
@@ -222,21 +232,22 @@ const char *snapshot_save(void) {
 
 /*
  * Descriptors on their way between sockets that nobody has any more are found by the kernel only when
- * another socket is closed, and then not at once. They may hold files that are in no folder.
+ * another socket is closed, and then not at once; by a sandboxed kernel never. They may hold files that
+ * are in no folder. Says whether all room is there again.
  */
-static void free_lost_files(void) {
-  enum { ROUNDS = 12, FIRST_NS = 100000 }; /* 0.4 s in all; less room than there should be harms nobody. */
+static bool free_lost_files(void) {
+  enum { ROUNDS = 12, FIRST_NS = 100000 }; /* 0.4 s in all. */
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0) {
     close(pair[0]);
     close(pair[1]);
   }
   struct timespec round = {.tv_nsec = FIRST_NS};
-  struct statfs system;
-  for (int i = 0; i < ROUNDS && fstatfs(workspace, &system) == 0 && system.f_bfree < system.f_blocks; i++) {
+  for (int i = 0; i < ROUNDS && free_blocks() < free_at_first; i++) {
     nanosleep(&round, NULL);
     round.tv_nsec *= 2;
   }
+  return free_blocks() >= free_at_first;
 }
 
 static bool make_file(int folder, const char *name, const struct kept *kept, const uint8_t **at) {
@@ -348,7 +359,8 @@ const char *snapshot_restore(void) {
     problem = clear_folder(shared_memory);
   if (problem != NULL)
     return problem;
-  free_lost_files();
+  if (!free_lost_files())
+    return "deleted files still take room in the workspace";
   problem = make_all();
   if (problem == NULL && !attributes_set(workspace, &attributes))
     problem = failed("make anew", "the workspace");
