@@ -36,7 +36,7 @@ from benchmarks.chart import draw
 from benchmarks.programs import PROGRAMS, Program
 from benchmarks.table import ms, table
 from tests.support import Client, ServerProcess, running_server
-from trio_exec.api.native.messages import StdoutMessage
+from trio_exec.client import Output
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.hardening import HARDENING, WORKSPACE
 from trio_exec.executor.docker.images import build_missing
@@ -365,9 +365,7 @@ async def megabyte(client: Client) -> float:
         await session.until_waiting()
         start = time.perf_counter()
         await session.input("\n")
-        await session.until(
-            lambda run: sum(len(m.data) for m in run.messages if isinstance(m, StdoutMessage)) >= 1_000_000
-        )
+        await session.until(lambda run: sum(len(m.data) for m in run.messages if isinstance(m, Output)) >= 1_000_000)
         elapsed = time.perf_counter() - start
         await session.to_end()
     return elapsed

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from email.message import Message
 from functools import cached_property
@@ -21,28 +21,15 @@ from typing import Any
 
 import docker
 import trio
-from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection, wrap_client_stream
 
-from trio_exec.api.native.messages import (
-    ClientMessage,
-    EofMessage,
-    ErrorMessage,
-    InputMessage,
-    InputWaitMessage,
-    ServerMessage,
-    StateMessage,
-    StderrMessage,
-    StdoutMessage,
-)
-from trio_exec.api.native.parsing import parse_server_message
+from trio_exec.client import Client as LibraryClient
+from trio_exec.client import Event, InputWait, MessageRefused, Output, Session, StateChanged, connect
 
 TESTED_LANGUAGES = os.environ.get("TESTED_LANGUAGES", "").split()
 """Names of languages, where an engine has not all of them; none for all."""
 START_TIMEOUT = 60
 PATIENCE = 120
 """Seconds after which a test gives a wait up; generous, since machines are shared."""
-CLOSE_TIMEOUT = 0.5
-"""Seconds for a client's farewell: with two messages unread, trio-websocket 0.12 would wait for it for ever."""
 GENEROUS = {"compile_timeout": 120, "idle_timeout": 120, "execution_timeout": 120}
 """Times of a server whose tests ask what a program does, and not how long it takes: machines are shared."""
 
@@ -187,42 +174,42 @@ class Run:
     """What a client saw of a session."""
 
     session_id: str
-    messages: list[ServerMessage] = field(default_factory=list)
-    close_reason: CloseReason | None = None
+    messages: list[Event[str]] = field(default_factory=list)
+
+    def _output(self, stream: str) -> str:
+        return "".join(it.data for it in self.messages if isinstance(it, Output) and it.stream == stream)
 
     @property
     def stdout(self) -> str:
-        return "".join(message.data for message in self.messages if isinstance(message, StdoutMessage))
+        return self._output("stdout")
 
     @property
     def stderr(self) -> str:
-        return "".join(message.data for message in self.messages if isinstance(message, StderrMessage))
+        return self._output("stderr")
 
     @property
-    def states(self) -> list[StateMessage]:
-        return [message for message in self.messages if isinstance(message, StateMessage)]
+    def states(self) -> list[StateChanged]:
+        return [message for message in self.messages if isinstance(message, StateChanged)]
 
     @property
     def state_names(self) -> list[str]:
         return [state.state for state in self.states]
 
     @property
-    def errors(self) -> list[ErrorMessage]:
-        return [message for message in self.messages if isinstance(message, ErrorMessage)]
+    def errors(self) -> list[MessageRefused]:
+        return [message for message in self.messages if isinstance(message, MessageRefused)]
 
     @property
-    def final(self) -> StateMessage:
+    def final(self) -> StateChanged:
         final = self.messages[-1]
-        assert isinstance(final, StateMessage), self.messages[-3:]
-        assert final.state in {"finished", "terminated"}, final
+        assert isinstance(final, StateChanged), self.messages[-3:]
+        assert final.final, final
         return final
 
     @property
     def ending(self) -> str:
         """How it ended, in a word or two: a test that compares it sees a timeout for what it is."""
-        final = self.final
-        how = final.reason or final.signal or f"exit {final.exit_code}"
-        return f"{final.stage}: {how}"
+        return f"{self.final.stage}: {self.final.ending}"
 
     @property
     def outcome(self) -> tuple[str, str, str]:
@@ -231,41 +218,21 @@ class Run:
 
     @property
     def over(self) -> bool:
-        return bool(self.states) and self.states[-1].state in {"finished", "terminated"}
+        return bool(self.states) and self.states[-1].final
 
     @property
     def reason(self) -> str | None:
         return self.final.reason
 
 
-class Attached:
-    """A WebSocket client of a session."""
+class Follower:
+    """Whoever follows a session, and keeps what was seen of it in `run`."""
 
-    def __init__(self, socket: WebSocketConnection, run: Run) -> None:
-        self._socket = socket
-        self.run = run
+    run: Run
 
-    async def send(self, message: ClientMessage) -> None:
-        await self._socket.send_message(message.to_json())
-
-    async def send_raw(self, message: str | bytes) -> None:
-        await self._socket.send_message(message)
-
-    async def input(self, text: str) -> None:
-        await self.send(InputMessage(data=text))
-
-    async def eof(self) -> None:
-        await self.send(EofMessage())
-
-    async def next(self) -> ServerMessage | None:
-        """The next message, also kept in `run`; None when the server has closed."""
-        try:
-            message = parse_server_message(await self._socket.get_message())
-        except ConnectionClosed as closed:
-            self.run.close_reason = closed.reason
-            return None
-        self.run.messages.append(message)
-        return message
+    async def next(self) -> Event[str] | None:
+        """The next message, also kept in `run`; None when there are no more."""
+        raise NotImplementedError
 
     async def until(self, condition: Callable[[Run], object]) -> None:
         while not condition(self.run):
@@ -278,25 +245,41 @@ class Attached:
         await self.until(lambda run: text in run.stdout)
 
     async def until_waiting(self) -> None:
-        await self.until(lambda run: run.messages[-1:] == [InputWaitMessage(waiting=True)])
+        await self.until(lambda run: run.messages[-1:] == [InputWait(waiting=True)])
 
     async def to_end(self) -> Run:
         while await self.next() is not None:
             pass
         return self.run
 
-    async def aclose(self) -> None:
-        """Says farewell; the client's tasks may be there still, for whoever owns them to cancel."""
-        with trio.move_on_after(CLOSE_TIMEOUT):
-            await self._socket.aclose()
 
+class Attached(Follower):
+    """A client of a session, by the client library."""
 
-async def attach_over(
-    stream: trio.SocketStream, nursery: trio.Nursery, port: int, session_id: str, query: str = ""
-) -> Attached:
-    """Attaches to a session over a connection that is there; the nursery gets the client's own tasks."""
-    socket = await wrap_client_stream(nursery, stream, f"127.0.0.1:{port}", f"/ws/session/{session_id}{query}")
-    return Attached(socket, Run(session_id))
+    def __init__(self, session: Session[str]) -> None:
+        self.session = session
+        self.run = Run(session.id)
+
+    async def next(self) -> Event[str] | None:
+        event = await self.session.next_event()
+        if event is not None:
+            self.run.messages.append(event)
+        return event
+
+    async def input(self, text: str) -> None:
+        await self.session.send(text)
+
+    async def eof(self) -> None:
+        await self.session.end_input()
+
+    async def signal(self, name: str) -> None:
+        await self.session.signal(name)
+
+    async def resize(self, rows: int, cols: int) -> None:
+        await self.session.resize(rows, cols)
+
+    async def stop(self) -> None:
+        await self.session.stop()
 
 
 class Client:
@@ -377,21 +360,19 @@ class Client:
         return answer
 
     @asynccontextmanager
-    async def attach(self, session_id: str, after: int | None = None) -> AsyncGenerator[Attached]:
-        query = "" if after is None else f"?after={after}"
+    async def _attached(
+        self, open_session: Callable[[LibraryClient], AbstractAsyncContextManager[Session[str]]]
+    ) -> AsyncGenerator[Attached]:
         with trio.fail_after(PATIENCE):
-            # A stream of our own: trio-websocket 0.12 leaves its own one open when the server closes first.
-            stream = await trio.open_tcp_stream("127.0.0.1", self.server.port)
-            async with stream, trio.open_nursery() as nursery:
-                attached = await attach_over(stream, nursery, self.server.port, session_id, query)
-                yield attached
-                await attached.aclose()
-                nursery.cancel_scope.cancel(reason="the client has left")
+            async with connect(f"http://127.0.0.1:{self.server.port}") as client, open_session(client) as session:
+                session.detach()  # Tests look what becomes of sessions without clients.
+                yield Attached(session)
 
-    @asynccontextmanager
-    async def session(self, **body: Any) -> AsyncGenerator[Attached]:
-        async with self.attach(await self.create(**body)) as attached:
-            yield attached
+    def attach(self, session_id: str, after: int = 0) -> AbstractAsyncContextManager[Attached]:
+        return self._attached(lambda client: client.attach(session_id, after=after))
+
+    def session(self, **body: Any) -> AbstractAsyncContextManager[Attached]:
+        return self._attached(lambda client: client.session(**body))
 
     async def run(self, **body: Any) -> Run:
         """Runs a program to its end; input, if any, goes along as `stdin`."""

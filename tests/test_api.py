@@ -13,8 +13,8 @@ import pytest
 import trio
 from trio_websocket import open_websocket_url
 
+from tests.raw import raw_session
 from tests.support import PATIENCE, Client, ServerProcess
-from trio_exec.api.native.messages import InputMessage, StopMessage
 
 OK: dict[str, Any] = {"language": "python", "code": "print(1)"}
 
@@ -247,9 +247,9 @@ async def test_readiness_says_how_much_room_there_is(start_server: Callable[...,
             full = await client.request("GET", "/readyz?room=1")
             assert (full.status, full.json()["ready"]) == (503, False)
             assert full.json()["reason"] == "the server is full: it can take 0 more sessions"
-            await second.send(StopMessage())
+            await second.stop()
             await second.to_end()
-        await first.send(StopMessage())
+        await first.stop()
         await first.to_end()
     wrong = await client.request("GET", "/readyz?room=x")
     assert (wrong.status, wrong.json()["field"]) == (400, "room")
@@ -382,7 +382,7 @@ async def assert_draws(client: Client, which: tuple[str, str], body: dict[str, A
     """An example for the terminal draws until it is done, or is stopped, and has not failed by then."""
     async with client.session(**body) as session:
         await session.until(lambda run: len(run.stdout) > 500 or run.over)
-        await session.send(StopMessage())
+        await session.stop()
         run = await session.to_end()
     assert "\x1b[" in run.stdout, which
     assert (run.reason, run.final.exit_code) in {("stopped", None), (None, 0)}, (which, run.stdout)
@@ -431,12 +431,12 @@ BAD_MESSAGES = [
 
 
 async def test_bad_messages_get_an_error_and_the_session_goes_on(client: Client) -> None:
-    async with client.session(language="python", code="print(input())") as session:
+    async with raw_session(client, language="python", code="print(input())") as session:
         await session.until_waiting()
         for number, (message, _, _) in enumerate(BAD_MESSAGES, 1):
-            await session.send_raw(message)
+            await session.send(message)
             await session.until(lambda run, number=number: len(run.errors) == number)
-        await session.send(InputMessage(data="still here\n"))
+        await session.input("still here\n")
         run = await session.to_end()
 
     assert [(error.code, error.field) for error in run.errors] == [(code, field) for _, code, field in BAD_MESSAGES]
@@ -445,7 +445,7 @@ async def test_bad_messages_get_an_error_and_the_session_goes_on(client: Client)
 
 async def test_signals_before_the_program_runs_are_refused(client: Client) -> None:
     async with client.session(language="cpp", code="int main() {}") as session:
-        await session.send_raw('{"type":"signal","signal":"SIGINT"}')
+        await session.signal("SIGINT")
         run = await session.to_end()
 
     assert [error.code for error in run.errors] == ["wrong_state"]

@@ -12,6 +12,7 @@ from jsonschema import Draft7Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.descriptions import check_answer, check_message, described, described_sockets
+from tests.raw import raw_session
 from tests.support import Client, ServerProcess
 from trio_exec import errors
 from trio_exec.api import access, bodies
@@ -103,19 +104,18 @@ async def test_messages_are_as_described(client: Client) -> None:
         {"type": "stop"},
     ]
     check_message(json.dumps(request), sent_by="client")
-    async with client.session(**request) as attached:
+    async with raw_session(client, **request) as attached:
         await attached.until_state("running")
         for message in sent:
             if message["type"] != "nothing":
                 check_message(json.dumps(message), sent_by="client")
             if message["type"] == "eof":
                 await attached.until(lambda run: run.stderr.count("a\n") == 2)
-            await attached.send_raw(json.dumps(message))
-        run = await attached.to_end()
-    for message in run.messages:
-        text = message.to_json()
-        told.append(json.loads(text)["type"])
-        check_message(text, sent_by="server")
+            await attached.send(json.dumps(message))
+        await attached.to_end()
+    for message in attached.messages:
+        told.append(message["type"])
+        check_message(json.dumps(message), sent_by="server")
     assert {"state", "stderr", "error"} <= set(told)
 
 

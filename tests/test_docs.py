@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import trio
 
-from tests.support import Client, Run, ServerProcess
+from tests.raw import attach_raw
+from tests.support import Client, ServerProcess
 from trio_exec.api.native.parsing import parse_server_message
 from trio_exec.languages import Languages
 from trio_exec.model import Stream
@@ -117,12 +118,12 @@ async def test_requests_are_answered_as_shown(client: Client, block: Block, comm
     assert answer["websocket"] == f"/ws/session/{answer['sessionId']}"
     shown = next(it for it in BLOCKS if it.page == block.page and it.line > block.line and not it.kind)
     text, position = "", 0
-    async with client.attach(answer["sessionId"]) as attached:
+    async with attach_raw(client.server.port, answer["websocket"]) as attached:
         for arrow, line in re.findall(r"^([←→]) (\{.*\})", shown.text, re.MULTILINE):
             message = json.loads(line)
             if arrow == "→":
                 if attached.run.states[-1].state != "finished":
-                    await attached.send_raw(line)
+                    await attached.send(line)
                 continue
             assert json.loads(parse_server_message(line).to_json()) == message, line
             length = len(message.get("data", "")) or 1
@@ -134,7 +135,7 @@ async def test_requests_are_answered_as_shown(client: Client, block: Block, comm
                 text += message["data"]
                 await attached.until(lambda run, expected=text: run.stdout.startswith(expected))
             elif message != {"type": "input_wait", "waiting": False}:  # which a program that is quick does not need
-                await attached.until(lambda run, expected=message: came(run, expected))
+                await attached.until(lambda _, expected=message: came(attached.messages, expected))
         await attached.to_end()
     assert attached.run.stdout == text
 
@@ -158,10 +159,9 @@ async def test_the_language_of_the_docs_can_be_added_as_it_is_written(
     assert (run.stdout, run.ending) == ("n? hello Ada\n", "run: exit 0")
 
 
-def came(run: Run, expected: dict[str, Any]) -> bool:
+def came(messages: list[dict[str, Any]], expected: dict[str, Any]) -> bool:
     """Whether a message has come that is the one shown, but for what is measured."""
     fixed = expected.keys() - MEASURED
-    messages = [json.loads(message.to_json()) for message in run.messages]
     return any(it.keys() == expected.keys() and all(it[key] == expected[key] for key in fixed) for it in messages)
 
 

@@ -18,8 +18,8 @@ import docker
 import pytest
 import trio
 
-from tests.support import PATIENCE, Attached, Client, ServerProcess, attach_over
-from trio_exec.api.native.messages import EofMessage
+from tests.raw import RawAttached, attach_over, raw_session
+from tests.support import PATIENCE, Client, ServerProcess
 from trio_exec.executor.docker.labels import INSTANCE_LABEL
 from trio_exec.limits import MIB
 
@@ -82,7 +82,7 @@ async def test_a_second_signal_ends_the_delay_too(start_server: Callable[..., Se
 @pytest.mark.parametrize("how", ["second signal", "timeout"])
 async def test_what_does_not_finish_is_ended_cleanly(start_server: Callable[..., ServerProcess], how: str) -> None:
     client = Client(start_server(drain_timeout=1 if how == "timeout" else 100))
-    async with client.session(language="python", code="print('x', flush=True)\ninput()") as session:
+    async with raw_session(client, language="python", code="print('x', flush=True)\ninput()") as session:
         await session.until_waiting()
         client.server.terminate()
         if how == "second signal":
@@ -91,8 +91,8 @@ async def test_what_does_not_finish_is_ended_cleanly(start_server: Callable[...,
         run = await session.to_end()
 
     assert (run.stdout, run.final.state, run.reason) == ("x\n", "terminated", "shutdown")
-    assert run.close_reason is not None
-    assert run.close_reason.code == 1000
+    assert session.close_reason is not None
+    assert session.close_reason.code == 1000
     assert await trio.to_thread.run_sync(client.server.wait) == 0
     client.server.assert_no_containers()
 
@@ -199,14 +199,14 @@ async def test_the_guard_of_a_killed_server_removes_its_containers_and_ends(
 
 
 @asynccontextmanager
-async def slow_reader(client: Client, session_id: str) -> AsyncGenerator[Attached]:
+async def slow_reader(client: Client, session_id: str) -> AsyncGenerator[RawAttached]:
     """A client whose connection takes little at once, so that the server has to wait for it."""
     with socket.socket() as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         raw.connect(("127.0.0.1", client.server.port))
         stream = trio.SocketStream(trio.socket.from_stdlib_socket(raw))
         async with trio.open_nursery() as nursery:
-            yield await attach_over(stream, nursery, client.server.port, session_id)
+            yield await attach_over(stream, nursery, client.server.port, f"/ws/session/{session_id}")
             nursery.cancel_scope.cancel(reason="the client leaves")
 
 
@@ -224,8 +224,8 @@ async def test_clients_read_to_the_end_before_the_server_goes(start_server: Call
             run = reader.run
 
     assert (len(run.stdout), run.final.state) == (4 * MIB, "finished")
-    assert run.close_reason is not None
-    assert run.close_reason.code == 1000
+    assert reader.close_reason is not None
+    assert reader.close_reason.code == 1000
     assert await trio.to_thread.run_sync(client.server.wait) == 0
 
 
@@ -319,7 +319,7 @@ async def test_a_client_of_a_draining_server_can_still_send(start_server: Callab
         await session.until_waiting()
         client.server.terminate()
         await session.input("12345")
-        await session.send(EofMessage())
+        await session.eof()
         run = await session.to_end()
 
     assert run.stdout == "5\n"

@@ -8,7 +8,6 @@ import pytest
 import trio
 
 from tests.support import GENEROUS, PATIENCE, Client, Run, ServerProcess
-from trio_exec.api.native.messages import SignalMessage
 
 FAST = {"idle_timeout": 2.5, "execution_timeout": 6, "compile_timeout": 6, "detach_grace": 1, "retention": 3}
 
@@ -300,7 +299,7 @@ while True: pass
 """
     async with hurried.session(language="python", code=code) as session:
         await session.until_stdout("up")
-        await session.send(SignalMessage(signal="SIGTERM"))
+        await session.signal("SIGTERM")
         run = await session.to_end()
 
     assert run.reason == "idle_timeout"

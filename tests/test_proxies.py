@@ -11,18 +11,18 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
-from trio_websocket import wrap_client_stream
 
 from tests.compose import Deployed
-from tests.support import PATIENCE, Attached, Client, Run, ServerProcess
+from tests.raw import attach_raw
+from tests.support import PATIENCE, Client, ServerProcess
 from trio_exec.api.proxies import BehindProxies
+from trio_exec.client import connect
 from trio_exec.errors import ConfigurationError
 from trio_exec.settings import Settings
 
@@ -272,19 +272,6 @@ def behind(
         proxy.close()
 
 
-@asynccontextmanager
-async def attach(port: int, path: str) -> AsyncGenerator[Attached]:
-    """Attaches to the very path that the server has answered with."""
-    with trio.fail_after(PATIENCE):
-        stream = await trio.open_tcp_stream("127.0.0.1", port)
-        async with stream, trio.open_nursery() as nursery:
-            socket = await wrap_client_stream(nursery, stream, f"127.0.0.1:{port}", path)
-            attached = Attached(socket, Run(path))
-            yield attached
-            await attached.aclose()
-            nursery.cancel_scope.cancel(reason="the client has left")
-
-
 @pytest.mark.parametrize("target", ["http://trio_exec", "http://trio_exec/"], ids=["passed on", "taken off"])
 async def test_below_a_path(
     start_server: Callable[..., ServerProcess], start_nginx: Callable[..., Nginx], target: str
@@ -303,8 +290,15 @@ async def test_below_a_path(
     answer = await client.request("POST", "/run/code/session", {"language": "python", "code": "print(1)", "stdin": ""})
     path = answer.json()["websocket"]
     assert path.startswith("/run/code/ws/session/")
-    async with attach(nginx.port, path) as attached:
+    async with attach_raw(nginx.port, path) as attached:
         assert (await attached.to_end()).stdout == "1\n"
+    async with (
+        connect(f"http://127.0.0.1:{nginx.port}/run/code/") as library,
+        library.session("python", ASK) as session,
+    ):
+        await session.expect("name? ")
+        await session.send("Ada\n")
+        await session.expect("hello Ada")
     # Without the slash, the page's relative addresses would miss the path; here past nginx, which does the same.
     direct = await Client(server).request("GET", "/run/code")
     assert direct.status == 308

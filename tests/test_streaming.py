@@ -6,15 +6,9 @@ import functools
 
 import trio
 
+from tests.raw import raw_session
 from tests.support import Client, Run
-from trio_exec.api.native.messages import (
-    ResizeMessage,
-    SignalMessage,
-    StateMessage,
-    StderrMessage,
-    StdoutMessage,
-    StopMessage,
-)
+from trio_exec.client import Output, StateChanged
 
 
 async def test_a_client_that_comes_after_the_end_sees_everything(client: Client) -> None:
@@ -70,11 +64,10 @@ for number in range(60):
                 message = await attached.next()
                 if message is None:
                     break
-                if isinstance(message, StdoutMessage):
-                    out += message.data
-                elif isinstance(message, StderrMessage):
-                    err += message.data
-                if isinstance(message, StdoutMessage | StderrMessage | StateMessage):
+                if isinstance(message, Output):
+                    out += message.data if message.stream == "stdout" else ""
+                    err += message.data if message.stream == "stderr" else ""
+                if isinstance(message, Output | StateChanged):
                     position = message.seq
                 if getattr(message, "state", "") == "finished":
                     final = message
@@ -96,7 +89,7 @@ async def test_a_slow_client_holds_up_neither_the_program_nor_another_client(cli
         # What piled up meanwhile comes in large pieces.
         messages = (await slow.to_end()).messages
         assert len(messages) < 500
-        assert sum(len(message.data) for message in messages if isinstance(message, StdoutMessage)) == 1_000_000
+        assert sum(len(message.data) for message in messages if isinstance(message, Output)) == 1_000_000
 
 
 async def test_order_across_streams_is_kept_where_the_kernel_keeps_it(client: Client) -> None:
@@ -115,9 +108,9 @@ for number in range(20):
     write(sys.stderr, f"{number}")
 """
     run = await client.run(language="python", code=code)
-    order = [(type(m), int(m.data)) for m in run.messages if isinstance(m, StdoutMessage | StderrMessage)]
+    order = [(it.stream, int(it.data)) for it in run.messages if isinstance(it, Output)]
 
-    assert order == [(kind, number) for number in range(20) for kind in (StdoutMessage, StderrMessage)]
+    assert order == [(kind, number) for number in range(20) for kind in ("stdout", "stderr")]
     assert run.final.exit_code == 0
 
 
@@ -153,7 +146,7 @@ print(len(sys.stdin.read()))
         for _ in range(16):
             await session.input("x" * 62_500)
         await session.eof()
-        await session.send(SignalMessage(signal="SIGUSR1"))
+        await session.signal("SIGUSR1")
         run = await session.to_end()
 
     assert run.errors == []
@@ -161,12 +154,14 @@ print(len(sys.stdin.read()))
 
 
 async def test_more_input_than_is_kept_is_refused_and_the_session_goes_on(client: Client) -> None:
-    async with client.session(language="python", code=UNTIL_SIGNALLED + "until_signalled(); print('done')") as session:
+    async with raw_session(
+        client, language="python", code=UNTIL_SIGNALLED + "until_signalled(); print('done')"
+    ) as session:
         await session.until_stdout("ready\n")
         for _ in range(4):
             await session.input("x" * 400_000)
         await session.until(lambda run: run.errors)
-        await session.send(SignalMessage(signal="SIGUSR1"))
+        await session.signal("SIGUSR1")
         run = await session.to_end()
 
     assert {error.code for error in run.errors} == {"input_full"}
@@ -184,13 +179,13 @@ print("ready", flush=True)
 
 async def test_end_of_input(client: Client) -> None:
     code = "import signal, sys\nprint(repr(sys.stdin.read()), flush=True)\nsignal.pause()"
-    async with client.session(language="python", code=code) as session:
+    async with raw_session(client, language="python", code=code) as session:
         await session.input("some")
         await session.eof()
         await session.until_stdout("'some'\n")
         await session.input("more")
         await session.until(lambda run: run.errors)
-        await session.send(StopMessage())
+        await session.stop()
         run = await session.to_end()
 
     assert [(error.code, error.error) for error in run.errors] == [
@@ -218,7 +213,7 @@ async def test_waiting_for_input_is_told_and_taken_back(client: Client) -> None:
             await session.until_waiting()
             await session.input("\n")
             await session.until(lambda run: getattr(run.messages[-1], "waiting", None) is False)
-            await session.send(SignalMessage(signal="SIGUSR1"))
+            await session.signal("SIGUSR1")
         run = await session.to_end()
 
     assert run.final.exit_code == 0
@@ -227,7 +222,7 @@ async def test_waiting_for_input_is_told_and_taken_back(client: Client) -> None:
 async def test_signals_reach_the_program(client: Client) -> None:
     async with client.session(language="python", code="print('up', flush=True)\nwhile True: pass") as session:
         await session.until_stdout("up")
-        await session.send(SignalMessage(signal="SIGINT"))
+        await session.signal("SIGINT")
         run = await session.to_end()
 
     assert "KeyboardInterrupt" in run.stderr
@@ -238,7 +233,7 @@ async def test_stop_keeps_what_was_written_and_tells_the_figures(client: Client)
     code = "print('before', flush=True)\nwhile True: pass"
     async with client.session(language="python", code=code) as session:
         await session.until_stdout("before\n")
-        await session.send(StopMessage())
+        await session.stop()
         run = await session.to_end()
 
     assert run.stdout == "before\n"
@@ -272,7 +267,7 @@ print("on stderr", file=sys.stderr)
         await session.until_stdout("line 'hé!'\r\n> ")
         await session.input("\x04")
         await session.until_stdout("eof\r\n")
-        await session.send(ResizeMessage(rows=50, cols=120))
+        await session.resize(50, 120)
         await session.until_stdout("now (120, 50)\r\n")
         await session.input("\x03")
         run = await session.to_end()

@@ -20,6 +20,7 @@ from quart_trio import QuartTrio
 from trio.testing import wait_all_tasks_blocked
 
 from tests.fakes import FakeExecutor
+from tests.raw import raw_session
 from tests.sessions import OWNER
 from tests.support import Client, ServerProcess
 from trio_exec.api.app import Application, create_app
@@ -149,12 +150,12 @@ async def test_a_disconnect_is_seen_under_many_unread_messages(client: Client) -
 
 
 async def test_a_message_that_is_too_large_closes_with_1009(client: Client) -> None:
-    async with client.session(language="python", code="input()") as session:
+    async with raw_session(client, language="python", code="input()") as session:
         await session.until_waiting()
-        await session.send_raw('{"type":"input","data":"' + "x" * 2_000_000 + '"}')
+        await session.send('{"type":"input","data":"' + "x" * 2_000_000 + '"}')
         await session.to_end()
-        assert session.run.close_reason is not None
-        assert session.run.close_reason.code == 1009
+        assert session.close_reason is not None
+        assert session.close_reason.code == 1009
     await client.request("DELETE", f"/session/{session.run.session_id}")
 
 

@@ -11,7 +11,6 @@ import trio
 
 from tests.programs import JAVA_MAIN, PROGRAMS
 from tests.support import GENEROUS, Client, Run, ServerProcess, running_server
-from trio_exec.api.native.messages import ResizeMessage
 from trio_exec.limits import MIB
 
 WARM = {"python": 2, "javascript": 2, "java": 2, "cpp": 2}
@@ -172,7 +171,7 @@ async def test_a_terminal_has_the_clients_size_and_not_the_pools(warm: Client) -
     code = "import os\nprint(os.get_terminal_size())\ninput()\nprint(os.get_terminal_size())"
     async with warm.session(language="python", code=code, tty=True, rows=51, cols=97) as session:
         await session.until_stdout("columns=97, lines=51)")
-        await session.send(ResizeMessage(rows=10, cols=20))
+        await session.resize(10, 20)
         await session.input("\n")
         await session.until_stdout("columns=20, lines=10)")
 
