@@ -20,7 +20,12 @@ from trio_exec.client.fields import (
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language that the server offers."""
+    """A language that the server offers.
+
+    Attributes:
+        source_file: what the main file is called when only `code` is given.
+        extensions: what the names of main files end with.
+    """
 
     name: str
     title: str

@@ -20,6 +20,21 @@ MAX_CONNECTIONS = 100
 ERROR = 400
 
 
+def check_url(url: str) -> httpx2.URL:
+    """The parts of a server's URL.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL as error:
+        raise ValueError(f"{url!r} is no server's URL: {error}") from error
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise ValueError(f"{url!r} is no server's URL; write it as in {DEFAULT_URL}")
+    return parsed
+
+
 @asynccontextmanager
 async def open_server(
     url: str,
@@ -38,9 +53,7 @@ async def open_server(
     Raises:
         ValueError: the URL is none.
     """
-    parsed = httpx2.URL(url)
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
-        raise ValueError(f"{url!r} is no server's URL; write it as in {DEFAULT_URL}")
+    parsed = check_url(url)
     secure = parsed.scheme == "https"
     context = (tls or ssl.create_default_context()) if secure else None
     headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}

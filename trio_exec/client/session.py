@@ -34,6 +34,7 @@ class Session(Generic[T]):
     safe, see `signal`.
 
     Attributes:
+        tty: whether the program runs in a terminal.
         id: the session's. Who knows it may watch and drive the session: treat it as a secret.
         state: the last state that was read; None before the first.
         waiting: whether the program was waiting for input when all that was read had happened.
