@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import trio
 from trio_websocket import open_websocket
 
 from tests.support import ServerProcess, running_server
+from trio_exec.client import Run
+from trio_exec.client.sync import connect
 
 CASES = 100
 POOL = 4
@@ -72,29 +74,29 @@ def _post(connection: http.client.HTTPConnection, path: str, body: Any) -> http.
     return connection.getresponse()
 
 
-def cases_per_second(server: ServerProcess, program: Squares, isolation: str) -> float:
+def cases_per_second(server: ServerProcess, program: Squares, isolation: Literal["process", "container"]) -> float:
     """From the first case's end to the last one's: what a batch takes for each, its start left out."""
-    runs = [{"stdin": f"{n}\n", "expected": f"{n * n}\n"} for n in range(CASES)]
-    body = {"language": program.language, "code": program.code, "runs": runs, "isolation": isolation, "stream": True}
+    runs = [Run(stdin=f"{n}\n", expected=f"{n * n}\n") for n in range(CASES)]
     ended: list[float] = []
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)) as connection:
-        for line in _post(connection, "/run", body):
-            told = json.loads(line)
-            if told["type"] == "case":
-                assert told["passed"], told
-                ended.append(time.perf_counter())
+    with (
+        connect(server.url) as client,
+        client.stream_batch(program.language, program.code, runs=runs, isolation=isolation) as cases,
+    ):
+        for case in cases:
+            ended.append(time.perf_counter())
+            assert case.passed, case
     assert len(ended) == CASES
     return (CASES - 1) / (ended[-1] - ended[0])
 
 
 def sessions_per_second(server: ServerProcess, program: Squares, count: int) -> float:
     """The same by as many sessions, one after the other."""
-    start = time.perf_counter()
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)) as connection:
+    with connect(server.url) as client:
+        start = time.perf_counter()
         for n in range(count):
-            answer = _post(connection, "/run", {"language": program.language, "code": program.code, "stdin": f"{n}\n"})
-            assert json.loads(answer.read())["stdout"] == f"{n * n}\n"
-    return count / (time.perf_counter() - start)
+            result = client.run(program.language, program.code, stdin=f"{n}\n")
+            assert result.stdout == f"{n * n}\n", result
+        return count / (time.perf_counter() - start)
 
 
 def batches(plain: Callable[[Squares], float], rounds: int) -> dict[str, Any]:

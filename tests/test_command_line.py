@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from tests.support import PATIENCE, ServerProcess
+from trio_exec.cli import ending
 
 COMMAND = [sys.executable, "-m", "trio_exec"]
 
@@ -462,3 +463,39 @@ def test_much_input_passes_in_little_memory(
         assert process.wait(PATIENCE) == 0
     assert peak < 150_000_000
     assert server.resident() - before < 50_000_000
+
+
+def documented() -> list[str]:
+    """The commands of the documentation that run programs."""
+    text = (Path(__file__).parent.parent / "docs/command-line.md").read_text()
+    return [line.removeprefix("$ ") for line in text.splitlines() if line.startswith("$ ")]
+
+
+@pytest.mark.parametrize("line", documented())
+def test_the_documented_commands_run(environment: dict[str, str], tmp_path: Path, line: str) -> None:
+    write(tmp_path, "sum.py", "import sys; print(sum(map(int, sys.stdin)))")
+    write(tmp_path, "program.py", "print('ran')")
+    write(tmp_path, "numbers.txt", "1\n2\n")
+    write(
+        tmp_path, "src/plot.py", "import sys; assert sys.argv[1:] == ['--size', '40']; open('plot.png', 'w').write('P')"
+    )
+    path = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line],
+        env={**environment, "PATH": path},
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    if "plot" in line:
+        assert (tmp_path / "plot.png").read_text() == "P"
+    else:
+        assert done.stdout in {b"3\n", b"ran\n"}
+
+
+def test_exit_codes_are_documented() -> None:
+    text = (Path(__file__).parent.parent / "docs/command-line.md").read_text()
+    for code in (2, ending.TIMED_OUT, ending.FAILED, 130, 137):
+        assert f"| {code} |" in text or f"{code} also" in text, code

@@ -150,6 +150,7 @@ class LimitSettings(_Group):
     cpu_time: Seconds | None = Field(
         default=None, description="CPU seconds that a program's processes may use together; default: no such limit"
     )
+    max_batch_runs: int = Field(default=256, ge=1, le=1000, description="cases that a batch may have")
     batch_timeout: Seconds = Field(default=600, description="wall time of all cases of a batch together, in seconds")
     max_output_bytes: int = Field(default=MIB, ge=1, le=256 * MIB, description="bytes of output per session")
     memory_bytes: int = Field(default=200 * MIB, ge=16 * MIB, description="memory per session; there is no swap on top")

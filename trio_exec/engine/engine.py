@@ -20,6 +20,7 @@ from trio_exec.errors import (
     DrainingError,
     ExecutorUnavailableError,
     LanguageUnavailableError,
+    RequestError,
     SessionNotFoundError,
     TrioExecError,
 )
@@ -161,6 +162,8 @@ class Engine:
     def _take_batch(self, batch: Batch, owner: Owner) -> BatchRun:
         nursery = self._check_serving()
         language = self.languages.find(batch.job.language)
+        if len(batch.cases) > (most := self.settings.max_batch_runs):
+            raise RequestError(f"runs: {len(batch.cases)} are too many; this server takes {most} at most", field="runs")
         plan = plan_batch(batch, language, self.settings.limits)
         self._check_ready(language)
         account, slot = self._join(SESSION_SIZE + plan.size)

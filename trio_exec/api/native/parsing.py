@@ -18,7 +18,6 @@ from pydantic_core import ErrorDetails
 from trio_exec.api.native.messages import ClientMessage, ServerMessage
 from trio_exec.api.native.requests import (
     MAX_ARGUMENTS,
-    MAX_CASES,
     MAX_FILES,
     MAX_VARIABLES,
     BatchRequest,
@@ -158,7 +157,7 @@ def parse_run_request(body: bytes) -> RunRequest | BatchRequest:
         RequestError: it can't be used; names the first field that is wrong.
     """
     body = _without_mark(body)
-    advice = f"`runs` takes {MAX_CASES} at most; what they have in common can be given once, beside them. {_ADVICE}"
+    advice = f"`runs` takes some hundreds; what they have in common can be given once, beside them. {_ADVICE}"
     _check_items(body, BATCH_ITEMS_MAX, advice, RequestError)
     try:
         return _RUN.validate_json(body)

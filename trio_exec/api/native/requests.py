@@ -19,7 +19,8 @@ MAX_ARGUMENTS = 256
 MAX_VARIABLES = 64
 MAX_STRINGS_BYTES = 16384
 """Arguments, and likewise environment variables, together: they must fit one of the launcher's frames."""
-MAX_CASES = 256
+MAX_CASES = 1000
+"""Of a batch, whatever the server's setting allows."""
 MAX_TERMINAL = 1000
 MAX_CPU_TIME = 4_000_000
 """Seconds; what the launcher counts in has 32 bits of milliseconds."""
