@@ -62,6 +62,7 @@ def test_closing_leaves_no_thread(server: ServerProcess) -> None:
 
 def test_a_loop_that_runs_already_is_no_obstacle(server: ServerProcess) -> None:
     async def notebook() -> str:
+        await asyncio.sleep(0)
         with connect(server.url) as client:
             return client.run("python", "print(1)").stdout
 

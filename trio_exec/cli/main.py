@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import argcomplete
 
@@ -58,6 +59,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _command(name: str) -> ModuleType:
+    """The module of a command.
+
+    Raises:
+        ConfigurationError: it needs the server, which is an extra, and not installed here.
+    """
+    try:
+        return importlib.import_module(f"trio_exec.cli.{name}")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "trio_exec":
+            raise
+        raise ConfigurationError(
+            f"`trio-exec {name}` needs the server, which is not installed here: pip install 'trio-exec[server]'"
+        ) from error
+
+
 def main() -> None:
     """Runs the command that the arguments name; exits with 1 and a sentence when it can't."""
     parser = _parser()
@@ -76,7 +93,7 @@ def main() -> None:
     if arguments.config is not None:
         os.environ["TRIO_EXEC_CONFIG"] = str(arguments.config)
     try:
-        importlib.import_module(f"trio_exec.cli.{arguments.command}").run(arguments)
+        _command(arguments.command).run(arguments)
     except ConfigurationError as error:
         sys.stderr.write(f"trio-exec: {error.message}\n")
         sys.exit(EXIT_USAGE)
