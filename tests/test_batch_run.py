@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -16,7 +17,7 @@ from tests.sessions import OWNER, outcome_of
 from trio_exec.budget import Budget
 from trio_exec.engine.batch import BatchRun, CaseEnded, Compiled
 from trio_exec.engine.engine import Engine
-from trio_exec.errors import ExecutorError
+from trio_exec.errors import ExecutorError, RequestError
 from trio_exec.events import BatchEnded, Event
 from trio_exec.languages import Languages
 from trio_exec.launcher import frames
@@ -344,3 +345,10 @@ async def test_it_can_be_ended_at_any_moment(autojump_clock: MockClock) -> None:
                 await it.engine.wait_sessions()
                 assert (await it.engine.readiness()).running == 0
                 assert len(it.ended) == 1
+
+
+async def test_a_server_takes_so_many_cases_and_no_more(autojump_clock: MockClock) -> None:
+    async with playing(max_batch_runs=2) as it:
+        with pytest.raises(RequestError, match="runs: 3 are too many; this server takes 2 at most"):
+            it.start(batch(3))
+        assert len(await results_of(it.start(batch(2)))) == 2
