@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ import pytest
 import trio
 
 from tests.raw import attach_raw
-from tests.support import Client, ServerProcess
+from tests.support import PATIENCE, Client, ServerProcess
 from trio_exec.api.native.parsing import parse_server_message
 from trio_exec.languages import Languages
 from trio_exec.model import Stream
@@ -86,7 +88,7 @@ def without_measures(value: Any) -> Any:
 
 
 def test_there_is_something_to_test() -> None:
-    assert {block.kind for block in BLOCKS} == {"", "console", "dockerfile", "json", "mermaid", "toml"}
+    assert {block.kind for block in BLOCKS} == {"", "console", "dockerfile", "json", "mermaid", "python", "toml"}
     assert len(REQUESTS) >= 3
 
 
@@ -138,6 +140,15 @@ async def test_requests_are_answered_as_shown(client: Client, block: Block, comm
                 await attached.until(lambda _, expected=message: came(attached.messages, expected))
         await attached.to_end()
     assert attached.run.stdout == text
+
+
+@pytest.mark.parametrize("block", of_kind("python"), ids=str)
+def test_python_prints_what_is_shown(server: ServerProcess, block: Block) -> None:
+    shown = next(it for it in BLOCKS if it.page == block.page and it.line > block.line)
+    code = block.text.replace("http://127.0.0.1:8080", server.url)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    assert (done.stdout, done.stderr) == (shown.text, "")
 
 
 async def test_the_language_of_the_docs_can_be_added_as_it_is_written(
