@@ -227,6 +227,17 @@ async def test_a_session_can_be_left_and_joined_again(server: ServerProcess) -> 
             assert [event async for event in third] == [last]
 
 
+async def test_what_was_sent_arrives_although_the_session_is_left_at_once(server: ServerProcess) -> None:
+    code = "import sys\nprint(len(sys.stdin.read()))"
+    async with connect(server.url) as client:
+        async with client.session("python", code) as session:
+            await session.send("x" * 200_000)
+            await session.end_input()
+            session.detach()
+        async with client.attach(session.id) as again:
+            assert (await again.result()).stdout == "200000\n"
+
+
 async def test_errors_are_typed(server: ServerProcess) -> None:
     async with connect(server.url) as client:
         with pytest.raises(UnknownLanguageError, match="unknown language 'cobol'") as caught:

@@ -315,3 +315,15 @@ async def test_a_connection_that_breaks_under_a_message_is_no_error_of_the_write
         await wait_all_tasks_blocked()
     async with sending(outbox) as again:
         assert again.sent == [{"type": "input", "at": 0, "data": "x"}]
+
+
+async def test_everything_was_said_once_it_has_gone_out() -> None:
+    outbox = Outbox()
+    outbox.signal("SIGINT")
+    outbox.end_input()
+    with trio.move_on_after(0.01) as scope:
+        await outbox.said()
+    assert scope.cancelled_caught
+    async with sending(outbox) as socket:
+        await outbox.said()
+        assert socket.types == ["signal", "eof"]

@@ -49,6 +49,7 @@ class Outbox:
         self._stopping = False
         self._stop_sent = False
         self._closed: str | None = None
+        self._sending = False
         self._changed = trio.Event()
 
     def _wake(self) -> None:
@@ -91,6 +92,16 @@ class Outbox:
             await self._changed.wait()
         if self._closed is not None:
             raise InputClosedError(self._closed)
+
+    async def said(self) -> None:
+        """Returns when the server was told everything, or will not be told any more."""
+        while self._closed is None and (self._sending or self._held or self._has_news()):
+            await self._changed.wait()
+
+    def _has_news(self) -> bool:
+        end = self._ending and not self._end_sent
+        stop = self._stopping and not self._stop_sent
+        return bool(self._signals) or end or stop or (self._size is not None and not self._size_sent)
 
     def end_input(self) -> None:
         """Ends the input, after what was written; once is enough."""
@@ -149,7 +160,7 @@ class Outbox:
 
         A new connection begins with what the last one may not have brought there.
         """
-        self._in_flight = False
+        self._in_flight = self._sending = False
         self._room = max(self._room, FIRST_ROOM)  # An answer says how much there is; the last one may be out of date.
         self._end_sent = self._stop_sent = False
         self._size_sent = self._size is None
@@ -157,7 +168,10 @@ class Outbox:
             while True:
                 message = self._next()
                 if message is not None:
+                    self._sending = True
                     await socket.send(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
+                    self._sending = False
+                    self._wake()
                 else:
                     with trio.move_on_at(self._not_before):
                         await self._changed.wait()

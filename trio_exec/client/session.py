@@ -19,8 +19,8 @@ from trio_exec.client.link import Link
 from trio_exec.client.results import File, Result, files_of, result_of_session
 from trio_exec.client.server import Server
 
-STOP_TIMEOUT = 2
-"""Seconds that leaving a session may take to stop it."""
+LEAVE_TIMEOUT = 2
+"""Seconds that leaving a session may take to stop it, or to have the last input arrive."""
 _CTRL_D = b"\x04"
 
 
@@ -190,11 +190,15 @@ class Session(Generic[T]):
         return files_of(await self._server.request("GET", f"/session/{quote(self.id, safe='')}/files"))
 
     async def leave(self) -> None:
-        """Stops the session if it is ours and still runs. It raises no errors."""
-        if self._owned and not self.over and self._link.failure is None:
-            # Where it can't be told, it ends the session itself after a while, since it has no clients.
-            with suppress(ClientError):
-                await self._server.request("DELETE", f"/session/{quote(self.id, safe='')}")
+        """Stops the session if it is ours and still runs; else has what was sent arrive. It raises no errors."""
+        if self.over or self._link.failure is not None:
+            return
+        if not self._owned:
+            await self._outbox.said()
+            return
+        # Where it can't be told, it ends the session itself after a while, since it has no clients.
+        with suppress(ClientError):
+            await self._server.request("DELETE", f"/session/{quote(self.id, safe='')}")
 
 
 @asynccontextmanager
@@ -208,7 +212,7 @@ async def followed(session: Session[Any], link: Link) -> AsyncGenerator[None]:
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - raised below
             failure = error
         finally:
-            with trio.move_on_after(STOP_TIMEOUT, shield=True):
+            with trio.move_on_after(LEAVE_TIMEOUT, shield=True):
                 await session.leave()
             nursery.cancel_scope.cancel(reason="the session was left")
     if failure is not None:
