@@ -271,6 +271,9 @@ async def test_nobody_there() -> None:
     async with connect("http://127.0.0.1:1") as client:
         with pytest.raises(ConnectError, match=r"http://127.0.0.1:1 can't be reached"):
             await client.languages()
+        with pytest.raises(ConnectError, match=r"127.0.0.1:1 can't be reached: .*refused"):
+            async with client.session("python", ""):
+                pass
     with pytest.raises(ValueError, match="is no server's URL"):
         async with connect("localhost:8080"):
             pass

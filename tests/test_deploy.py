@@ -20,6 +20,7 @@ import pytest
 import trio
 
 from tests.compose import COMPOSE_TIMEOUT, Deployed, Project, sessions_of
+from tests.raw import raw_session
 from tests.support import Client
 from trio_exec.executor.docker.images import language_images, launcher_image
 from trio_exec.languages import Languages
@@ -239,7 +240,7 @@ async def test_a_crash_is_followed_by_a_restart_and_a_drain_has_an_end(
 
     with deployed(context, image, TRIO_EXEC_POOL="0", TRIO_EXEC_DRAIN_TIMEOUT="1") as project:
         client = Client(await trio.to_thread.run_sync(up))
-        async with client.session(language="python", code=ASK) as session:
+        async with raw_session(client, language="python", code=ASK) as session:
             await session.until_waiting()
             [first] = await trio.to_thread.run_sync(instances)
             assert len(await trio.to_thread.run_sync(sessions_of, first)) == 1

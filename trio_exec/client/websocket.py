@@ -111,6 +111,8 @@ async def _connect(address: Address) -> trio.abc.Stream:
         await wrapped.do_handshake()
     except (OSError, trio.BrokenResourceError) as error:
         reason: BaseException = error.__cause__ or error
+        while isinstance(reason, BaseExceptionGroup):  # One for each address that the name has.
+            reason = cast("BaseExceptionGroup[BaseException]", reason).exceptions[0]
         raise BrokenError(f"{address.authority} can't be reached: {reason}") from error
     return wrapped
 
