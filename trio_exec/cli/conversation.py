@@ -22,11 +22,9 @@ from trio_exec.client import ClientError, InputClosedError, Output, Session, Sta
 
 CHUNK = 65536
 DETACH_WITHIN = 1.0
-"""Seconds within which a second Ctrl-C means that it is enough, if nothing came of the first."""
+"""Seconds within which a second Ctrl-C means that it is enough, whatever came of the first."""
 _PASSED_ON = (signals.SIGINT, signals.SIGTERM, signals.SIGHUP, signals.SIGQUIT)
 _CTRL_C = b"\x03"
-_ECHO = b"^C"
-"""What a terminal shows of Ctrl-C, whatever the program does."""
 
 
 class ClosedOutputError(Exception):
@@ -97,8 +95,6 @@ class Conversation:
                 case StateChanged():
                     self._tell(event)
                 case Output(stream, data):
-                    if data != _ECHO:
-                        self._asked_at = -DETACH_WITHIN
                     self._status.erase()
                     await self._write(terminal.STDERR if stream == "stderr" else terminal.STDOUT, data)
                 case _:
@@ -143,7 +139,7 @@ class Conversation:
                 await self._session.stop()  # There is no program yet to be told.
 
     def _asked_twice(self) -> bool:
-        """Takes note of a Ctrl-C. The second one leaves, where nothing came of the first."""
+        """Takes note of a Ctrl-C. The second one leaves, also a program that floods its output."""
         now = trio.current_time()
         if now - self._asked_at <= DETACH_WITHIN:
             self._leave()
