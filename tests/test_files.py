@@ -159,7 +159,7 @@ async def test_a_sessions_files_are_there_at_its_end(client: Client) -> None:
 
 async def test_a_session_that_asks_for_none_has_none(client: Client) -> None:
     run = await client.run(language="python", code="open('a', 'w').write('x')")
-    assert run.final.files is None
+    assert not run.final.files
     answer = await client.request("GET", f"/session/{run.session_id}/files")
     assert answer.json() == {"files": []}
 

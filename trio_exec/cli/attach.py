@@ -10,9 +10,9 @@ import trio
 
 from trio_exec.cli import terminal
 from trio_exec.cli.conversation import Conversation
-from trio_exec.cli.run import KEY_VARIABLE, URL_VARIABLE, add_url, conclude, guarded
+from trio_exec.cli.defaults import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE
+from trio_exec.cli.run import conclude, guarded
 from trio_exec.client import connect
-from trio_exec.client.server import DEFAULT_URL
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -36,12 +36,3 @@ async def _attach(arguments: argparse.Namespace) -> int:
             return conclude(await talk.hold(), session.id, stats=arguments.stats, quiet=arguments.quiet)
 
     return await guarded(follow, status)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("id", metavar="ID", help="the session's id")
-    parser.add_argument("--watch", action="store_true", help="only look on; what is typed is not for the program")
-    parser.add_argument("--stats", action="store_true", help="tell time and memory at the end, on standard error")
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing of one's own")
-    add_url(parser)

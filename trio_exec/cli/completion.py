@@ -8,14 +8,7 @@ from argcomplete.shell_integration import shellcode
 
 from trio_exec.cli.output import say
 
-SHELLS = ("bash", "zsh", "fish")
-
 
 def run(arguments: argparse.Namespace) -> None:
     """Prints it."""
     say(shellcode(["trio-exec"], shell=arguments.shell))
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("shell", choices=SHELLS)

@@ -11,10 +11,10 @@ from dataclasses import asdict
 import trio
 
 from trio_exec.cli import terminal
+from trio_exec.cli.defaults import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE
 from trio_exec.cli.output import say as show
-from trio_exec.cli.run import KEY_VARIABLE, URL_VARIABLE, add_url, guarded
+from trio_exec.cli.run import guarded
 from trio_exec.client import connect
-from trio_exec.client.server import DEFAULT_URL
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -36,9 +36,3 @@ async def _list(arguments: argparse.Namespace) -> int:
         return 0
 
     return await guarded(tell, terminal.StatusLine(wanted=False))
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("--json", action="store_true", help="as one object, with the server's limits")
-    add_url(parser)

@@ -16,18 +16,12 @@ from types import ModuleType
 import argcomplete
 
 from trio_exec import __version__
+from trio_exec.cli.arguments import OF_CLIENTS
 from trio_exec.errors import ConfigurationError, TrioExecError
 from trio_exec.logs import Sparing
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
-_OF_CLIENTS = {
-    "run": "run a local program on a server, as though it ran here",
-    "attach": "watch a session, or join it",
-    "languages": "list what a server runs",
-    "completion": "print what a shell needs to complete this command's words",
-}
-"""Commands that say themselves what they take. They need no server of one's own."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,8 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     build_command = add("build", "build the languages' images, where they are missing")
     build_command.add_argument("languages", nargs="*", help="only these; default: all")
     build_command.add_argument("--rebuild", action="store_true", help="build even those that are there")
-    for name, text in _OF_CLIENTS.items():
-        importlib.import_module(f"trio_exec.cli.{name}").add_arguments(add(name, text))
+    for name, (add_arguments, text) in OF_CLIENTS.items():
+        add_arguments(add(name, text))
     add("prune", "remove the images that other versions have built for the languages")
     add("config", "print all settings, with their values and what they mean, as TOML")
     return parser
@@ -80,7 +74,7 @@ def main() -> None:
     parser = _parser()
     argcomplete.autocomplete(parser)
     arguments = parser.parse_args(namespace=argparse.Namespace(config=None, verbose=False))
-    quiet = arguments.command in _OF_CLIENTS
+    quiet = arguments.command in OF_CLIENTS
     logging.basicConfig(
         level=logging.DEBUG if arguments.verbose else logging.WARNING if quiet else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",

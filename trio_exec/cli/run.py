@@ -8,20 +8,18 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import trio
 
 from trio_exec.cli import terminal
 from trio_exec.cli.conversation import ClosedOutputError, Conversation, Ended, say
+from trio_exec.cli.defaults import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE
 from trio_exec.cli.ending import FAILED, SIGNALLED, exit_code_of, explanation_of, stats_of
 from trio_exec.cli.own_engine import reached
 from trio_exec.cli.programs import LocalProgram, UsageError, language_of, read_program, write_files
 from trio_exec.client import Client, ClientError, File, InvalidRequestError, Language, Result, StateChanged
-from trio_exec.client.server import DEFAULT_URL
 
-URL_VARIABLE, KEY_VARIABLE = "TRIO_EXEC_URL", "TRIO_EXEC_API_KEY"
 CLOSED_OUTPUT = SIGNALLED + 13
 """As of a process that SIGPIPE has ended."""
 USAGE = 2
@@ -164,48 +162,3 @@ def conclude(ended: Ended, session_id: str, *, stats: bool, quiet: bool) -> int:
 
 def _nothing(_: str) -> None:
     pass
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("file", metavar="FILE", help="the program; - reads it from standard input")
-    parser.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="arguments of the program, untouched")
-    parser.add_argument("-l", "--language", help="its language; by default that of the file's extension")
-    parser.add_argument("--files", metavar="DIR", type=Path, help="a folder whose files the program finds beside it")
-    parser.add_argument("-e", "--env", metavar="NAME=VALUE", type=_pair, action="append", default=[])
-    parser.add_argument(
-        "--limit", metavar="NAME=NUMBER", type=_limit, action="append", default=[], help="such as cpu_time=2"
-    )
-    parser.add_argument(
-        "--collect", metavar="PATTERN", action="append", default=[], help="files to bring back: '*.png'"
-    )
-    parser.add_argument(
-        "--output-dir", metavar="DIR", type=Path, default=Path(), help="where these go; by default here"
-    )
-    parser.add_argument("-t", "--tty", action="store_true", default=None, help="give it a terminal in any case")
-    parser.add_argument("-T", "--no-tty", dest="tty", action="store_false", help="give it none")
-    parser.add_argument("--stats", action="store_true", help="tell time and memory at the end, on standard error")
-    parser.add_argument("--json", action="store_true", help="print all that came of it as one object, at the end")
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing of one's own")
-    add_url(parser)
-
-
-def add_url(parser: argparse.ArgumentParser) -> None:
-    """The option that names a server."""
-    parser.add_argument("--url", help=f"the server's; by default ${URL_VARIABLE}, or {DEFAULT_URL}")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
-    return name, value
-
-
-def _limit(text: str) -> tuple[str, float]:
-    name, value = _pair(text)
-    try:
-        number = float(value)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: {value!r} is no number") from None
-    return name, int(number) if number.is_integer() else number
