@@ -10,9 +10,8 @@ import trio
 
 from trio_exec.cli import terminal
 from trio_exec.cli.conversation import Conversation
-from trio_exec.cli.defaults import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE
+from trio_exec.cli.own_engine import named
 from trio_exec.cli.run import conclude, guarded
-from trio_exec.client import connect
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -24,9 +23,8 @@ async def _attach(arguments: argparse.Namespace) -> int:
     status = terminal.StatusLine(wanted=not arguments.quiet)
 
     async def follow() -> int:
-        url = arguments.url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
         async with (
-            connect(url, api_key=os.environ.get(KEY_VARIABLE)) as client,
+            named(arguments) as client,
             client.attach(arguments.id, text=False) as session,
         ):
             raw = session.tty and os.isatty(terminal.STDIN) and os.isatty(terminal.STDOUT)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import asdict
 
 import trio
 
 from trio_exec.cli import terminal
-from trio_exec.cli.defaults import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE
 from trio_exec.cli.output import say as show
+from trio_exec.cli.own_engine import named
 from trio_exec.cli.run import guarded
-from trio_exec.client import connect
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -24,8 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 async def _list(arguments: argparse.Namespace) -> int:
     async def tell() -> int:
-        url = arguments.url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
-        async with connect(url, api_key=os.environ.get(KEY_VARIABLE)) as client:
+        async with named(arguments) as client:
             found = await client.languages()
         if arguments.json:
             show(json.dumps(asdict(found)))

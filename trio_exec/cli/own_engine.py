@@ -6,15 +6,18 @@ drains as any server does when the command ends.
 
 from __future__ import annotations
 
+import argparse
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.util import find_spec
 
 import trio
 
+from trio_exec.cli.defaults import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE
 from trio_exec.client import Client, ClientError, connect
 
 END_TIMEOUT = 30
@@ -98,6 +101,12 @@ def _last_line(log: int) -> str:
         file.seek(0)
         lines = [line.strip() for line in file if line.strip()]
     return lines[-1] if lines else "it ended without a word"
+
+
+def named(arguments: argparse.Namespace) -> AbstractAsyncContextManager[Client]:
+    """A client of the server that the command line or the environment names, or of the one at the default address."""
+    url = arguments.url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+    return connect(url, api_key=os.environ.get(KEY_VARIABLE))
 
 
 @asynccontextmanager

@@ -19,8 +19,8 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import trio
@@ -28,13 +28,12 @@ import trio
 from trio_exec.budget import Account, Budget
 from trio_exec.engine.batch_plan import BatchPlan, CasePlan
 from trio_exec.engine.comparison import matches
-from trio_exec.errors import ExecutorError, OutOfMemoryError, first_of
 from trio_exec.events import BatchEnded, Emit, SessionFacts, ignore
 from trio_exec.executor.base import ContainerSpec, Executor, Opener
-from trio_exec.ids import short_id
 from trio_exec.model import Isolation, Outcome, Reason
 from trio_exec.session.carried import Carried, Carrying
 from trio_exec.session.ending import explain
+from trio_exec.session.failures import failures_ended
 from trio_exec.session.files import send_files
 from trio_exec.session.lent import LentContainer
 from trio_exec.session.plan import Plan
@@ -169,7 +168,7 @@ class BatchRun:
         """
         over = False
         try:
-            with self._give, self._failures_concluded():
+            with self._give, failures_ended(self.end, LOGGER, "batch", self.facts.session_id):
                 async with trio.open_nursery() as nursery:
                     await self._wait_for_slot()
                     if self.end_reason is None:
@@ -196,22 +195,6 @@ class BatchRun:
     async def _watch(self) -> None:
         await trio.sleep(self._timeout)
         self.end(Reason.EXECUTION_TIMEOUT, f"the batch took longer than {self._timeout:g} seconds")
-
-    @contextmanager
-    def _failures_concluded(self) -> Generator[None]:
-        """What fails inside ends the batch."""
-        try:
-            yield
-        except* OutOfMemoryError:
-            self.end(Reason.MEMORY_LIMIT)
-        except* ExecutorError as group:
-            error = first_of(group)
-            LOGGER.warning("batch %s: %s", short_id(self.facts.session_id), error)
-            self.end(Reason.EXECUTOR_FAILED, error.message)
-        except* Exception:
-            # A bug of ours must end this batch only, and say so.
-            LOGGER.exception("batch %s failed", short_id(self.facts.session_id))
-            self.end(Reason.EXECUTOR_FAILED, "internal error; see the server's log")
 
     @asynccontextmanager
     async def _until_end(self) -> AsyncGenerator[None]:

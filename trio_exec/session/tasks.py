@@ -26,12 +26,12 @@ from typing import Protocol
 
 import trio
 
-from trio_exec.errors import ExecutorError, MemoryInUseError, OutOfMemoryError, ProtocolError, first_of
+from trio_exec.errors import ExecutorError, MemoryInUseError, ProtocolError
 from trio_exec.executor.base import Container, ContainerSpec, Opener
-from trio_exec.ids import short_id
 from trio_exec.launcher import frames
 from trio_exec.limits import Limits
 from trio_exec.model import Reason, StageName, State, Stream
+from trio_exec.session.failures import failures_ended
 from trio_exec.session.files import Collection, collect_files, send_files
 from trio_exec.session.plan import StagePlan
 from trio_exec.session.record import Record
@@ -126,18 +126,8 @@ class Tasks:
     def _failures_concluded(self) -> Generator[None]:
         """What fails inside concludes the session, there and then: not after a cleanup that may take long."""
         record = self._record
-        try:
+        with failures_ended(record.end, LOGGER, "session", record.facts.session_id):
             yield
-        except* OutOfMemoryError:
-            record.end(Reason.MEMORY_LIMIT)
-        except* ExecutorError as group:
-            error = first_of(group)
-            LOGGER.warning("session %s: %s", short_id(self._record.facts.session_id), error)
-            record.end(Reason.EXECUTOR_FAILED, error.message)
-        except* Exception:
-            # A bug of ours must end this session only, and say so.
-            LOGGER.exception("session %s failed", short_id(self._record.facts.session_id))
-            record.end(Reason.EXECUTOR_FAILED, "internal error; see the server's log")
         if (record.end_reason is not None or record.settled) and not record.ended:
             record.conclude()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from quart import Response, request, websocket
 from quart.wrappers.base import BaseRequestWebsocket
@@ -86,7 +87,7 @@ class Rest:
         self._engine = engine
         self._phases = phases
 
-    @property
+    @cached_property
     def routes(self) -> Sequence[Route]:
         """What there is."""
         found = (SessionNotFoundError,)
@@ -194,7 +195,7 @@ class Rest:
             ),
         ]
 
-    @property
+    @cached_property
     def sockets(self) -> Sequence[Socket]:
         """What WebSockets there are."""
         receives = [Message(model, kind_of(model)) for model in CLIENT_MESSAGES]
