@@ -188,6 +188,11 @@ class Run:
         return self._output("stderr")
 
     @property
+    def output(self) -> str:
+        """Both streams, in the order in which they came."""
+        return "".join(it.data for it in self.messages if isinstance(it, Output))
+
+    @property
     def states(self) -> list[StateChanged]:
         return [message for message in self.messages if isinstance(message, StateChanged)]
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from trio_exec.launcher import frames
 from trio_exec.launcher.frames import StageEnd
 from trio_exec.limits import MIB, Limits
-from trio_exec.model import Figures, Reason, StageName, Stream
-from trio_exec.session.ending import cause_of, explain, explain_overrun, figures_of
+from trio_exec.model import Figures, Hit, Reason, StageName, Stream
+from trio_exec.session.ending import cause_of, explain, explain_hits, explain_overrun, figures_of
 from trio_exec.session.output import Overrun
 
 LIMITS = Limits(
@@ -92,3 +93,43 @@ def test_cpu_time_is_the_programs_and_the_kernels_on_its_behalf() -> None:
     told = figures_of(end(exit_code=3))
 
     assert told == Figures(exit_code=3, signal=None, wall_time=3, cpu_time=0.75, peak_memory=1000)
+
+
+FEWER = (
+    "the limit of 32 processes and threads was reached, and more were refused; "
+    "start fewer, or have the server's `pids` raised"
+)
+
+
+@pytest.mark.parametrize(
+    ("hits", "exit_code", "expected"),
+    [
+        (frames.Hits(0), 1, None),
+        (frames.Hits.PIDS, 0, None),
+        (
+            frames.Hits.PIDS,
+            1,
+            FEWER,
+        ),
+        (
+            frames.Hits.WORKSPACE | frames.Hits.PIDS,
+            1,
+            f"{FEWER}; the workspace was full, with 1 MiB; write less, or have the server's `workspace_bytes` raised",
+        ),
+    ],
+)
+def test_limits_that_a_failed_program_ran_into_have_sentences(
+    hits: frames.Hits, exit_code: int, expected: str | None
+) -> None:
+    figures = figures_of(frames.StageEnd(exit_code, None, 1, 1, 1, 1, 0, hits=hits))
+
+    assert explain_hits(figures, LIMITS) == expected
+
+
+def test_every_limit_that_a_launcher_tells_has_a_name_and_a_sentence() -> None:
+    for hit in frames.Hits:
+        figures = figures_of(frames.StageEnd(None, 6, 1, 1, 1, 1, 0, hits=hit))
+        assert len(figures.hits) == 1
+        assert explain_hits(figures, LIMITS)
+    assert figures_of(frames.StageEnd(1, None, 1, 1, 1, 1, 2)).hits == (Hit.MEMORY,)
+    assert explain_hits(None, LIMITS) is None

@@ -22,8 +22,10 @@ def frame(kind: str, payload: bytes) -> bytes:
     return kind.encode() + struct.pack(">I", len(payload)) + payload
 
 
-def stage_end(kind: int, code: int, wall: int, user: int, system: int, peak: int, kills: int, used_up: int) -> bytes:
-    return frame("Z", struct.pack(">BBQQQQIB", kind, code, wall, user, system, peak, kills, used_up))
+def stage_end(
+    kind: int, code: int, wall: int, user: int, system: int, peak: int, kills: int, used_up: int, hits: int
+) -> bytes:
+    return frame("Z", struct.pack(">BBQQQQIBB", kind, code, wall, user, system, peak, kills, used_up, hits))
 
 
 FRAMES = st.one_of(
@@ -35,6 +37,7 @@ FRAMES = st.one_of(
     U32.map(lambda count: (frame("A", struct.pack(">I", count)), frames.Ack(count))),
     st.booleans().map(lambda waiting: (frame("W", bytes([waiting])), frames.Waiting(waiting))),
     st.just((frame("V", b""), frames.Saved())),
+    st.just((frame("L", b""), frames.Lingers())),
     U32.map(lambda count: (frame("C", struct.pack(">I", count)), frames.Collected(count))),
     st.builds(
         lambda path, mode, content, begins: (
@@ -56,8 +59,8 @@ FRAMES = st.one_of(
     ),
     st.text(max_size=50).map(lambda text: (frame("X", text.encode()), frames.Failure(text))),
     st.builds(
-        lambda signalled, code, wall, peak, kills, used_up: (
-            stage_end(signalled, code, wall, wall + 1, wall + 2, peak, kills, used_up),
+        lambda signalled, code, wall, peak, kills, used_up, hits: (
+            stage_end(signalled, code, wall, wall + 1, wall + 2, peak, kills, used_up, hits),
             frames.StageEnd(
                 None if signalled else code,
                 code if signalled else None,
@@ -67,6 +70,7 @@ FRAMES = st.one_of(
                 peak,
                 kills,
                 used_up,
+                frames.Hits(hits),
             ),
         ),
         st.booleans(),
@@ -75,6 +79,7 @@ FRAMES = st.one_of(
         MICROSECONDS,
         U32,
         st.booleans(),
+        st.integers(0, 15),
     ),
 )
 
@@ -126,7 +131,7 @@ def test_garbage_is_an_error_or_not_yet_complete_but_nothing_else(data: bytes, c
         frame("M", b"\4a\0"),
         frame("M", b"\0a"),
         frame("M", b"\0a\0b"),
-        stage_end(2, 0, 0, 0, 0, 0, 0, 0),
+        stage_end(2, 0, 0, 0, 0, 0, 0, 0, 0),
     ],
 )
 def test_what_the_launcher_never_sends_is_an_error(data: bytes) -> None:

@@ -53,6 +53,21 @@ class Reason(StrEnum):
     EXECUTOR_FAILED = "engine_error"
 
 
+class Hit(StrEnum):
+    """A limit that a program ran into, whatever it made of that."""
+
+    MEMORY = "memory"
+    """The kernel killed a process for want of memory."""
+    PIDS = "pids"
+    """It was refused a process or a thread."""
+    WORKSPACE = "workspace"
+    """As it ended, there was no room in the workspace."""
+    INODES = "inodes"
+    """As it ended, the workspace had as many files as it may."""
+    SHARED_MEMORY = "shared_memory"
+    """As it ended, there was no room in /dev/shm."""
+
+
 class Stream(IntEnum):
     """Where output came from."""
 
@@ -73,6 +88,7 @@ class Job:
         stdin: input that is there from the start.
         ends_input: whether end of input follows it.
         terminal: rows and columns, or None for pipes.
+        merge: whether the program's standard error goes where its standard output does.
         limits: lower limits, by the names of `trio_exec.limits.Limits`.
         collect: patterns of the files to keep of what the program leaves behind.
     """
@@ -85,6 +101,7 @@ class Job:
     stdin: bytes = b""
     ends_input: bool = False
     terminal: tuple[int, int] | None = None
+    merge: bool = False
     limits: Mapping[str, float] = field(default_factory=dict[str, float])
     collect: Sequence[str] = ()
 
@@ -155,9 +172,10 @@ class Figures:
     Attributes:
         exit_code: None when a signal ended it.
         signal: the signal's number, or None.
-        wall_time: seconds.
+        wall_time: seconds, from the start of its command to its end.
         cpu_time: seconds, of all its processes.
-        peak_memory: resident bytes of the largest process.
+        peak_memory: the most bytes that it had at once: all its processes, and its files in memory.
+        hits: limits that it ran into.
     """
 
     exit_code: int | None
@@ -165,6 +183,7 @@ class Figures:
     wall_time: float
     cpu_time: float
     peak_memory: int
+    hits: tuple[Hit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +237,7 @@ class Outcome:
     Attributes:
         stages: those that were begun, in order.
         reason: why the session was ended; None when its program ended by itself.
-        message: the same, for people.
+        message: the same, for people; of a program that failed by itself, which limit it ran into, if it did.
         output_truncated: whether output beyond a limit was dropped.
         files: what was kept of what the program left behind; None when nothing was asked for.
         files_omitted: what was asked for, and not kept.

@@ -30,6 +30,7 @@ export interface SessionState {
   readonly wallTime?: number;
   readonly cpuTime?: number;
   readonly peakMemory?: number;
+  readonly hit?: readonly string[];
   readonly outputTruncated?: boolean;
   readonly files?: readonly FileInfo[];
   readonly filesOmitted?: readonly OmittedFile[];
@@ -77,7 +78,8 @@ export function parseState(value: Record<string, unknown>): SessionState | undef
     if (typeof value[name] === "number") result[name] = value[name];
   }
   if (typeof value["outputTruncated"] === "boolean") result["outputTruncated"] = value["outputTruncated"];
-  const { files, filesOmitted } = value;
+  const { files, filesOmitted, hit } = value;
+  if (Array.isArray(hit)) result["hit"] = hit.filter((name) => typeof name === "string");
   if (Array.isArray(files)) result["files"] = files.filter(isFileInfo);
   if (Array.isArray(filesOmitted)) result["filesOmitted"] = filesOmitted.filter(isOmittedFile);
   return result as unknown as SessionState;

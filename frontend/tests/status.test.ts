@@ -40,6 +40,18 @@ group("describe", () => {
     ],
     [over({ state: "finished", stage: "run", exitCode: 0 }), "good", "Finished."],
     [over({ state: "finished", stage: "run", exitCode: 3 }), "warning", "Finished with exit code 3."],
+    [over({ state: "finished", stage: "run", exitCode: 0, hit: ["pids"] }), "good", "Finished."],
+    [
+      over({ state: "finished", stage: "run", exitCode: 1, hit: ["pids", "something new"] }),
+      "warning",
+      "Finished with exit code 1. It ran into the limit of processes and threads.",
+    ],
+    [
+      over({ state: "terminated", stage: "run", reason: "idle_timeout", hit: ["pids"] }),
+      "bad",
+      "Ended by the server: no input and no output for 30 seconds. It ran into the limit of processes and threads.",
+    ],
+    [over({ state: "terminated", stage: "run", reason: "stopped", hit: ["pids"] }), "warning", "Stopped."],
     [
       over({ state: "finished", stage: "compile", exitCode: 1 }),
       "bad",

@@ -27,6 +27,7 @@ def run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output-dir", metavar="DIR", type=Path, default=Path(), help="where these go; by default here"
     )
+    parser.add_argument("--merge", action="store_true", help="one stream of both outputs, in their exact order")
     parser.add_argument("-t", "--tty", action="store_true", default=None, help="give it a terminal in any case")
     parser.add_argument("-T", "--no-tty", dest="tty", action="store_false", help="give it none")
     parser.add_argument("--stats", action="store_true", help="tell time and memory at the end, on standard error")

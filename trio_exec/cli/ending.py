@@ -41,8 +41,10 @@ def _number_of(name: str) -> int:
 
 
 def explanation_of(final: StateChanged) -> str | None:
-    """What is worth saying of the end; nothing of a program that ended by itself, as any does."""
-    return None if final.reason is None else f"{final.reason}: {final.message or 'the server ended the program'}"
+    """What is worth saying of the end; nothing of a program that ended by itself, unless a limit had to do with it."""
+    if final.reason is None:
+        return final.message
+    return f"{final.reason}: {final.message or 'the server ended the program'}"
 
 
 def stats_of(final: StateChanged) -> str:

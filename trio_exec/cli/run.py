@@ -100,6 +100,7 @@ class _Run:
             "env": dict(arguments.env),
             "limits": dict(arguments.limit),
             "collect": arguments.collect,
+            "merge": arguments.merge,
         }
 
     async def _converse(self, client: Client, language: Language) -> int:

@@ -15,6 +15,7 @@ from trio_exec.client.fields import (
     needed_text,
     number_of,
     objects_of,
+    strings_of,
     text_of,
 )
 
@@ -50,6 +51,7 @@ class Stage:
     wall_time: float | None = None
     cpu_time: float | None = None
     peak_memory: int | None = None
+    hit: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,9 @@ class StateChanged:
         stage: the stage that was reached: `compile`, `run` or None.
         position: in the queue, from 1, while `waiting` in it.
         reason: why the server ended it, such as `execution_timeout`.
-        message: the same in a sentence.
+        message: the same in a sentence; of a program that failed by itself, which limit it ran into.
         exit_code, signal, wall_time, cpu_time, peak_memory: of the last stage.
+        hit: limits that it ran into, such as `pids`, whatever came of that.
         output_truncated: whether output beyond a limit was dropped.
         stages: the same figures for each stage that was begun.
         files, files_omitted: what `collect` has found.
@@ -95,6 +98,7 @@ class StateChanged:
     wall_time: float | None = None
     cpu_time: float | None = None
     peak_memory: int | None = None
+    hit: Sequence[str] = ()
     output_truncated: bool = False
     stages: Sequence[Stage] = field(default_factory=tuple[Stage])
     files: Sequence[FileInfo] = field(default_factory=tuple[FileInfo])
@@ -145,6 +149,7 @@ def stage_of(data: Object) -> Stage:
         wall_time=number_of(data, "wallTime"),
         cpu_time=number_of(data, "cpuTime"),
         peak_memory=integer_of(data, "peakMemory"),
+        hit=strings_of(data, "hit"),
     )
 
 
@@ -172,6 +177,7 @@ def state_of(data: Object) -> StateChanged:
         wall_time=number_of(data, "wallTime"),
         cpu_time=number_of(data, "cpuTime"),
         peak_memory=integer_of(data, "peakMemory"),
+        hit=strings_of(data, "hit"),
         output_truncated=flag_of(data, "outputTruncated"),
         stages=tuple(map(stage_of, objects_of(data, "stages"))),
         files=tuple(FileInfo(needed_text(it, "name"), integer_of(it, "size") or 0) for it in objects_of(data, "files")),

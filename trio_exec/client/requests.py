@@ -36,6 +36,7 @@ class Program(TypedDict, total=False):
         env: environment variables.
         limits: those that are to be lower than the server's.
         collect: patterns of files to bring back, such as `out/*.png` or `**/*.csv`.
+        merge: whether standard error goes where standard output does, in exactly the order of writing.
     """
 
     stdin: Content | None
@@ -44,6 +45,7 @@ class Program(TypedDict, total=False):
     env: Mapping[str, str] | None
     limits: Limits | Mapping[str, float] | None
     collect: Sequence[str] | None
+    merge: bool
 
 
 class Interactive(Program, total=False):
@@ -93,6 +95,8 @@ def program(language: str, code: Content | None, options: Program) -> dict[str, 
         body["code"] = content(code)
     if files := options.get("files"):
         body["files"] = {name: content(value) for name, value in files.items()}
+    if options.get("merge"):
+        body["merge"] = True
     return {**body, **_common(options)}
 
 

@@ -48,6 +48,7 @@ class Result(Generic[T]):
         reason, message: why the server ended it, as a stable name and as a sentence.
         exit_code, signal: of the last stage; a program that was killed has a signal and no exit code.
         wall_time, cpu_time, peak_memory: of the last stage, in seconds and bytes.
+        hit: limits that it ran into, such as `pids`, whatever came of that.
         output_truncated: whether output beyond a limit was dropped.
         stdout, stderr: of all stages.
         output: the same in the order in which it was written.
@@ -76,6 +77,7 @@ class Result(Generic[T]):
     files: Sequence[File] = ()
     files_omitted: Sequence[OmittedFile] = ()
     session_id: str = ""
+    hit: Sequence[str] = ()
 
     @property
     def ok(self) -> bool:
@@ -196,6 +198,7 @@ def result_of(data: Object, *, text: bool, language: str = "") -> Result[Any]:
         files=files_of(data),
         files_omitted=omitted_of(data),
         session_id=text_of(data, "sessionId") or "",
+        hit=figures.hit,
     )
 
 
@@ -270,4 +273,5 @@ def result_of_session(
         files=tuple(files),
         files_omitted=final.files_omitted,
         session_id=session_id,
+        hit=final.hit,
     )

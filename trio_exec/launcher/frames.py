@@ -8,10 +8,11 @@ To the launcher:
 ==========  ====  =====================================================================================
 File        f     u8 append, u16 mode, path NUL, content: creates or continues a file in the working directory,
                   whose mode is then exactly that
-Stage       s     u8 flags (1: terminal, 2: gather), u16 rows, u16 cols, u32 deadline in seconds, u32 CPU time in
-                  milliseconds (0: no limit), u16 argc, u16 envc, then argv and environment, each string
+Stage       s     u8 flags (1: terminal, 2: gather, 4: merge), u16 rows, u16 cols, u32 deadline in seconds, u32 CPU
+                  time in milliseconds (0: no limit), u16 argc, u16 envc, then argv and environment, each string
                   NUL-terminated: runs a command, and kills it when its processes have used so much CPU together.
-                  With `gather`, what is sent of it may come up to 10 ms later, and in fewer pieces
+                  With `gather`, what is sent of it may come up to 10 ms later, and in fewer pieces. With `merge`,
+                  its standard error goes where its standard output does
 Prestart    p     a path, NUL, and a stage's payload: starts the command with a FIFO at the path, and holds it
                   until it has opened that. The stage frame for the same command, environment and kind of streams
                   then lets it go with the file that was sent, or made by a stage, meanwhile; any other stage,
@@ -41,8 +42,11 @@ Stderr      E     bytes
 Ack         A     u32: that many bytes of input have been taken
 Waiting     W     u8: whether the program is blocked in a read of its input
 StageEnd    Z     u8 kind (0 exit, 1 signal), u8 exit code or signal, u64 wall, user and system
-                  microseconds, u64 peak resident bytes of the largest process, u32 out-of-memory kills,
-                  u8: whether it was killed since it had used up its CPU time
+                  microseconds, u64 peak bytes of all of it, u32 out-of-memory kills, u8: whether it was killed
+                  since it had used up its CPU time, u8 limits that it ran into (1 processes and threads, 2 bytes
+                  of the workspace, 4 files of it, 8 shared memory)
+Lingers     L     the command has ended, and others that it left behind have not: for two seconds at most, and one
+                  in silence, what they write still comes
 Failure     X     text: what the launcher could not do
 Saved       V     the workspace is saved
 File        F     u8 (0 begins, 1 continues), u16 mode, path NUL, content: of a file that was asked for. It is whole
@@ -62,12 +66,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, Flag
 
 from trio_exec.errors import ProtocolError
 from trio_exec.launcher.patterns import PATTERNS_MAX, check_pattern
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 PAYLOAD_MAX = 65536
 """Both ends refuse longer payloads, so that garbage shows at once and no buffer grows with it."""
 STDIN_WINDOW = 65536
@@ -75,10 +79,11 @@ STDIN_WINDOW = 65536
 
 _HEADER = struct.Struct(">BI")
 _STAGE = struct.Struct(">BHHIIHH")
-_STAGE_END = struct.Struct(">BBQQQQI?")
+_STAGE_END = struct.Struct(">BBQQQQI?B")
 _COLLECT = struct.Struct(">BIQ")
 _FLAG_TTY = 1
 _FLAG_GATHER = 2
+_FLAG_MERGE = 4
 _FLAG_HIDDEN_TOO = 1
 _MODE_MAX = 0o7777
 
@@ -125,6 +130,7 @@ def encode_stage(
     deadline: int,
     cpu_time: float | None = None,
     gather: bool = False,
+    merge: bool = False,
 ) -> bytes:
     """The frame that runs a command.
 
@@ -135,11 +141,13 @@ def encode_stage(
         deadline: seconds after which the launcher gives up by itself, as a last resort.
         cpu_time: seconds of CPU that all its processes may use together, to the millisecond; None for no limit.
         gather: nobody waits for single pieces of output, so they may be sent a little later, several at once.
+        merge: its standard error is to be its standard output.
 
     Raises:
         ValueError: a string holds NUL, or all of it together is longer than a frame.
     """
-    return _frame(b"s", _stage(command, environment, terminal, deadline=deadline, cpu_time=cpu_time, gather=gather))
+    payload = _stage(command, environment, terminal, deadline=deadline, cpu_time=cpu_time, gather=gather, merge=merge)
+    return _frame(b"s", payload)
 
 
 def encode_prestart(
@@ -170,9 +178,10 @@ def _stage(
     deadline: int = 0,
     cpu_time: float | None = None,
     gather: bool = False,
+    merge: bool = False,
 ) -> bytes:
     rows, columns = terminal or (0, 0)
-    flags = (_FLAG_TTY if terminal else 0) | (_FLAG_GATHER if gather else 0)
+    flags = (_FLAG_TTY if terminal else 0) | (_FLAG_GATHER if gather else 0) | (_FLAG_MERGE if merge else 0)
     pairs = [f"{name}={value}" for name, value in environment.items()]
     cpu_milliseconds = 0 if cpu_time is None else max(1, round(cpu_time * 1000))
     head = _STAGE.pack(flags, rows, columns, deadline, cpu_milliseconds, len(command), len(pairs))
@@ -286,12 +295,35 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Lingers:
+    """The command has ended; what it left behind may go on writing for a moment."""
+
+
+class Hits(Flag):
+    """Limits that a stage ran into."""
+
+    PIDS = 1
+    """It was refused a process or a thread."""
+    WORKSPACE = 2
+    """As it ended, the workspace had no room for another byte,"""
+    INODES = 4
+    """or for another file,"""
+    SHARED_MEMORY = 8
+    """or /dev/shm for another byte."""
+
+
+_NONE = Hits(0)
+
+
+@dataclass(frozen=True, slots=True)
 class StageEnd:
     """The stage is over, all of its output has been sent, and none of its processes is left.
 
-    Exactly one of `exit_code` and `signal` is set. Times are seconds; `peak_memory` is the resident bytes of the
-    largest process; `oom_kills` says how many processes the kernel killed for want of memory, and `used_up_cpu_time`
-    whether the launcher killed it since it had used as much CPU as it may.
+    Exactly one of `exit_code` and `signal` is set. Times are seconds. `peak_memory` is the most bytes that everything
+    in the container had at once, its files in memory included and caches not; where the container had more before,
+    or the kernel does not tell, it is at least what the largest process had. `oom_kills` says how many processes the
+    kernel killed for want of memory, and `used_up_cpu_time` whether the launcher killed it since it had used as much
+    CPU as it may.
     """
 
     exit_code: int | None
@@ -302,6 +334,7 @@ class StageEnd:
     peak_memory: int
     oom_kills: int
     used_up_cpu_time: bool = False
+    hits: Hits = _NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +403,7 @@ Event = (
     | Stderr
     | Ack
     | Waiting
+    | Lingers
     | StageEnd
     | Failure
     | Saved
@@ -380,7 +414,7 @@ Event = (
 
 
 def _stage_end(payload: bytes) -> StageEnd:
-    kind, value, wall, user, system, peak, oom_kills, used_up_cpu_time = _STAGE_END.unpack(payload)
+    kind, value, wall, user, system, peak, oom_kills, used_up_cpu_time, hits = _STAGE_END.unpack(payload)
     if kind > 1:
         raise ValueError
     return StageEnd(
@@ -392,6 +426,7 @@ def _stage_end(payload: bytes) -> StageEnd:
         peak_memory=peak,
         oom_kills=oom_kills,
         used_up_cpu_time=used_up_cpu_time,
+        hits=Hits(hits),
     )
 
 
@@ -414,6 +449,11 @@ def _waiting(payload: bytes) -> Waiting:
     if payload not in {b"\0", b"\1"}:
         raise ValueError
     return Waiting(payload == b"\1")
+
+
+def _lingers(payload: bytes) -> Lingers:
+    _empty(payload)
+    return Lingers()
 
 
 def _saved(payload: bytes) -> Saved:
@@ -452,6 +492,7 @@ _PARSERS: dict[int, Callable[[bytes], Event]] = {
     ord("E"): Stderr,
     ord("A"): lambda payload: Ack(*struct.unpack(">I", payload)),
     ord("W"): _waiting,
+    ord("L"): _lingers,
     ord("Z"): _stage_end,
     ord("X"): lambda payload: Failure(payload.decode("utf-8", "replace")),
     ord("V"): _saved,

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import signal
 
-from trio_exec.launcher.frames import StageEnd
+from trio_exec.launcher.frames import Hits, StageEnd
 from trio_exec.limits import MIB, Limits
-from trio_exec.model import Figures, Reason, StageName, Stream
+from trio_exec.model import Figures, Hit, Reason, StageName, Stream
 from trio_exec.session.output import Overrun
+
+_HITS = {
+    Hits.PIDS: Hit.PIDS,
+    Hits.WORKSPACE: Hit.WORKSPACE,
+    Hits.INODES: Hit.INODES,
+    Hits.SHARED_MEMORY: Hit.SHARED_MEMORY,
+}
 
 
 def cause_of(end: StageEnd) -> Reason | None:
@@ -40,6 +47,25 @@ def explain(reason: Reason, limits: Limits, stage: StageName | None) -> str:
     return sentences[reason]
 
 
+def explain_hits(figures: Figures | None, limits: Limits) -> str | None:
+    """Which limits a program ran into, and what to do about it; None if it ran into none, or ended well all the same.
+
+    That memory ran out needs no word here: a program that fails for it has a reason for its end.
+    """
+    if figures is None or figures.exit_code == 0:
+        return None
+    sentences: dict[Hit, str] = {
+        Hit.PIDS: f"the limit of {limits.pids} processes and threads was reached, and more were refused; "
+        "start fewer, or have the server's `pids` raised",
+        Hit.WORKSPACE: f"the workspace was full, with {limits.workspace_bytes // MIB} MiB; write less, or have the "
+        "server's `workspace_bytes` raised",
+        Hit.INODES: "the workspace had as many files as it may have; make fewer, or have the server's "
+        "`workspace_bytes` raised",
+        Hit.SHARED_MEMORY: "shared memory was full; share less memory, or have the server's `memory_bytes` raised",
+    }
+    return "; ".join(sentences[hit] for hit in figures.hits if hit in sentences) or None
+
+
 def explain_overrun(overrun: Overrun) -> str:
     """The same, for output beyond a limit."""
     of = {None: "", Stream.STDOUT: " to its standard output", Stream.STDERR: " to its standard error"}
@@ -54,4 +80,5 @@ def figures_of(end: StageEnd) -> Figures:
         wall_time=end.wall_time,
         cpu_time=end.user_time + end.system_time,
         peak_memory=end.peak_memory,
+        hits=((Hit.MEMORY,) if end.oom_kills > 0 else ()) + tuple(hit for bit, hit in _HITS.items() if bit in end.hits),
     )

@@ -61,6 +61,7 @@ class Plan:
         limits: what it may use.
         may_use_prestart: whether a command that was started before there were files may be used.
         collect: patterns of the files to keep of what the run stage leaves behind.
+        merge: whether standard error goes where standard output does.
         gather: nobody waits for single pieces of output, so they may come a little later, several at once.
     """
 
@@ -73,6 +74,7 @@ class Plan:
     limits: Limits
     may_use_prestart: bool
     collect: Sequence[str] = ()
+    merge: bool = False
     gather: bool = False
 
     @property
@@ -165,6 +167,7 @@ def make_plan(job: Job, language: Language, limits: Limits) -> Plan:
             f"files: together they take {size} bytes; the workspace has {limits.workspace_bytes}",
             field="files",
         )
+    merge = job.merge and job.terminal is None
     plan = Plan(
         language=language,
         files=files,
@@ -173,8 +176,11 @@ def make_plan(job: Job, language: Language, limits: Limits) -> Plan:
         ends_input=job.ends_input,
         terminal=job.terminal,
         limits=limits,
-        may_use_prestart=_can_use_prestart(language, files, as_sized=limits.memory_bytes == most.memory_bytes),
+        # What is started ahead has its streams already. A terminal is one stream anyway.
+        may_use_prestart=not merge
+        and _can_use_prestart(language, files, as_sized=limits.memory_bytes == most.memory_bytes),
         collect=job.collect,
+        merge=merge,
     )
     _check_lengths(plan)
     return plan

@@ -13,14 +13,15 @@ import trio
 from trio_exec.budget import Account
 from trio_exec.events import Emit, SessionEnded, SessionFacts, SessionStarted, SessionTimes
 from trio_exec.launcher.frames import StageEnd
-from trio_exec.model import Outcome, Reason, StageName, StageResult, State, Status, Stream
-from trio_exec.session.ending import cause_of, explain, explain_overrun, figures_of
+from trio_exec.model import Figures, Outcome, Reason, StageName, StageResult, State, Status, Stream
+from trio_exec.session.ending import cause_of, explain, explain_hits, explain_overrun, figures_of
 from trio_exec.session.files import Collection
 from trio_exec.session.lifecycle import Lifecycle
 from trio_exec.session.output import OutputLog
 from trio_exec.session.plan import Plan
 from trio_exec.session.stdin import Stdin
 
+_NOT_ITS_DOING = {Reason.STOPPED, Reason.DETACHED, Reason.QUEUE_TIMEOUT, Reason.SHUTDOWN, Reason.EXECUTOR_FAILED}
 _STATES = {StageName.COMPILE: State.COMPILING, StageName.RUN: State.RUNNING}
 
 
@@ -72,6 +73,7 @@ class Record:
         self._times = SessionTimes()
         self._warm: bool | None = None
         self._settled = False
+        self._lingering = False
         self.collection: Collection | None = None
 
     @property
@@ -93,6 +95,19 @@ class Record:
     def settled(self) -> bool:
         """Whether all stages are over, and nothing can change how the session ended."""
         return self._settled or self.ended
+
+    @property
+    def _figures(self) -> Figures | None:
+        return self._results[-1].figures if self._results else None
+
+    def lingers(self) -> None:
+        """Says that the program has ended: only what it left behind is waited for, which is no work of its own."""
+        self._lingering = True
+
+    @property
+    def lingering(self) -> bool:
+        """Whether the stage's command has ended, and the stage has not."""
+        return self._lingering
 
     def end(self, reason: Reason, message: str | None = None) -> None:
         """Asks for the session's end; the first reason counts. Harmless when it has ended."""
@@ -120,6 +135,7 @@ class Record:
     def stage_sent(self, stage: StageName) -> None:
         """Says that a stage is begun: what comes of it from now on is its own."""
         self._stage = stage
+        self._lingering = False
         self._stage_start = self.log.end
 
     def stage_runs(self) -> None:
@@ -166,14 +182,14 @@ class Record:
         if self._stage_start is not None:
             self._end_stage(None)
         reason = self.end_reason
-        message = None
-        if reason is not None:
-            message = self._end_message or explain(reason, self.plan.limits, self._stage)
+        sentences = [] if reason is None else [self._end_message or explain(reason, self.plan.limits, self._stage)]
+        if reason not in _NOT_ITS_DOING and (hits := explain_hits(self._figures, self.plan.limits)) is not None:
+            sentences.append(hits)
         collection = self.collection
         outcome = Outcome(
             tuple(self._results),
             reason,
-            message,
+            "; ".join(sentences) or None,
             self.log.truncated,
             files=None if collection is None else collection.listed,
             files_omitted=() if collection is None else tuple(collection.omitted),

@@ -6,8 +6,8 @@
        ├─ stdin             input and control frames, to the launcher
        └─ (itself)          stdout, stderr and the stages' news, from the launcher, into the output log
 
-Standard output and error are read by one task since they arrive in one stream, in the order in which the launcher
-saw them; two tasks would lose that order. Nothing outlives the nursery, and the container is a context manager
+Standard output and error are read by one task since they arrive in one stream, in the order in which the program
+wrote them; two tasks would lose that order. Nothing outlives the nursery, and the container is a context manager
 inside of it: wherever the session is cancelled, the container is removed. A program's failure is a value and ends
 up in the final state; only our own and the engine's failures are exceptions.
 
@@ -118,7 +118,7 @@ class Tasks:
 
     def touch(self) -> None:
         """Says that the program, or whoever uses it, has just done something."""
-        if self._record.state is State.RUNNING:
+        if self._record.state is State.RUNNING and not self._record.lingering:
             limit = self._record.plan.limits.idle_timeout
             self._watchdog.set(Reason.IDLE_TIMEOUT, trio.current_time() + limit)
 
@@ -229,6 +229,7 @@ class Tasks:
                 deadline=_backstop(stage.wall_time),
                 cpu_time=stage.cpu_time,
                 gather=gather,
+                merge=record.plan.merge,
             )
             # The launcher's word that the stage has begun may come late then, and the program waits for its input.
             await container.send(frame + record.stdin.begin() if gather and stage.interactive else frame)
@@ -267,6 +268,9 @@ class Tasks:
                 self._record.log.set_waiting(waiting)
             case frames.Started():
                 self._started(stage)
+            case frames.Lingers():
+                self._record.lingers()
+                self._watchdog.clear(Reason.EXECUTION_TIMEOUT, Reason.IDLE_TIMEOUT)
             case frames.StageEnd():
                 self._watchdog.clear(Reason.EXECUTION_TIMEOUT, Reason.IDLE_TIMEOUT)
                 self._record.stage_ended(event)

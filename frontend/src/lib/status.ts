@@ -57,6 +57,20 @@ const SIGNALS: Readonly<Record<string, string>> = {
   SIGXFSZ: "it wrote a file that is too large",
 };
 
+const HITS: Readonly<Record<string, string>> = {
+  pids: "It ran into the limit of processes and threads.",
+  workspace: "The workspace was full.",
+  inodes: "The workspace had as many files as it may have.",
+  shared_memory: "The shared memory was full.",
+};
+
+/** Which limits the program ran into, where it may be for them that it did not end well. */
+function withHits(status: Status, state: SessionState): Status {
+  if (state.exitCode === 0 || state.reason === "stopped") return status;
+  const words = (state.hit ?? []).flatMap((hit) => HITS[hit] ?? []);
+  return { ...status, text: [status.text, ...words].join(" ") };
+}
+
 function finished(state: SessionState): Status {
   const compile = state.stage === "compile";
   if (state.signal !== undefined) {
@@ -144,7 +158,7 @@ export function describe(view: RunView): Status {
     case "live":
       return live(view);
     case "over":
-      return view.state.state === "finished" ? finished(view.state) : terminated(view.state, view.limits);
+      return withHits(view.state.state === "finished" ? finished(view.state) : terminated(view.state, view.limits), view.state);
     case "gone":
       return {
         tone: "bad",

@@ -21,6 +21,7 @@ EncodingName = Literal["utf-8", "base64"]
 """How bytes are given as a string: as the text that they are, or as base64."""
 
 OmissionName = Literal["too_large", "too_many", "not_regular", "unreadable", "timeout", "overloaded"]
+HitName = Literal["memory", "pids", "workspace", "inodes", "shared_memory"]
 StateName = Literal["waiting", "compiling", "running", "finished", "terminated"]
 StageName = Literal["compile", "run"]
 ReasonName = Literal[
@@ -63,6 +64,8 @@ class FigureFields(Wire):
     wall_time: float | None = None
     cpu_time: float | None = None
     peak_memory: int | None = None
+    hit: list[HitName] | None = None
+    """Limits that it ran into, if any."""
 
     @staticmethod
     def figures_of(figures: Figures | None) -> dict[str, Any]:
@@ -75,6 +78,7 @@ class FigureFields(Wire):
             "wall_time": figures.wall_time,
             "cpu_time": figures.cpu_time,
             "peak_memory": figures.peak_memory,
+            "hit": [hit.value for hit in figures.hits] or None,
         }
 
 

@@ -154,6 +154,8 @@ class _Program(Wire):
     """Limits, where they are to be lower than the server's."""
     collect: Patterns = Field(default_factory=list[str])
     """Patterns of the files to keep of what the program leaves in its workspace."""
+    merge: bool = False
+    """Whether standard error goes where standard output does, so that all of it is one stream."""
 
     @model_validator(mode="after")
     def _consistent(self) -> _Program:
@@ -178,6 +180,7 @@ class _Program(Wire):
             stdin=self.stdin or b"",
             ends_input=ends_input,
             terminal=terminal,
+            merge=self.merge,
             limits=self.limits.given(),
             collect=self.collect,
         )

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ends.h"
 #include "match.h"
 #include "stage.h"
 #include "utf8.h"

@@ -10,13 +10,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ends.h"
 #include "files.h"
 #include "probe.h"
 #include "stage.h"
 
-enum { HELD_MAX = 2, PATH_LENGTH_MAX = 256 };
+enum { PATH_LENGTH_MAX = 256 };
 
-/* In a stage's frame, the rows, columns and times may differ from those that it was prestarted with; of the flags, only one matters. */
+/* In a stage's frame, the rows, columns and times may differ from those that it was prestarted with; of the flags, only those of its streams matter. */
 enum { SPEC_COMMAND = 13 };
 
 static struct held {
@@ -98,11 +99,21 @@ int held_opened(void) {
   return count;
 }
 
-bool held_has(pid_t session) {
-  for (struct held *held = NULL; (held = next(held)) != NULL;)
-    if (held->stage.pid == session)
-      return true;
+bool held_has(pid_t pid) {
+  /* Nobody becomes another's child who is not, so the way up can't be forged. */
+  for (; pid > 1; pid = parent_of(pid))
+    for (struct held *held = NULL; (held = next(held)) != NULL;)
+      if (held->stage.pid == pid)
+        return true;
   return false;
+}
+
+int held_listeners(int *listeners) {
+  int count = 0;
+  for (struct held *held = NULL; (held = next(held)) != NULL;)
+    if (held->stage.listener >= 0)
+      listeners[count++] = held->stage.listener;
+  return count;
 }
 
 static void forget(struct held *held) {
@@ -118,6 +129,7 @@ static void forget(struct held *held) {
   close_fd(&held->stage.out);
   close_fd(&held->stage.err);
   close_fd(&held->stage.source);
+  close_fd(&held->stage.listener);
   held->here = false;
 }
 
@@ -155,7 +167,7 @@ static uint64_t used_us(pid_t pid) {
 
 static bool is_asked_for(const struct held *held, const struct reader *spec) {
   return held->opened && spec->left == held->length && held->length > SPEC_COMMAND &&
-         ((spec->at[0] ^ held->spec[0]) & STAGE_TTY) == 0 &&
+         ((spec->at[0] ^ held->spec[0]) & (STAGE_TTY | STAGE_MERGES)) == 0 &&
          memcmp(spec->at + SPEC_COMMAND, held->spec + SPEC_COMMAND, held->length - SPEC_COMMAND) == 0;
 }
 
@@ -199,7 +211,7 @@ void held_discard(void) {
   if (!held_any())
     return;
   for (struct held *held = NULL; (held = next(held)) != NULL;) {
-    kill(-held->stage.pid, SIGKILL); /* The whole session: it leads its process group. */
+    kill(-held->stage.pid, SIGKILL); /* It leads its process group. */
     waitpid(held->stage.pid, NULL, 0);
     forget(held);
   }

@@ -17,6 +17,8 @@
 
 #include "frames.h"
 
+enum { HELD_MAX = 2 };
+
 /* Starts and holds the command of a prestart frame: path, NUL, a stage frame's payload. */
 const char *held_prestart(struct reader *spec);
 
@@ -28,8 +30,11 @@ bool held_starting(void);
 /* How many held commands have just opened their FIFO. */
 int held_opened(void);
 
-/* Whether a session is one of a held command. */
-bool held_has(pid_t session);
+/* Whether a process is a held command's. */
+bool held_has(pid_t pid);
+
+/* The descriptors on which held commands announce what they write to standard error; says how many. */
+int held_listeners(int *listeners);
 
 /* Whether this was a held command; it is not one any more. */
 bool held_ended(pid_t pid);

@@ -14,6 +14,7 @@
  *  - Input is bounded by a window that the server keeps to and that we acknowledge, so that a
  *    program that does not read never blocks the frames behind its input.
  *  - A stage's end is told after the last byte of its output, and only when no process is left.
+ *  - Output reaches the server in the order in which the program wrote it.
  *
  * Usage: launcher SECONDS UID. Ends by itself that long after its start, or after the start of a
  * stage for as long as that stage asks. Programs run with the uid, and the gid of that number.
@@ -30,16 +31,19 @@
 #include <unistd.h>
 
 #include "collect.h"
+#include "ends.h"
 #include "files.h"
 #include "frames.h"
 #include "held.h"
 #include "identity.h"
+#include "order.h"
+#include "output.h"
 #include "probe.h"
 #include "reserve.h"
 #include "snapshot.h"
 #include "stage.h"
 
-enum { SERVER_IN = 0, SERVER_OUT = 1, OUTPUT_CHUNK = 32768, CONTROL_RESERVE = 4096 };
+enum { SERVER_IN = 0, SERVER_OUT = 1 };
 
 /* How soon after the last activity to look whether the program waits for input; then ever slower. */
 enum { PROBE_FIRST_US = 4000, PROBE_LAST_US = 128000 };
@@ -104,6 +108,7 @@ static void start_stage(struct reader *payload) {
   input_ends = false;
   unacknowledged = 0;
   waiting = false;
+  output_begin();
   set_deadline(deadline_s);
   out_frame(OUT_STARTED, NULL, 0);
   saw_activity();
@@ -262,19 +267,11 @@ static void take_frames(void) {
   }
 }
 
-/* Moves one chunk from the program to the server. */
-static void pass_output(int *fd, uint8_t type) {
-  ssize_t n = read(*fd, out_tail(), OUTPUT_CHUNK);
-  if (n > 0) {
-    out_header_in_place(type, (size_t)n);
-    saw_activity();
-  } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-    /* A terminal whose last user went away reports EIO. */
-    if (stage.tty)
-      stage.in = -1;
-    close(*fd);
-    *fd = -1;
-  }
+static void tell_lingering(void) {
+  static bool told;
+  if (stage.lingers && !told)
+    out_frame(OUT_LINGERS, NULL, 0);
+  told = stage.lingers;
 }
 
 /* Whether what is to be sent may wait for more. Once it is being sent, nothing of it does. */
@@ -292,8 +289,10 @@ static int poll_timeout(uint64_t now) {
     return 0;
   if (stage.active && !stage.exited && probe_at_us < next)
     next = probe_at_us;
-  if (stage.active && !stage.exited && stage.cpu_limit_us > 0 && stage.cpu_check_at_us < next)
+  if (stage.active && (!stage.exited || stage.lingers) && stage.cpu_limit_us > 0 && stage.cpu_check_at_us < next)
     next = stage.cpu_check_at_us;
+  if (stage.active && stage.lingers && stage_linger_until() < next)
+    next = stage_linger_until();
   if (gathers(now) && gather_until_us < next)
     next = gather_until_us;
   if (held_starting() && now + PRESTART_POLL_US < next)
@@ -306,8 +305,10 @@ static int poll_timeout(uint64_t now) {
 
 static void loop(int child_signals) {
   for (;;) {
-    bool room = out_room() >= FRAME_HEADER + OUTPUT_CHUNK + CONTROL_RESERVE;
+    bool room = output_has_room();
     uint64_t now = now_us();
+    int held[HELD_MAX] = {-1, -1};
+    held_listeners(held);
     struct pollfd fds[] = {
         {.fd = SERVER_IN, .events = room && !collect_active() ? POLLIN : 0}, /* Its end is told in any case. */
         {.fd = out_pending() > 0 && !gathers(now) ? SERVER_OUT : -1, .events = POLLOUT},
@@ -316,8 +317,11 @@ static void loop(int child_signals) {
         {.fd = room && stage.active ? stage.err : -1, .events = POLLIN},
         {.fd = input_length > 0 && stage.in != stage.out ? stage.in : -1, .events = POLLOUT},
         {.fd = stage.active ? stage.source : -1, .events = POLLOUT},
+        {.fd = room && stage.active && !output_waits() ? stage.listener : -1, .events = POLLIN},
+        {.fd = held[0], .events = POLLIN},
+        {.fd = held[1], .events = POLLIN},
     };
-    enum { SERVER_READ, SERVER_WRITE, CHILDREN, OUTPUT, ERRORS, INPUT, SOURCE, COUNT };
+    enum { SERVER_READ, SERVER_WRITE, CHILDREN, OUTPUT, ERRORS, INPUT, SOURCE, ANNOUNCED, HELD, COUNT = HELD + HELD_MAX };
     if (stage.tty && input_length > 0 && fds[OUTPUT].fd >= 0)
       fds[OUTPUT].events |= POLLOUT;
 
@@ -346,21 +350,37 @@ static void loop(int child_signals) {
       out_frame(OUT_PRESTARTED, NULL, 0);
     if (held_failed())
       report("a prestarted command ended");
+    for (int i = 0; i < HELD_MAX; i++) {
+      uint64_t id; /* Nobody reads either of its streams yet. */
+      if (fds[HELD + i].revents & POLLIN && order_announced(held[i], &id))
+        order_go_on(held[i], id);
+    }
     if (stage.active) {
       if (stage.source >= 0)
         stage_feed();
-      if (fds[OUTPUT].revents & (POLLIN | POLLHUP | POLLERR) && stage.out >= 0)
-        pass_output(&stage.out, OUT_STDOUT);
-      if (fds[ERRORS].revents & (POLLIN | POLLHUP | POLLERR) && stage.err >= 0 &&
-          out_room() >= FRAME_HEADER + OUTPUT_CHUNK + CONTROL_RESERVE)
-        pass_output(&stage.err, OUT_STDERR);
+      enum { READABLE = POLLIN | POLLHUP | POLLERR };
+      bool announced = fds[ANNOUNCED].revents & POLLIN;
+      if (fds[ANNOUNCED].revents != 0 && !announced)
+        close_fd(&stage.listener); /* Nobody is left who could announce anything. */
+      if (output_pass(fds[OUTPUT].revents & READABLE, fds[ERRORS].revents & READABLE, announced)) {
+        saw_activity();
+        stage_heard(now);
+      }
+      if (stage.lingers && now >= stage_linger_until())
+        stage_stop_lingering();
+      if (out_room() >= CONTROL_RESERVE)
+        tell_lingering();
       pass_input();
       if (unacknowledged > 0 && out_room() >= CONTROL_RESERVE)
         acknowledge();
-      if (stage.cpu_limit_us > 0 && !stage.exited && now >= stage.cpu_check_at_us)
+      if (stage.cpu_limit_us > 0 && (!stage.exited || stage.lingers) && now >= stage.cpu_check_at_us)
         stage_check_cpu(now);
-      if (now >= probe_at_us && !stage.exited && out_room() >= CONTROL_RESERVE)
+      if (stage.exited && out_room() >= CONTROL_RESERVE)
+        tell_waiting(false);
+      if (now >= probe_at_us && !stage.exited && out_room() >= CONTROL_RESERVE) {
+        stage_sample_memory();
         probe_waiting();
+      }
       if (stage.exited && stage.out < 0 && stage.err < 0 && out_room() >= CONTROL_RESERVE) {
         stage_end();
         input_length = 0;
@@ -377,6 +397,7 @@ int main(int argc, char **argv) {
     fail("usage: launcher SECONDS UID");
   if (getpid() != 1)
     fail("must run as PID 1: it kills every process that it can see");
+  (void)setsid(); /* To have terminals, as a shell has; the engine has done it already, as a rule. */
   const char *problem = identity_take((uid_t)atol(argv[2]));
   if (problem != NULL)
     fail(problem);

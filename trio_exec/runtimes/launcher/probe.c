@@ -64,68 +64,17 @@ bool someone_reads(const struct stat *input) {
   return found;
 }
 
-/*
- * A file of the cgroup's: where it is with cgroup v2, and with v1. Once found it is kept open, since
- * opening takes far longer than reading.
- */
-struct cgroup_file {
-  const char *paths[2];
-  int fd;
-  bool sought;
-};
-
-static ssize_t read_cgroup(struct cgroup_file *file, char *text, size_t size) {
-  for (int i = 0; !file->sought; i++) {
-    file->fd = open(file->paths[i], O_RDONLY | O_CLOEXEC);
-    file->sought = file->fd >= 0 || i == 1;
-  }
-  ssize_t n = file->fd < 0 ? -1 : pread(file->fd, text, size - 1, 0);
-  text[n > 0 ? n : 0] = '\0';
-  return n;
+/* What follows the name in /proc/PID/stat, where what is in the parentheses may look like anything; NULL if it is gone. */
+static char *behind_name(const char *pid, char *text, size_t size) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%.10s/stat", pid);
+  return read_text(path, text, size) <= 0 ? NULL : strrchr(text, ')');
 }
 
-uint64_t oom_kills(void) {
-  /* Both hold a line "oom_kill N". */
-  static struct cgroup_file file = {
-      .paths = {"/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"}};
-  char text[512];
-  const char *line = read_cgroup(&file, text, sizeof text) <= 0 ? NULL : strstr(text, "oom_kill ");
-  return line == NULL ? 0 : strtoull(line + strlen("oom_kill "), NULL, 10);
-}
-
-uint64_t memory_left(void) {
-  static struct cgroup_file used_file = {
-      .paths = {"/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes"}};
-  static struct cgroup_file limit_file = {
-      .paths = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}};
-  char used_text[32], limit_text[32];
-  if (read_cgroup(&used_file, used_text, sizeof used_text) <= 0 ||
-      read_cgroup(&limit_file, limit_text, sizeof limit_text) <= 0)
-    return 0;
-  uint64_t used = strtoull(used_text, NULL, 10);
-  uint64_t limit = isdigit((unsigned char)limit_text[0]) ? strtoull(limit_text, NULL, 10) : UINT64_MAX; /* "max" */
-  return limit > used ? limit - used : 0;
-}
-
-uint64_t cgroup_cpu_us(void) {
-  static struct cgroup_file file = {.paths = {"/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpuacct/cpuacct.usage"}};
-  char text[512];
-  if (read_cgroup(&file, text, sizeof text) <= 0)
-    return 0;
-  const char *line = strstr(text, "usage_usec ");
-  if (line != NULL)
-    return strtoull(line + strlen("usage_usec "), NULL, 10);
-  return isdigit((unsigned char)text[0]) ? strtoull(text, NULL, 10) / 1000 : 0; /* v1 has nanoseconds, and nothing else. */
-}
-
-/* Of /proc/PID/stat, which names the program in parentheses first; what is in there may look like anything. */
 static uint64_t process_cpu_ticks(const char *pid) {
   enum { UTIME = 11, LAST = UTIME + 3 }; /* Fields behind the name: user and system time, then its children's. */
-  char path[64], text[1024];
-  snprintf(path, sizeof path, "/proc/%.10s/stat", pid);
-  if (read_text(path, text, sizeof text) <= 0)
-    return 0;
-  char *at = strrchr(text, ')');
+  char text[1024];
+  char *at = behind_name(pid, text, sizeof text);
   uint64_t sum = 0;
   for (int field = 0; at != NULL && field <= LAST; field++) {
     at = strchr(at + 1, ' ');
@@ -133,6 +82,14 @@ static uint64_t process_cpu_ticks(const char *pid) {
       sum += strtoull(at + 1, NULL, 10);
   }
   return sum;
+}
+
+pid_t parent_of(pid_t pid) {
+  char name[16], text[1024], state;
+  int parent = 0;
+  snprintf(name, sizeof name, "%d", pid);
+  char *at = behind_name(name, text, sizeof text);
+  return at != NULL && sscanf(at + 1, " %c %d", &state, &parent) == 2 ? parent : 0;
 }
 
 uint64_t processes_cpu_us(void) {

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
-#include "probe.h"
+#include "cgroup.h"
 
 enum { PAGE = 4096, PAGES = 64 };
 
@@ -25,4 +25,4 @@ void reserve_give(void) {
   taken = false;
 }
 
-bool reserve_needed(void) { return memory_left() < ENOUGH; }
+bool reserve_needed(void) { return cgroup_memory_left() < ENOUGH; }

@@ -3,22 +3,23 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "cgroup.h"
+#include "ends.h"
 #include "held.h"
-#include "identity.h"
 #include "probe.h"
 #include "reserve.h"
+#include "spawn.h"
 
 enum { STRINGS_MAX = 4096 };
 
@@ -30,6 +31,12 @@ static bool alone; /* Nothing was started since all was killed. */
 
 enum { CPU_CHECK_US = 5000 }; /* How closely a limit on CPU time is kept to, at the most. */
 
+/* How long what a program leaves behind may go on writing, and how long it may be silent meanwhile. */
+enum { LINGER_US = 2000000, LINGER_SILENT_US = 1000000 };
+
+/* What a program ran into, as a stage's end tells it. */
+enum { HIT_PIDS = 1, HIT_WORKSPACE = 2, HIT_INODES = 4, HIT_SHARED_MEMORY = 8 };
+
 uint64_t now_us(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -37,134 +44,6 @@ uint64_t now_us(void) {
 }
 
 static uint64_t microseconds(struct timeval time) { return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec; }
-
-void close_fd(int *fd) {
-  if (*fd >= 0)
-    close(*fd);
-  *fd = -1;
-}
-
-/* The three descriptors of the program, and our ends of them. */
-struct ends {
-  int child[3];
-  int ours[3];
-};
-
-static bool open_pipes(struct ends *ends) {
-  bool opened = true;
-  identity_charge_program(true);
-  for (int i = 0; opened && i < 3; i++) {
-    int pair[2];
-    opened = pipe2(pair, O_CLOEXEC) == 0;
-    if (opened) {
-      ends->child[i] = pair[i == 0 ? 0 : 1];
-      ends->ours[i] = pair[i == 0 ? 1 : 0];
-    }
-  }
-  int problem = errno;
-  identity_charge_program(false);
-  errno = problem;
-  return opened;
-}
-
-static bool open_terminal(struct ends *ends, unsigned rows, unsigned columns) {
-  int master = identity_open_terminals(O_RDWR | O_NOCTTY | O_CLOEXEC);
-  if (master < 0)
-    return false;
-  ends->ours[0] = ends->ours[1] = master;
-  int unlock = 0, number = 0;
-  char name[32];
-  if (ioctl(master, TIOCSPTLCK, &unlock) < 0 || ioctl(master, TIOCGPTN, &number) < 0)
-    return false;
-  snprintf(name, sizeof name, "/dev/pts/%d", number);
-  int terminal = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-  if (terminal < 0)
-    return false;
-  ends->child[0] = terminal;
-  struct winsize size = {.ws_row = (unsigned short)rows, .ws_col = (unsigned short)columns};
-  struct termios modes;
-  if (ioctl(terminal, TIOCSWINSZ, &size) < 0 || tcgetattr(terminal, &modes) < 0)
-    return false;
-  modes.c_iflag |= IUTF8; /* So that erasing removes a character, not a byte. */
-  if (tcsetattr(terminal, TCSANOW, &modes) < 0)
-    return false;
-  /* One descriptor each, so that they close alike. */
-  ends->child[1] = fcntl(terminal, F_DUPFD_CLOEXEC, 3);
-  ends->child[2] = fcntl(terminal, F_DUPFD_CLOEXEC, 3);
-  return ends->child[1] >= 0 && ends->child[2] >= 0;
-}
-
-struct command {
-  const struct ends *ends;
-  char **argv, **env;
-  int report; /* Carries errno where the command could not be run; else it closes with the exec. */
-};
-
-/* In the child. Only returns when something failed, with errno set. */
-static void become(const struct command *command) {
-  setsid();
-  if (stage.tty && ioctl(command->ends->child[0], TIOCSCTTY, 0) < 0)
-    return;
-  for (int i = 0; i < 3; i++)
-    if (dup2(command->ends->child[i], i) < 0)
-      return;
-  signal(SIGPIPE, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
-  if (!identity_become_program())
-    return;
-  /* Looked up where the image says. What the program gets as its PATH may lead anywhere, and is asked second. */
-  execvpe(command->argv[0], command->argv, command->env);
-  environ = command->env;
-  execvp(command->argv[0], command->argv);
-}
-
-static int run_command(void *argument) {
-  const struct command *command = argument;
-  become(command);
-  int code = errno;
-  (void)!write(command->report, &code, sizeof code);
-  _exit(127);
-}
-
-/*
- * The child borrows our memory until it runs something else, while we wait: a copy would take longer
- * than all the rest. Where memory is short it gets the copy: what the kernel then kills for want of
- * memory, it kills with all that share it.
- */
-static pid_t start_child(struct command *command) {
-  enum { STACK_SIZE = 1 << 17 };
-  alone = false;
-  static _Alignas(16) char stack[STACK_SIZE];
-  int borrow = reserve_needed() ? 0 : CLONE_VM | CLONE_VFORK;
-  char **environment = environ;
-  pid_t pid = clone(run_command, stack + STACK_SIZE, borrow | SIGCHLD, command);
-  int problem = errno;
-  environ = environment;
-  identity_stay_hidden();
-  errno = problem;
-  return pid;
-}
-
-static const char *spawn(const struct ends *ends, char **argv, char **env) {
-  int report[2];
-  if (pipe2(report, O_CLOEXEC) < 0)
-    return strerror(errno);
-  struct command command = {.ends = ends, .argv = argv, .env = env, .report = report[1]};
-  pid_t pid = start_child(&command);
-  int problem = errno;
-  close(report[1]);
-  int code = 0;
-  ssize_t n = pid < 0 ? 0 : read(report[0], &code, sizeof code);
-  close(report[0]);
-  if (pid < 0)
-    return strerror(problem);
-  stage.pid = pid;
-  if (n > 0)
-    waitpid(pid, NULL, 0);
-  return n > 0 ? strerror(code) : NULL;
-}
 
 static bool read_strings(struct reader *spec, size_t count, char **strings) {
   for (size_t i = 0; i < count; i++)
@@ -189,10 +68,20 @@ static uint64_t cpu_us(void) {
 }
 
 void stage_count(uint64_t cpu_limit_us) {
-  stage.oom_kills_before = oom_kills();
+  stage.oom_kills_before = cgroup_oom_kills();
+  stage.refused_forks_before = cgroup_refused_forks();
+  stage.memory_peak_before = cgroup_memory_peak();
   stage.cpu_before_us = cpu_us();
   stage.started_us = stage.cpu_check_at_us = now_us();
   stage.cpu_limit_us = cpu_limit_us;
+}
+
+void stage_sample_memory(void) {
+  if (cgroup_memory_peak() > stage.memory_peak_before)
+    return; /* The kernel's own figure is this stage's, then. */
+  uint64_t used = cgroup_memory_used(0);
+  if (used > stage.peak_bytes)
+    stage.peak_bytes = used;
 }
 
 void stage_check_cpu(uint64_t now) {
@@ -225,8 +114,8 @@ const char *stage_start(struct reader *spec, uint64_t *deadline_s) {
   stage = (struct stage)NO_STAGE;
   stage.tty = flags & STAGE_TTY;
   stage.gathers = flags & STAGE_GATHERS;
-  struct ends ends = {.child = {-1, -1, -1}, .ours = {-1, -1, -1}};
-  bool opened = stage.tty ? open_terminal(&ends, rows, columns) : open_pipes(&ends);
+  struct ends ends = NO_ENDS;
+  bool opened = stage.tty ? ends_open_terminal(&ends, rows, columns) : ends_open_pipes(&ends, flags & STAGE_MERGES);
   const char *problem = opened ? NULL : strerror(errno);
   if (problem == NULL) {
     for (int i = 0; i < 3; i++)
@@ -234,15 +123,12 @@ const char *stage_start(struct reader *spec, uint64_t *deadline_s) {
         fcntl(ends.ours[i], F_SETFL, fcntl(ends.ours[i], F_GETFL) | O_NONBLOCK);
     fstat(ends.child[0], &stage.input);
     stage_count(times.cpu_limit_us);
-    problem = spawn(&ends, argv, env);
+    alone = false;
+    struct command command = {.ends = &ends, .on_terminal = stage.tty, .argv = argv, .env = env};
+    problem = spawn(&command, &stage.pid, &stage.listener);
   }
-  for (int i = 0; i < 3; i++)
-    close_fd(&ends.child[i]);
+  ends_close(&ends, problem != NULL);
   if (problem != NULL) {
-    if (stage.tty)
-      ends.ours[1] = -1; /* The same descriptor as the first. */
-    for (int i = 0; i < 3; i++)
-      close_fd(&ends.ours[i]);
     snprintf(error, sizeof error, "cannot run %.200s: %s", argv[0], problem);
     return error;
   }
@@ -287,6 +173,26 @@ static void collect(pid_t pid, int status, const struct rusage *usage) {
   }
 }
 
+/* What is full, as the program left it; what its remains go on writing is not its affair. */
+static unsigned full(void) {
+  unsigned hits = 0;
+  struct statvfs files;
+  if (statvfs(".", &files) == 0)
+    hits |= (files.f_blocks > 0 && files.f_bfree == 0 ? HIT_WORKSPACE : 0) |
+            (files.f_files > 0 && files.f_ffree == 0 ? HIT_INODES : 0);
+  if (statvfs("/dev/shm", &files) == 0 && files.f_blocks > 0 && files.f_bfree == 0)
+    hits |= HIT_SHARED_MEMORY;
+  return hits;
+}
+
+static void finish(void) {
+  stage.lingers = false;
+  if (reserve_needed())
+    reserve_give(); /* Before anything else takes memory. */
+  if (stage_clear() && reserve_needed())
+    reserve_give(); /* What was left behind may have taken more until it was killed. */
+}
+
 void stage_reap(void) {
   int status;
   struct rusage usage;
@@ -294,12 +200,34 @@ void stage_reap(void) {
   bool had_exited = stage.exited;
   while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0)
     collect(pid, status, &usage);
+  bool left = pid == 0; /* As PID 1 we are the parent of all whose own has ended. */
   if (stage.exited && !had_exited) {
-    if (reserve_needed())
-      reserve_give(); /* Before anything else takes memory. */
-    if (stage_clear() && reserve_needed())
-      reserve_give(); /* What was left behind may have taken more until it was killed. */
+    stage.hits |= full();
+    stage_sample_memory();
+    stage.lingers = left && !stage.killed && !held_any() && !reserve_needed();
+    stage.linger_end_us = now_us() + LINGER_US;
+    stage_heard(now_us());
+    if (!stage.lingers)
+      finish();
+  } else if (stage.lingers && !left) {
+    finish();
   }
+}
+
+void stage_heard(uint64_t now) {
+  stage.silent_at_us = now + LINGER_SILENT_US;
+}
+
+uint64_t stage_linger_until(void) {
+  bool heard = stage.out >= 0 || stage.err >= 0; /* Else nobody can write to us any more. */
+  if (!heard || stage.killed)
+    return 0;
+  return stage.silent_at_us < stage.linger_end_us ? stage.silent_at_us : stage.linger_end_us;
+}
+
+void stage_stop_lingering(void) {
+  if (stage.lingers)
+    finish();
 }
 
 /* Kills every process but us and those held, one by one; returns whether there was one. */
@@ -310,7 +238,7 @@ static bool kill_others(void) {
   bool found = false;
   for (struct dirent *entry; (entry = readdir(processes)) != NULL;) {
     pid_t pid = (pid_t)atol(entry->d_name); /* 0 for what is no process. */
-    if (pid <= 1 || held_has(getsid(pid)))
+    if (pid <= 1 || held_has(pid))
       continue;
     found |= kill(pid, SIGKILL) == 0;
   }
@@ -345,14 +273,17 @@ bool stage_clear(void) {
   return found;
 }
 
-void stage_kill(void) { kill(-1, SIGKILL); }
+void stage_kill(void) {
+  stage.killed = true;
+  kill(-1, SIGKILL);
+}
 
 void stage_signal(int number) {
   if (!stage.active || stage.exited)
     return;
   /* On a terminal, whoever has the foreground gets it, as with Ctrl-C. */
   pid_t group = 0;
-  if (!stage.tty || ioctl(stage.out, TIOCGPGRP, &group) < 0 || group <= 0)
+  if (!stage.tty || ioctl(stage.out, TIOCGPGRP, &group) < 0 || group <= 1) /* Ours, if it says so. */
     group = stage.pid;
   kill(-group, number);
 }
@@ -374,20 +305,27 @@ void stage_end(void) {
   uint64_t used = cpu_us() - stage.cpu_before_us;
   if (used > stage.user_us + stage.system_us)
     stage.user_us = used - stage.system_us;
-  uint64_t killed = oom_kills() - stage.oom_kills_before;
-  uint8_t payload[39];
+  uint64_t killed = cgroup_oom_kills() - stage.oom_kills_before;
+  if (cgroup_refused_forks() > stage.refused_forks_before)
+    stage.hits |= HIT_PIDS;
+  /* Where the container had more before, the largest process and what we saw in passing have to do. */
+  uint64_t peak = cgroup_memory_peak();
+  uint64_t whole = peak > stage.memory_peak_before ? cgroup_memory_used(peak) : 0;
+  uint8_t payload[40];
   payload[0] = signalled;
   payload[1] = (uint8_t)(signalled ? WTERMSIG(stage.status) : WEXITSTATUS(stage.status));
   write_int(payload + 2, stage.wall_us, 8);
   write_int(payload + 10, stage.user_us, 8);
   write_int(payload + 18, stage.system_us, 8);
-  write_int(payload + 26, stage.peak_bytes, 8);
+  write_int(payload + 26, whole > stage.peak_bytes ? whole : stage.peak_bytes, 8);
   write_int(payload + 34, killed > UINT32_MAX ? UINT32_MAX : killed, 4);
   payload[38] = stage.cpu_limit_us > 0 && used >= stage.cpu_limit_us;
+  payload[39] = (uint8_t)stage.hits;
   out_frame(OUT_STAGE_END, payload, sizeof payload);
   if (!stage.tty)
     close_fd(&stage.in);
   close_fd(&stage.source);
   close_fd(&stage.content);
+  close_fd(&stage.listener);
   stage = (struct stage)NO_STAGE;
 }

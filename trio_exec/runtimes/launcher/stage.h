@@ -12,31 +12,37 @@
 
 #include "frames.h"
 
-enum { STAGE_TTY = 1, STAGE_GATHERS = 2 }; /* A stage frame's flags. */
+enum { STAGE_TTY = 1, STAGE_GATHERS = 2, STAGE_MERGES = 4 }; /* A stage frame's flags. */
 
 struct stage {
   bool active;
   bool tty;
   bool gathers; /* What is to be said of it may wait a little for more. */
   int source, content; /* Of a stage that was held: the FIFO's writing end; the file that goes into it. */
-  pid_t pid;        /* The main process; also its session and process group. */
-  int in, out, err; /* Our ends; -1 once closed. With a terminal, in == out and err is -1. */
+  pid_t pid;        /* The main process; also its process group. */
+  int in, out, err; /* Our ends; -1 once closed. With a terminal, in == out and err is -1, as it is of merged output. */
+  int listener;     /* Tells of writes to standard error before they are made; see order.h. */
   struct stat input; /* What the program reads from, for someone_reads(). */
 
   bool exited;
   int status; /* As from wait(), once exited. */
-  uint64_t used_before_us, started_us, wall_us, user_us, system_us, peak_bytes, oom_kills_before;
+  bool killed;
+  uint64_t used_before_us, started_us, wall_us, user_us, system_us, peak_bytes;
+  uint64_t oom_kills_before, refused_forks_before, memory_peak_before;
+  unsigned hits; /* Limits that were met. */
+
+  bool lingers; /* The main process has ended, and others have not. */
+  uint64_t linger_end_us, silent_at_us;
 
   uint64_t cpu_limit_us; /* Of all its processes together; 0 for none. */
   uint64_t cpu_before_us, cpu_check_at_us;
 };
 
-#define NO_STAGE {.in = -1, .out = -1, .err = -1, .source = -1, .content = -1}
+#define NO_STAGE {.in = -1, .out = -1, .err = -1, .source = -1, .content = -1, .listener = -1}
 
 extern struct stage stage; /* The one that runs, if any does. */
 
 uint64_t now_us(void);
-void close_fd(int *fd); /* If it is open. */
 
 /* What a stage frame says of time. */
 struct times {
@@ -60,8 +66,22 @@ void stage_check_cpu(uint64_t now);
 /* Passes the file on as far as the program takes it. */
 void stage_feed(void);
 
-/* Collects ended processes. When the main one ended, kills and collects all that it left behind. */
+/*
+ * Collects ended processes. When the main one ended, what it left behind lingers, so that what it still writes
+ * comes through: until nothing is left, or the moment below. Then all is killed and collected.
+ */
 void stage_reap(void);
+
+/* Says that something was written just now. */
+void stage_heard(uint64_t now);
+
+/* Until when a stage lingers that does; may be past. */
+uint64_t stage_linger_until(void);
+
+void stage_stop_lingering(void);
+
+/* Looks how much memory all of it takes at the moment, where the kernel does not keep the most that it did. */
+void stage_sample_memory(void);
 
 /* Kills every process but us, held ones too. The stage then ends by stage_reap(). */
 void stage_kill(void);
