@@ -15,7 +15,7 @@ import docker
 import pytest
 
 from tests.support import Client, Run
-from trio_exec.languages import Languages
+from trio_exec.languages import Languages, Sizes
 
 COMMAND = Languages.load()["cpp"].compile
 EVERYTHING = "bits/stdc++.h"
@@ -82,7 +82,7 @@ def _compiler(image: str) -> Generator[Compiler]:
 def commands(*names: str) -> tuple[list[str], list[str]]:
     """The compile command, and the part of it that is GCC's own."""
     assert COMMAND is not None
-    command = COMMAND.expand(list(names), 200 * 2**20)
+    command = COMMAND.expand(list(names), Sizes(200 * 2**20, 4))
     return command, command[command.index("--") + 1 :]
 
 

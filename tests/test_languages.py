@@ -10,7 +10,7 @@ import pytest
 from tests.support import Client, ServerProcess
 from trio_exec.errors import ConfigurationError, UnknownLanguageError
 from trio_exec.executor.docker.images import language_images
-from trio_exec.languages import Languages, Stage
+from trio_exec.languages import Languages, Sizes, Stage
 
 LANGUAGES = Path(__file__).parent / "languages"
 
@@ -69,10 +69,10 @@ def test_unknown_names_list_the_known_ones() -> None:
 
 
 def test_commands_expand() -> None:
-    stage = Stage(command=["cc", "{sources}", "-main={source}", "-m{memory}"])
+    stage = Stage(command=["cc", "{sources}", "-main={source}", "-m{memory},{processors}"])
 
-    expanded = stage.expand(["a.c", "b.h", "lib/c.c", "-x.c"], 5)
-    assert expanded == ["cc", "a.c", "lib/c.c", "./-x.c", "-main=a.c", "-m5"]
+    expanded = stage.expand(["a.c", "b.h", "lib/c.c", "-x.c"], Sizes(5, 3))
+    assert expanded == ["cc", "a.c", "lib/c.c", "./-x.c", "-main=a.c", "-m5,3"]
 
 
 def test_tags_follow_the_content(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ SCRIPT = Language(
     source_file="main.s",
     run=Stage(command=["run", "--memory={memory}", "{source}"]),
     warm=[Warm(stage=StageName.RUN, unless="coding")],
-    env={"COLOUR": "no"},
+    env={"COLOUR": "no", "THREADS": "{processors}"},
     directory=Path(),
 )
 COMPILED = Language(
@@ -88,6 +88,7 @@ def test_everything_of_a_job_is_in_its_plan() -> None:
                     "TERM": "xterm-256color",
                     "COLORTERM": "truecolor",
                     "COLOUR": "no",
+                    "THREADS": "4",
                     "NAME": "value",
                 },
                 interactive=True,
@@ -180,6 +181,27 @@ def test_limits_can_be_lowered_and_not_raised() -> None:
 
 def test_commands_are_told_the_memory_of_the_session() -> None:
     assert plan(Job("script", b"", limits={"memory_bytes": 2**24})).stages[0].command[1] == f"--memory={2**24}"
+
+
+@pytest.mark.parametrize(
+    ("cpus", "pids", "processors"),
+    [(0.5, 32, 4), (0.5, 1000, 4), (0.5, 16, 2), (0.5, 2, 1), (1.5, 8, 2), (2, 32, 4), (6.5, 32, 7)],
+)
+def test_programs_reckon_with_as_many_processors_as_their_limits_have_room_for(
+    cpus: float, pids: int, processors: int
+) -> None:
+    made = make_plan(Job("script", b""), SCRIPT, replace(LIMITS, cpus=cpus, pids=pids))
+    assert made.stages[0].environment["THREADS"] == str(processors)
+
+
+def test_each_stage_reckons_with_its_own_processors() -> None:
+    compiled = COMPILED.model_copy(
+        update={"compile": Stage(command=["cc", "-j{processors}"]), "run": Stage(command=["run", "-j{processors}"])}
+    )
+    limits = replace(LIMITS, pids=8, cpus=1, compile_cpus=3)
+
+    assert [stage.command[1] for stage in make_plan(Job("compiled", b""), compiled, limits).stages] == ["-j3", "-j1"]
+    assert [it.command[1] for it in prestarts(compiled, replace(limits, pids=20))] == ["-j3", "-j2"]
 
 
 def test_a_command_that_fits_no_frame_is_refused() -> None:

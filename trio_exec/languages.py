@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -28,10 +29,28 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What commands and variables are told of a session's limits.
+
+    Attributes:
+        memory_bytes: that of the run stage.
+        processors: how many to reckon with in the stage in question.
+    """
+
+    memory_bytes: int
+    processors: int
+
+    def fill_in(self, text: str) -> str:
+        """The text with numbers for `{memory}` and `{processors}`."""
+        return text.replace("{memory}", str(self.memory_bytes)).replace("{processors}", str(self.processors))
+
+
 class Stage(_Model):
     """A command; `{source}` stands for the main file, `{sources}` for all files with its suffix.
 
-    `{memory}` stands for the bytes of memory that the run stage has.
+    `{memory}` stands for the bytes of memory that the run stage has, `{processors}` for how many processors the
+    command should reckon with.
 
     Attributes:
         command: the program and its arguments.
@@ -41,7 +60,7 @@ class Stage(_Model):
     command: Annotated[list[str], Field(min_length=1)]
     makes: list[Annotated[str, Field(pattern=r"^[^/]+$")]] = []
 
-    def expand(self, files: Sequence[str], memory_bytes: int) -> list[str]:
+    def expand(self, files: Sequence[str], sizes: Sizes) -> list[str]:
         """The command for these files, of which the first is the main one."""
         main = files[0]
         suffix = Path(main).suffix
@@ -50,7 +69,7 @@ class Stage(_Model):
             if part == "{sources}":
                 arguments += [_as_path(name) for name in files if Path(name).suffix == suffix]
             else:
-                arguments.append(part.replace("{source}", _as_path(main)).replace("{memory}", str(memory_bytes)))
+                arguments.append(sizes.fill_in(part.replace("{source}", _as_path(main))))
         return arguments
 
 
@@ -115,7 +134,7 @@ class Language(_Model):
         run: the run stage; the request's `args` follow the command.
         warm: which starts can be made ahead, in the order of the stages.
         pool: how many warm containers to keep, where the setting `pool` does not say.
-        env: environment variables for both stages.
+        env: environment variables for both stages; `{memory}` and `{processors}` in their values as in `Stage`.
         examples: for the page; the first is shown to newcomers.
         directory: where it was read from; its content is the image's build context.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 from trio_exec.model import StageName
@@ -70,6 +71,14 @@ class Limits:
             return Resources(self.compile_memory_bytes, self.compile_cpus)
         return Resources(self.memory_bytes, self.cpus)
 
+    def processors(self, stage: StageName) -> int:
+        """How many processors a runtime should reckon with in a stage.
+
+        Runtimes size their pools of threads by it. By the limit on CPUs alone most would see one, and do one thing
+        after the other where people are used to several; by the machine's, their pools might not fit into `pids`.
+        """
+        return max(1, math.ceil(self.resources(stage).cpus), min(_USUAL_PROCESSORS, self.pids // _PIDS_PER_PROCESSOR))
+
     def allows_reuse_of(self, container: Limits, *, can_update_limits: bool) -> bool:
         """Whether a session with these limits can use a running container that was made with others.
 
@@ -80,6 +89,10 @@ class Limits:
         free = _SESSIONS_OWN | _ADJUSTABLE if can_update_limits else _SESSIONS_OWN
         return all(getattr(self, it.name) == getattr(container, it.name) for it in fields(self) if it.name not in free)
 
+
+_USUAL_PROCESSORS = 4
+_PIDS_PER_PROCESSOR = 8
+"""Room for a thread of each of several pools, and for the runtime's own."""
 
 _SESSIONS_OWN = frozenset(
     {

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trio_exec.errors import RequestError
-from trio_exec.languages import Language
+from trio_exec.languages import Language, Sizes
 from trio_exec.launcher import frames
 from trio_exec.launcher.layout import PATH, TEMPORARY, WORKSPACE
 from trio_exec.launcher.prestart import Prestart
@@ -101,12 +101,13 @@ def prestarts(language: Language, limits: Limits) -> list[Prestart]:
     for warm in language.warm:
         stage = language.stages.get(warm.stage)
         if stage is not None and warm.pids <= limits.pids:
+            sizes = _sizes(limits, warm.stage)
             made.append(
                 Prestart(
                     file=warm.file or language.source_file,
-                    command=stage.expand([language.source_file], limits.memory_bytes),
-                    environment=environment(language, terminal=False),
-                    terminal_environment=environment(language, terminal=True),
+                    command=stage.expand([language.source_file], sizes),
+                    environment=environment(language, sizes, terminal=False),
+                    terminal_environment=environment(language, sizes, terminal=True),
                     runs_on_terminal=warm.stage is StageName.RUN,
                 )
             )
@@ -118,9 +119,14 @@ def resources(language: Language, limits: Limits) -> list[Resources]:
     return [limits.resources(name) for name in language.stages]
 
 
-def environment(language: Language, *, terminal: bool) -> dict[str, str]:
+def environment(language: Language, sizes: Sizes, *, terminal: bool) -> dict[str, str]:
     """The variables of a language's programs, before a request adds its own."""
-    return {**ENVIRONMENT, **(TERMINAL_ENVIRONMENT if terminal else {}), **language.env}
+    own = {name: sizes.fill_in(value) for name, value in language.env.items()}
+    return {**ENVIRONMENT, **(TERMINAL_ENVIRONMENT if terminal else {}), **own}
+
+
+def _sizes(limits: Limits, stage: StageName) -> Sizes:
+    return Sizes(limits.memory_bytes, limits.processors(stage))
 
 
 def _can_use_prestart(language: Language, files: Mapping[str, bytes], *, as_sized: bool) -> bool:
@@ -187,8 +193,9 @@ def make_plan(job: Job, language: Language, limits: Limits) -> Plan:
 
 
 def _plan_stage(name: StageName, job: Job, language: Language, files: Sequence[str], limits: Limits) -> StagePlan:
-    command = language.stages[name].expand(files, limits.memory_bytes)
-    variables = environment(language, terminal=job.terminal is not None)
+    sizes = _sizes(limits, name)
+    command = language.stages[name].expand(files, sizes)
+    variables = environment(language, sizes, terminal=job.terminal is not None)
     runs = name is StageName.RUN
     return StagePlan(
         name=name,
