@@ -274,6 +274,42 @@ PROGRAMS: list[tuple[str, str, str, str]] = [
     ("an empty package", "java", "package p;", ""),
     ("duplicate classes", "java", "class A {} class A {}", ""),
     ("preview", "java", "void main() { System.out.println(1); }", ""),
+    (
+        "processors",
+        "java",
+        JAVA_MAIN
+        % (
+            "Main",
+            "System.out.println(Runtime.getRuntime().availableProcessors());"
+            "System.out.println(java.util.concurrent.ForkJoinPool.commonPool().getParallelism());",
+        ),
+        "",
+    ),
+    (
+        "formats",
+        "java",
+        JAVA_MAIN
+        % (
+            "Main",
+            "System.out.println(java.util.Locale.getDefault());"
+            "System.out.println(java.text.NumberFormat.getCurrencyInstance().format(1234.5));"
+            'System.out.println(System.getProperty("user.home"));',
+        ),
+        "",
+    ),
+    ("a window", "java", JAVA_MAIN % ("Main", 'javax.swing.JOptionPane.showMessageDialog(null, "x");'), ""),
+    (
+        "text in a picture",
+        "java",
+        JAVA_MAIN
+        % (
+            "Main",
+            "var picture = new java.awt.image.BufferedImage(100, 30, java.awt.image.BufferedImage.TYPE_INT_RGB);"
+            'picture.createGraphics().drawString("hello", 5, 20);'
+            "System.out.println(picture.getRGB(8, 15));",
+        ),
+        "",
+    ),
     ("hello", "cpp", "#include <iostream>\nint main() { std::cout << 1; return 3; }", ""),
     ("compile error", "cpp", "#include <vector>\nint main() { std::string s; }", ""),
 ]

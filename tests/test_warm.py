@@ -84,6 +84,28 @@ async def test_the_virtual_machine_really_was_started_before(warm_server: Server
     assert run.outcome == ("true", "", "run: exit 0")
 
 
+JAVA_UPTIME = JAVA_MAIN % (
+    "Main",
+    """
+    var machine = java.lang.management.ManagementFactory.getRuntimeMXBean();
+    var words = java.nio.file.Files.readString(java.nio.file.Path.of("/proc/uptime")).split(" ");
+    var stat = java.nio.file.Files.readString(java.nio.file.Path.of("/proc/self/stat"));
+    var started = Long.parseLong(stat.substring(stat.lastIndexOf(')')).split(" ")[20]) * 10;
+    var age = (long) (1000 * Double.parseDouble(words[0])) - started;
+    var start = System.currentTimeMillis() - machine.getStartTime();
+    System.out.println((age - machine.getUptime() > 500) + " " + (age - start > 500));
+    """,
+)
+
+
+async def test_the_virtual_machine_looks_as_old_as_its_program(warm_server: ServerProcess) -> None:
+    warm_server.wait_warm({"java": WARM["java"]})
+    await trio.sleep(1)
+    run = await Client(warm_server).run(language="java", code=JAVA_UPTIME)
+
+    assert run.outcome == ("true true\n", "", "run: exit 0")
+
+
 JAVA_LIMITS = JAVA_MAIN % (
     "Main",
     """

@@ -14,10 +14,14 @@
 #include <fcntl.h>
 #include <jni.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "age.h"
 
 enum { OPTIONS_MAX = 64, NAME_MAX_BYTES = 65536, LAUNCH_MODE_CLASS = 1 };
 
@@ -34,6 +38,11 @@ static char **arguments;
 static void fail(const char *what) {
   fprintf(stderr, "run: %s\n", what);
   exit(1);
+}
+
+static bool is_fifo(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
 /* What the file holds; reading it waits where it is a FIFO. */
@@ -120,7 +129,10 @@ static void *run(void *unused) {
       (*env)->GetStaticMethodID(env, helper, "checkAndLoadMain", "(ZILjava/lang/String;)Ljava/lang/Class;");
   check(env);
 
+  if (is_fifo(arguments[at]))
+    age_take_over(env);
   const char *name = read_name(arguments[at]);
+  age_begin();
   char **rest = arguments + at + 1;
   set_command(env, helper, name, rest);
   jstring what = to_string(env, helper, name);
