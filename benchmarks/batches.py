@@ -54,9 +54,7 @@ SQUARES = [
         "g++ -std=gnu++20 -O2 -o program main.cpp",
         "./program",
     ),
-    Squares(
-        "python", "main.py", "import sys\nfor line in sys.stdin: print(int(line) ** 2)\n", ":", "python3 -u main.py"
-    ),
+    Squares("python", "main.py", "import sys\nfor line in sys.stdin: print(int(line) ** 2)\n", ":", "python3 main.py"),
 ]
 
 

@@ -23,7 +23,7 @@ class Program:
 
 
 PROGRAMS = [
-    Program("python", "main.py", "print('hello')\n", "python3 -u main.py"),
+    Program("python", "main.py", "print('hello')\n", "python3 main.py"),
     Program("javascript", "main.js", "console.log('hello')\n", "node main.js"),
     Program(
         "java",

@@ -57,6 +57,16 @@ def test_other_base_images_have_other_tags() -> None:
     assert "REGISTRY" not in dict(usual.arguments)
 
 
+def test_bytecode_that_an_installer_leaves_makes_no_other_image(tmp_path: Path) -> None:
+    add_language(tmp_path, "other", "FROM scratch\n")
+    languages = Languages.load(tmp_path, ["other"]).values()
+    before = language_images(languages)["other"].tag
+    (tmp_path / "other" / "__pycache__").mkdir()
+    (tmp_path / "other" / "__pycache__" / "start.cpython-311.pyc").write_bytes(b"0")
+
+    assert language_images(languages)["other"].tag == before
+
+
 def test_builds_know_of_proxies_and_mirrors_and_say_what_may_be_wrong(images: dict[str, str], tmp_path: Path) -> None:
     tell = 'RUN echo "$HTTP_PROXY $https_proxy $NO_PROXY"'
     add_language(tmp_path, "mirrored", f"ARG REGISTRY=\nFROM ${{REGISTRY}}base:1\n{tell}\n")

@@ -55,7 +55,12 @@ class Image:
 
 
 def _context(directory: Path) -> list[Path]:
-    return sorted(path for path in directory.rglob("*") if path.is_file() and path.name != "language.toml")
+    """The files that go into an image; installers add bytecode, which differs from one Python to the next."""
+    return sorted(
+        path
+        for path in directory.rglob("*")
+        if path.is_file() and path.name != "language.toml" and path.parent.name != "__pycache__"
+    )
 
 
 def _tar(directory: Path) -> io.BytesIO:

@@ -1,0 +1,56 @@
+"""Makes standard output behave as on a terminal; `_trio_exec.pth` has every Python in the image import this.
+
+A pipe makes Python keep what is printed until 8 KiB are together, and nobody would see a program ask. Its switch
+against that, `-u`, does too much: it writes each piece of a `print` by itself, so lines of threads and processes
+mix, and a signal handler cuts a long one short (cpython#85393). It does too little as well: children don't inherit it.
+
+A `.pth` file, since programs may bring a sitecustomize.py of their own, and `-E` and `-I` leave it alone.
+"""
+
+import os
+import stat
+import sys
+from io import FileIO
+
+TYPE_CHECKING = False  # As in typing, which every start would have to load.
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TextIO
+
+
+def _start(stdin: "Any", stdout: "Any") -> None:
+    if stdout is None or stdout.write_through:
+        return  # Closed, or the user's own -u or PYTHONUNBUFFERED.
+    mode = os.fstat(stdout.fileno()).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        stdout.reconfigure(line_buffering=True)
+    elif not stdout.isatty():
+        return  # Nobody watches a file grow.
+    if stdin is not None:
+        # Below all ways to read, and asked only when the buffer is empty. The objects above stay what they are.
+        stdin.buffer.__init__(_flushing(stdin.name, stdout))
+
+
+def _flushing(name: str, stdout: "TextIO") -> FileIO:
+    """Standard input which has standard output flushed before anything is read."""
+
+    def flush_before(method: str) -> property:
+        read = getattr(FileIO, method)
+
+        def flush(file: FileIO) -> "Callable[..., Any]":
+            try:  # noqa: SIM105 - contextlib takes longer to load than all of this
+                stdout.flush()
+            except (OSError, ValueError):
+                pass  # Nobody listens any more, or the program has closed it: it may read all the same.
+            return read.__get__(file)
+
+        # Not a method: no line of ours is in the traceback when Ctrl-C interrupts a read that waits.
+        return property(flush)
+
+    methods = {method: flush_before(method) for method in ("read", "readall", "readinto")}
+    raw = type("FileIO", (FileIO,), {"__module__": FileIO.__module__, **methods})(0, "rb", closefd=False)
+    raw.name = name
+    return raw
+
+
+_start(sys.stdin, sys.stdout)
