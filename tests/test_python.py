@@ -97,10 +97,11 @@ async def test_signal_handlers_cut_no_output_short(client: Client, write: str, t
 
 async def test_a_window_that_changes_its_size_cuts_no_output_short(client: Client) -> None:
     code = """
-import signal, sys
-signal.signal(signal.SIGWINCH, lambda *_: None)
+import signal, sys, time
+seen = []
+signal.signal(signal.SIGWINCH, lambda *_: seen.append(1))
 print("ready")
-signal.pause()
+while not seen: time.sleep(0.001)
 for _ in range(4): print("x" * 200_000)
 """
     async with client.session(language="python", code=code, tty=True) as session:
