@@ -30,9 +30,12 @@ from typing import Any, cast
 
 import docker
 import trio
+from docker.utils.socket import frames_iter
 
+from benchmarks import order
 from benchmarks.batches import Squares, batches, shell_loop, starts_by_way
 from benchmarks.chart import draw
+from benchmarks.order import misorder
 from benchmarks.programs import PROGRAMS, Program
 from benchmarks.table import ms, table
 from tests.support import Client, ServerProcess, running_server
@@ -133,6 +136,18 @@ class Engine:
         socket.close()
         self._client.api.wait(name)
         self._client.api.remove_container(name, force=True)
+
+    def both_streams(self, *, merged: bool) -> str:
+        """What a program writes to both streams, as the engine's stream has it, or one pipe of a shell's."""
+        script = f"""python3 -c '{order.CODE.replace("'", '"')}' {"2>&1" if merged else ""}"""
+        name = self._create("python", ["sh", "-c", script], {})
+        socket: Any = self._client.api.attach_socket(name, {"stdout": 1, "stderr": 1, "stream": 1})
+        self._client.api.start(name)
+        text = b"".join(data for _, data in frames_iter(socket, tty=False))
+        socket.close()
+        self._client.api.wait(name)
+        self._client.api.remove_container(name, force=True)
+        return text.decode()
 
     def _create(self, language: str, command: list[str], environment: dict[str, str]) -> str:
         settings = Settings()
@@ -360,6 +375,10 @@ async def many(server: ServerProcess, seconds: float) -> dict[str, Any]:
     return {"echo": summary(times), "server_cpu": share, "memory_per_session": grown / CONCURRENT}
 
 
+async def both_streams(client: Client) -> str:
+    return (await client.run(language="python", code=order.CODE)).output
+
+
 async def megabyte(client: Client) -> float:
     async with client.session(language="python", code="input()\nimport os\nos.write(1, b'x' * 1_000_000)") as session:
         await session.until_waiting()
@@ -425,6 +444,14 @@ def main() -> None:
         say(f"batches: {results['batches']}")
         results["ways"] = starts_by_way(arguments.rounds)
         say(f"ways: {results['ways']}")
+        results["order"] = misorder(
+            {
+                "ours": lambda: trio.run(both_streams, Client(cold)),
+                "docker": lambda: engine.both_streams(merged=False),
+                "shell": lambda: engine.both_streams(merged=True),
+            }
+        )
+        say(f"order: {results['order']}")
         results["megabyte"] = summary([trio.run(megabyte, Client(cold)) for _ in range(10)])
     finally:
         for server in servers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.batches import rows
+from benchmarks.order import order_row
 
 
 def ms(seconds: float) -> str:
@@ -45,6 +46,7 @@ def table(results: dict[str, Any]) -> str:
         f"| the same: server's processor share, memory per session | {crowd['server_cpu']:.2f}, "
         f"{crowd['memory_per_session'] / 1e6:.2f} MB |",
         *rows(results["batches"], results["ways"]),
+        order_row(results["order"]),
         f"| 1 MB of output delivered, p50 | {ms(results['megabyte']['p50'])} |",
         "",
         f"Machine: {results['machine']}.",

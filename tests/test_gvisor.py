@@ -148,7 +148,7 @@ for descriptor in ("fd/0", "fd/1", "fd/2", "mem"):
         try: os.open(f"/proc/1/{descriptor}", mode); print("opened", descriptor)
         except OSError: pass
 for number in range(1, 65):
-    if number == signal.SIGCONT: continue  # As a shell, it is in its jobs' session, whose members may continue each other.
+    if number == signal.SIGCONT: continue  # It is in the program's session, whose members may continue each other.
     try: os.kill(1, number); print("sent", number)
     except OSError: pass
 print(os.getuid() in range(50000, 60000), os.getgid() == os.getuid(), os.getgroups())

@@ -291,6 +291,8 @@ static int poll_timeout(uint64_t now) {
     next = probe_at_us;
   if (stage.active && (!stage.exited || stage.lingers) && stage.cpu_limit_us > 0 && stage.cpu_check_at_us < next)
     next = stage.cpu_check_at_us;
+  if (stage.active && output_gathers_until() > now && output_gathers_until() < next)
+    next = output_gathers_until();
   if (stage.active && stage.lingers && stage_linger_until() < next)
     next = stage_linger_until();
   if (gathers(now) && gather_until_us < next)
@@ -314,7 +316,7 @@ static void loop(int child_signals) {
         {.fd = out_pending() > 0 && !gathers(now) ? SERVER_OUT : -1, .events = POLLOUT},
         {.fd = child_signals, .events = POLLIN},
         {.fd = room && stage.active ? stage.out : -1, .events = POLLIN},
-        {.fd = room && stage.active ? stage.err : -1, .events = POLLIN},
+        {.fd = room && stage.active && now >= output_gathers_until() ? stage.err : -1, .events = POLLIN},
         {.fd = input_length > 0 && stage.in != stage.out ? stage.in : -1, .events = POLLOUT},
         {.fd = stage.active ? stage.source : -1, .events = POLLOUT},
         {.fd = room && stage.active && !output_waits() ? stage.listener : -1, .events = POLLIN},

@@ -3,6 +3,7 @@
 #define OUTPUT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum { CONTROL_RESERVE = 4096 }; /* Room that is left for what else there is to be said. */
 
@@ -14,6 +15,9 @@ void output_begin(void);
 
 /* Whether a write to standard error waits for what was written before it to be passed on. */
 bool output_waits(void);
+
+/* Until when it need not be looked whether there is something on standard error; may be past. */
+uint64_t output_gathers_until(void);
 
 /*
  * Passes on what is there, as far as there is room; says whether there was any. The arguments are what poll() says of
