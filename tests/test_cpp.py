@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import shlex
 import tarfile
@@ -44,7 +45,7 @@ class Compiler:
     def run(self, command: list[str], **environment: str) -> tuple[int, str, str]:
         """Its exit code, its stdout and its stderr, with temporary files under one name."""
         exit_code, (out, err) = self.container.exec_run(
-            command, demux=True, workdir="/workspace", environment={"LANG": "C.UTF-8", **environment}
+            command, demux=True, workdir="/workspace", environment={"LANG": "en_US.UTF-8", **environment}
         )
         return exit_code, (out or b"").decode(), re.sub(r"/tmp/cc\w{6}", "/tmp/cc", (err or b"").decode())
 
@@ -166,6 +167,55 @@ def test_the_program_and_the_words_are_gccs_own(compiler: Compiler, gcc: Compile
         assert compiler.compile(files, ours) == expected.result()
 
 
+LINKED: dict[str, str | dict[str, str]] = {
+    "an undefined function": "int area(int);\nint main() { return area(1); }",
+    "an undefined function, with a precompiled header": THREE + "int area(int);\nint main() { return area(1); }",
+    "several undefined names": "extern int x; void f(); void g();\nint main() { f(); g(); f(); return x; }",
+    "an undefined member": "struct S { void f(); static int x; };\nint main() { S().f(); return S::x; }",
+    "no main": "int f() { return 1; }",
+    "mian": "#include <iostream>\nint mian() { std::cout << 1; return 0; }",
+    "an empty file": "",
+    "a missing vtable": "struct S { virtual void f(); virtual ~S() {} };\nint main() { S s; s.f(); }",
+    "a template that is elsewhere": "template <class T> T f(T);\nint main() { return f(1); }",
+    "C's names": 'extern "C" int f();\nint main() { return f(); }',
+    "OpenMP": "int omp_get_num_threads();\nint main() { return omp_get_num_threads(); }",
+    "threads of one's own": "void* start(void*);\n#include <pthread.h>\n"
+    "int main() { pthread_t t; return pthread_create(&t, nullptr, start, nullptr); }",
+    "duplicates": {
+        "main.cpp": "int x = 1; int f() { return 1; }\nint main() {}",
+        "b.cpp": "int x; int f() { return 2; }",
+    },
+    "two mains": {"main.cpp": "int main() {}", "b.cpp": "int main() {}"},
+    "a file that is not there": {
+        "main.cpp": '#include "area.h"\nint main() { return area(1); }',
+        "area.h": "int area(int);",
+    },
+    "a warning and an undefined function": "#warning look\nint f();\nint main() { return f(); }",
+}
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_what_fails_to_link_is_told_in_gnu_lds_words(compiler: Compiler, gcc: Compiler, name: str) -> None:
+    program = LINKED[name]
+    files = program if isinstance(program, dict) else {"main.cpp": program}
+    ours, plain = commands(*files)
+    home = [part for part in plain if not part.startswith(("-B", "/usr/local"))]
+    gcc.put(files)
+    compiler.put(files)
+
+    expected = gcc.run(home)
+    assert expected[0] == 1
+    assert "collect2: error: ld returned 1 exit status" in expected[2]
+    assert compiler.run(ours) == expected
+
+
+def test_what_links_is_linked_by_mold(compiler: Compiler) -> None:
+    compiler.put({"main.cpp": "int main() {}"})
+    assert compiler.run(commands("main.cpp")[0]) == (0, "", "")
+
+    assert "mold" in compiler.run(["readelf", "-p", ".comment", ".program"])[1]
+
+
 CHOSEN: list[tuple[str, str]] = [
     # the beginning of a source, the header in the directory
     (THREE, "algorithm,iostream,vector.h"),
@@ -270,3 +320,62 @@ async def test_a_header_that_is_missing(client: Client) -> None:
 
     assert run.ending == "compile: exit 1"
     assert "error: ‘sort’ is not a member of ‘std’" in run.stderr
+
+
+PROCESSORS = """
+#include <sys/sysinfo.h>
+#include <unistd.h>
+#include <iostream>
+#include <thread>
+int main() {
+    std::cout << std::thread::hardware_concurrency() << get_nprocs() << sysconf(_SC_NPROCESSORS_ONLN);
+    std::cout << (sysconf(_SC_PAGESIZE) == getpagesize());
+}
+"""
+
+
+@pytest.mark.parametrize(("pids", "most"), [(32, 4), (16, 2), (12, 1)])
+async def test_programs_see_as_many_processors_as_their_threads_have_room_for(
+    client: Client, pids: int, most: int
+) -> None:
+    run = await client.run(language="cpp", code=PROCESSORS, limits={"pids": pids})
+
+    seen = min(most, os.cpu_count() or 1)
+    assert run.outcome == (f"{seen}{seen}{seen}1", "", "run: exit 0")
+
+
+async def test_a_programs_own_functions_of_these_names_are_its_own(client: Client) -> None:
+    code = 'extern "C" { int get_nprocs() { return 7; } long sysconf(int) { return 8; } }\n'
+    code += '#include <cstdio>\nint main() { printf("%d%ld", get_nprocs(), sysconf(0)); }'
+    run = await client.run(language="cpp", code=code)
+
+    assert run.outcome == ("78", "", "run: exit 0")
+
+
+LOCALES = """
+#include <clocale>
+#include <ctime>
+#include <iomanip>
+#include <iostream>
+#include <locale>
+int main() {
+    std::cout << std::setlocale(LC_ALL, "") << " " << std::locale("").name() << "\\n";
+    std::cout.imbue(std::locale("en_US.UTF-8"));
+    std::cout << 1234567.5 << " " << std::showbase << std::put_money(123450) << "\\n";
+    std::cout << std::fixed << std::setprecision(2) << 1234567.891 << "\\n";
+}
+"""
+
+
+async def test_there_is_a_locale_with_a_country(client: Client) -> None:
+    run = await client.run(language="cpp", code=LOCALES)
+
+    printed = "en_US.UTF-8 en_US.UTF-8\n1,234,567.50 $1,234.50\n1,234,567.89\n"
+    assert run.outcome == (printed.replace("1,234,567.50", "1.23457e+06"), "", "run: exit 0")
+
+
+async def test_processes_can_be_listed(client: Client) -> None:
+    code = '#include <cstdlib>\nint main() { return std::system("ps -o comm= | tail -n 3"); }'
+    run = await client.run(language="cpp", code=code, tty=True)
+
+    assert (run.stdout, run.ending) == ("sh\r\nps\r\ntail\r\n", "run: exit 0")

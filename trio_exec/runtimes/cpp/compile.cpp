@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -156,7 +157,7 @@ std::string choose(const std::vector<const char*>& sources) {
   return {};
 }
 
-// Whether the command succeeded without a word on stderr.
+// Whether the command succeeded without a word on stderr. If not, nothing of it is left.
 bool runs_silently(char** command) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return false;
@@ -181,7 +182,11 @@ bool runs_silently(char** command) {
   int status;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
-  return read_bytes == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  if (read_bytes == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
+  // What g++ has left behind counts as processes until it is gone.
+  while (wait(nullptr) > 0 || errno == EINTR) {
+  }
+  return false;
 }
 
 }  // namespace
@@ -194,10 +199,12 @@ int main(int argc, char** argv) {
 
   std::string header = choose({argv + 1, separator});
   if (!header.empty()) {
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     std::string option = "-include";
     std::vector<char*> faster{command[0], option.data(), header.data()};
     faster.insert(faster.end(), command + 1, end + 1);  // With the null pointer after them.
     if (runs_silently(faster.data())) return 0;
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
   }
   execvp(command[0], command);
   perror(command[0]);
