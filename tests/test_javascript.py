@@ -127,3 +127,102 @@ rl.on('line', (line) => { console.log(line); rl.close(); });
         run = await session.to_end()
 
     assert run.outcome == ("a\n", "", "run: exit 0")
+
+
+@BOTH
+async def test_locales_are_those_of_an_american_machine(client: Client, tty: bool) -> None:
+    code = """
+console.log((1234.5).toLocaleString('en-US', { style: 'currency', currency: 'USD' }), (1234.5).toLocaleString());
+console.log(Intl.DateTimeFormat().resolvedOptions().locale, process.env.LANG);
+console.log(require('child_process').execSync('locale -k currency_symbol 2>&1; locale 2>&1 >&-').toString().trim());
+"""
+    run = await client.run(language="javascript", code=code, tty=tty)
+
+    assert run.stdout.split() == ["$1,234.50", "1,234.5", "en-US", "en_US.UTF-8", 'currency_symbol="$"']
+
+
+CLUSTER = """
+import cluster from 'node:cluster';
+import { readFile } from 'node:fs/promises';
+import { availableParallelism, cpus } from 'node:os';
+if (cluster.isPrimary) {
+  await readFile('main.js');
+  let ended = 0;
+  for (let i = 0; i < 4; i++) {
+    cluster.fork().on('message', ({ id, length }) => console.log('worker', id, length)).on('exit', (code) => {
+      if (code !== 0 || ++ended === 4) console.log(code, cpus().length === availableParallelism());
+    });
+  }
+} else {
+  // Files and hashes start libuv's own threads.
+  const { length } = await readFile('main.js');
+  await new Promise((resolve) => crypto.subtle.digest('SHA-256', new Uint8Array(9)).then(resolve));
+  process.send({ id: cluster.worker.id, length }, () => setTimeout(() => process.exit(), 500));
+}
+"""
+
+
+async def test_a_cluster_of_four_workers_runs(client: Client) -> None:
+    for _ in range(3):
+        run = await client.run(language="javascript", code=CLUSTER)
+
+        expected = [f"worker {number} {len(CLUSTER)}" for number in (1, 2, 3, 4)]
+        assert (sorted(run.stdout.splitlines()), run.stderr, run.ending) == (["0 true", *expected], "", "run: exit 0")
+
+
+async def test_worker_threads_and_hashes_fit_the_limit(client: Client) -> None:
+    code = """
+const { Worker, isMainThread, parentPort } = require('worker_threads');
+const { pbkdf2, randomBytes } = require('crypto');
+const hash = (done) => pbkdf2('a', 'b', 1000, 16, 'sha1', (error, key) => done(key.toString('hex')));
+if (isMainThread) {
+  for (let i = 0; i < 8; i++) new Worker(__filename).on('message', console.log);
+  for (let i = 0; i < 8; i++) hash(console.log);
+} else {
+  hash((key) => parentPort.postMessage(key));
+}
+"""
+    run = await client.run(language="javascript", code=code)
+
+    assert (len(run.stdout.splitlines()), len(set(run.stdout.splitlines())), run.stderr) == (16, 1, "")
+    assert run.ending == "run: exit 0"
+
+
+@pytest.mark.parametrize("pids", [16, 32])
+async def test_as_many_processors_as_there_is_room_for(client: Client, pids: int) -> None:
+    code = """
+import os, { availableParallelism, cpus } from 'node:os';
+import { execSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+const machine = readdirSync('/sys/devices/system/cpu').filter((name) => /^cpu\\d+$/.test(name)).length;
+const child = execSync('node -p "os.cpus().length"').toString();
+console.log(machine, cpus().length, os.cpus()[0].model !== undefined, availableParallelism(), Number(child));
+"""
+    run = await client.run(language="javascript", code=code, limits={"pids": pids})
+
+    machine = int(run.stdout.split()[0])
+    expected = min(machine, pids // 8)
+    assert run.outcome == (f"{machine} {expected} true {expected} {expected}\n", "", "run: exit 0")
+
+
+async def test_the_loopback_interface_is_told(client: Client) -> None:
+    code = """
+import os, { networkInterfaces } from 'node:os';
+import { Worker } from 'node:worker_threads';
+console.log(Object.keys(networkInterfaces()), os.networkInterfaces().lo[0]);
+new Worker("console.log(require('os').networkInterfaces().lo[0].cidr)", { eval: true });
+"""
+    run = await client.run(language="javascript", code=code)
+
+    assert run.outcome == (
+        "[ 'lo' ] {\n  address: '127.0.0.1',\n  netmask: '255.0.0.0',\n  family: 'IPv4',\n"
+        "  mac: '00:00:00:00:00:00',\n  internal: true,\n  cidr: '127.0.0.1/8'\n}\n127.0.0.1/8\n",
+        "",
+        "run: exit 0",
+    )
+
+
+async def test_programs_for_terminals_are_there(client: Client) -> None:
+    code = "console.log(require('child_process').execSync('clear; ps -o comm= | head -n 1; echo $TERM').toString());"
+
+    assert (await client.run(language="javascript", code=code)).outcome == ("node\ndumb\n\n", "", "run: exit 0")

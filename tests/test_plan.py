@@ -56,6 +56,7 @@ PLAIN_ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/workspace",
     "LANG": "C.UTF-8",
+    "TERM": "dumb",
 }
 
 

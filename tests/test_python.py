@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import Client
+from tests.support import Client, Run
 
 BOTH = pytest.mark.parametrize("tty", [False, True])
 
@@ -268,3 +268,101 @@ async def test_ctrl_c_in_a_read_has_no_line_of_ours_in_its_traceback(client: Cli
 )
 async def test_streams_can_be_changed(client: Client, code: str, expected: tuple[str, str, str]) -> None:
     assert (await client.run(language="python", code=code, stdin="in")).outcome == expected
+
+
+@BOTH
+async def test_locales_are_those_of_an_american_machine(client: Client, tty: bool) -> None:
+    code = """
+import locale, os, subprocess, sys
+print(locale.setlocale(locale.LC_ALL, ""), locale.currency(1234.5, grouping=True), locale.getlocale())
+print(locale.setlocale(locale.LC_ALL, "en_US.UTF-8"), f"{1234567:n}", locale.format_string("%d", 1234, grouping=True))
+print(sorted(["b", "a", "B", "A"], key=locale.strxfrm), locale.nl_langinfo(locale.D_T_FMT))
+print(locale.setlocale(locale.LC_ALL, "C.UTF-8"), locale.setlocale(locale.LC_ALL, "C"))
+print(sys.stdout.encoding, sys.getfilesystemencoding(), sys.flags.utf8_mode, os.environ["LANG"])
+"""
+    assert await lines(client, code, tty=tty) == [
+        "en_US.UTF-8 $1,234.50 ('en_US', 'UTF-8')",
+        "en_US.UTF-8 1,234,567 1,234",
+        "['a', 'A', 'b', 'B'] %a %d %b %Y %r %Z",
+        "C.UTF-8 C",
+        "utf-8 utf-8 0 en_US.UTF-8",
+    ]
+
+
+POOLS = """
+import concurrent.futures, multiprocessing, os
+def square(number): return number * number
+if __name__ == "__main__":
+    for method in ("fork", "spawn", "forkserver"):
+        with multiprocessing.get_context(method).Pool() as pool: print(pool.map(square, range(10)))
+    with concurrent.futures.ProcessPoolExecutor() as pool: print(list(pool.map(square, range(10))))
+    with concurrent.futures.ThreadPoolExecutor() as pool: print(list(pool.map(square, range(10))))
+    print(os.cpu_count() == multiprocessing.cpu_count() == min({processors}, len(os.sched_getaffinity(0))))
+"""
+
+
+async def test_pools_of_the_usual_size_fit_the_limit_of_processes(client: Client) -> None:
+    squares = str([number * number for number in range(10)])
+
+    assert await lines(client, POOLS.replace("{processors}", "4"), tty=False) == [squares] * 5 + ["True"]
+
+
+@pytest.mark.parametrize(("count", "processors"), [("1", "1"), ("1000", "1000"), ("0", "1000"), ("many", "1000")])
+async def test_programs_count_no_more_processors_than_they_are_told(
+    client: Client, count: str, processors: str
+) -> None:
+    code = f"import os\nprint(os.cpu_count() == min({processors}, len(os.sched_getaffinity(0))))"
+
+    assert await lines(client, code, tty=False, env={"PYTHON_CPU_COUNT": count}) == ["True"]
+
+
+HELP: dict[str, tuple[str, list[str], str]] = {
+    "help(x)": ("help(len)", [], "Help on built-in function len in module builtins:"),
+    "pydoc": ("import pydoc; pydoc.help(len)", [], "Help on built-in function len in module builtins:"),
+    "python -m pydoc": ("import os; os.system('python -m pydoc len')", [], "Help on built-in function len"),
+    "help()": ("help()", ["len\n", "quit\n"], "Help on built-in function len in module builtins:"),
+    "pdb": ("breakpoint()\n1", ["help next\n", "c\n"], "Continue execution until the next line"),
+    "pdb's page": ("breakpoint()\n1", ["help pdb\n", "q", "c\n"], "The Python Debugger Pdb"),
+    "a long text": ("help(str)", ["q"], "Help on class str in module builtins:"),
+}
+
+
+@pytest.mark.parametrize(("code", "keys", "expected"), HELP.values(), ids=list(HELP))
+async def test_help_is_there_at_once_and_can_be_left(client: Client, code: str, keys: list[str], expected: str) -> None:
+    async with client.session(language="python", code=code + "\nprint('after')", tty=True) as session:
+        for key in keys:
+            already = len(session.run.stdout)
+
+            def asks(run: Run, already: int = already) -> bool:
+                return re.sub(r"\x1b\[\d*\w", "", run.stdout[already:]).rstrip().endswith((">", "(Pdb)", ":"))
+
+            await session.until(asks)
+            if key == "q":
+                assert expected in session.run.stdout
+            await session.input(key)
+        run = await session.to_end()
+
+    assert expected in run.stdout
+    assert (run.stdout.endswith("after\r\n"), run.ending) == (True, "run: exit 0")
+
+
+async def test_help_is_plain_text_without_a_terminal(client: Client) -> None:
+    run = await client.run(language="python", code="help(len)\nprint('after')")
+
+    assert run.stdout.startswith("Help on built-in function len in module builtins:\n\nlen(obj, /)\n")
+    assert run.outcome == (run.stdout, "", "run: exit 0")
+
+
+@BOTH
+async def test_programs_for_terminals_are_there(client: Client, tty: bool) -> None:
+    code = """
+import curses, os
+os.system("clear")
+curses.setupterm()
+print(os.environ["TERM"], os.popen("ps -o comm=").read().split()[:2])
+"""
+    run = await client.run(language="python", code=code, tty=tty)
+
+    assert (run.stderr, run.ending) == ("", "run: exit 0")
+    assert run.stdout.rstrip().endswith(f"{'xterm-256color' if tty else 'dumb'} ['python3', 'sh']")
+    assert tty == run.stdout.startswith("\x1b[H\x1b[2J")

@@ -19,6 +19,7 @@ ENVIRONMENT = {
     "PATH": PATH,
     "HOME": WORKSPACE,
     "LANG": "C.UTF-8",
+    "TERM": "dumb",  # Without any, what asks a terminal for nothing much, such as `clear`, complains.
 }
 TERMINAL_ENVIRONMENT = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 _BLOCK = 4096

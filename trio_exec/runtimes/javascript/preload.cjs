@@ -8,3 +8,4 @@ require('net');
 require('tty');
 
 require('./streams.cjs');
+require('./machine.cjs');

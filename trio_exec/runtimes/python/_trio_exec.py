@@ -1,8 +1,11 @@
-"""Makes standard output behave as on a terminal; `_trio_exec.pth` has every Python in the image import this.
+"""What every Python in the image begins with: `_trio_exec.pth` has it imported.
 
-A pipe makes Python keep what is printed until 8 KiB are together, and nobody would see a program ask. Its switch
-against that, `-u`, does too much: it writes each piece of a `print` by itself, so lines of threads and processes
-mix, and a signal handler cuts a long one short (cpython#85393). It does too little as well: children don't inherit it.
+Standard output behaves as on a terminal. A pipe makes Python keep what is printed until 8 KiB are together, and nobody
+would see a program ask. Its switch against that, `-u`, does too much: it writes each piece of a `print` by itself, so
+lines of threads and processes mix, and a signal handler cuts a long one short (cpython#85393). It does too little as
+well: children don't inherit it.
+
+Python counts no more processors than PYTHON_CPU_COUNT says, as Python 3.13 does without help.
 
 A `.pth` file, since programs may bring a sitecustomize.py of their own, and `-E` and `-I` leave it alone.
 """
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
 
-def _start(stdin: "Any", stdout: "Any") -> None:
+def _write_lines(stdin: "Any", stdout: "Any") -> None:
     if stdout is None or stdout.write_through:
         return  # Closed, or the user's own -u or PYTHONUNBUFFERED.
     mode = os.fstat(stdout.fileno()).st_mode
@@ -53,4 +56,17 @@ def _flushing(name: str, stdout: "TextIO") -> FileIO:
     return raw
 
 
-_start(sys.stdin, sys.stdout)
+def _count_processors(most: "str | None") -> None:
+    """A pool has a process for each, and the machine's may be more than the limit on processes allows."""
+    if most is None or not most.isdecimal() or int(most) == 0:
+        return
+    of_the_machine = os.cpu_count
+
+    def cpu_count() -> "int | None":
+        return min(int(most), of_the_machine() or 1)
+
+    os.cpu_count = cpu_count
+
+
+_write_lines(sys.stdin, sys.stdout)
+_count_processors(os.environ.get("PYTHON_CPU_COUNT"))
