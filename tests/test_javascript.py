@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from collections.abc import Generator
 
-from tests.support import Client
+import pytest
+import trio
+
+from tests.support import GENEROUS, Client, ServerProcess, running_server
 
 BOTH = pytest.mark.parametrize("tty", [False, True])
 
@@ -226,3 +230,80 @@ async def test_programs_for_terminals_are_there(client: Client) -> None:
     code = "console.log(require('child_process').execSync('clear; ps -o comm= | head -n 1; echo $TERM').toString());"
 
     assert (await client.run(language="javascript", code=code)).outcome == ("node\ndumb\n\n", "", "run: exit 0")
+
+
+@pytest.fixture(scope="module")
+def warm_server(images: dict[str, str]) -> Generator[ServerProcess]:
+    with running_server(languages="javascript", pool="javascript=2", **GENEROUS) as process:
+        yield process
+    process.assert_no_containers()
+
+
+HEADS = {
+    "CommonJS": """
+const { readFileSync } = require('fs');
+const { performance: imported } = require('perf_hooks');
+const { isMainThread, Worker } = require('worker_threads');
+const file = __filename;
+""",
+    "an ES module": """
+import { readFileSync } from 'node:fs';
+import { performance as imported } from 'node:perf_hooks';
+import { isMainThread, Worker } from 'node:worker_threads';
+const file = new URL(import.meta.url);
+""",
+}
+AGE = """
+const [now, hrtime, date] = [performance.now(), process.hrtime.bigint(), Date.now()];
+const mark = performance.mark('mark', { detail: 1 });
+const { nodeTiming } = performance;
+const started = Number(readFileSync('/proc/self/stat', 'utf8').split(') ')[1].split(' ')[19]) * 10;
+const ages = {
+  now, uptime: process.uptime() * 1000, imported: imported.now(), mark: mark.startTime, event: new Event('a').timeStamp,
+  since: date - performance.timeOrigin, duration: nodeTiming.duration, measure: performance.measure('all').duration,
+  to: performance.measure('to', { end: 'mark' }).duration,
+};
+const zeros = {
+  sinceMark: performance.measure('some', 'mark').duration - (performance.now() - mark.startTime),
+  between: performance.measure('some', { start: 'mark', duration: 7 }).duration - 7,
+  marks: performance.measure('none', 'mark', 'mark').duration,
+  clocks: Number(process.hrtime.bigint() - hrtime) / 1e6 - (performance.now() - now),
+};
+const { nodeStart, v8Start, environment, bootstrapComplete } = nodeTiming;
+const steps = [0, nodeStart, v8Start, ...(isMainThread ? [environment, bootstrapComplete] : []), now];
+const old = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000 - started;
+console.log(JSON.stringify({ ages, zeros, steps, old, loop: nodeTiming.loopExit, detail: mark.detail }));
+if (isMainThread) setTimeout(() => new Worker(file), 100);
+"""
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=list(HEADS))
+async def test_a_program_is_no_older_than_its_run_however_long_its_node_has_waited(
+    warm_server: ServerProcess, head: str
+) -> None:
+    warm_server.wait_warm({"javascript": 1})
+    await trio.sleep(2)  # So that it is old.
+    run = await Client(warm_server).run(language="javascript", code=head + AGE)
+
+    assert (run.stderr, run.ending) == ("", "run: exit 0")
+    assert run.final.wall_time is not None
+    threads = [json.loads(line) for line in run.stdout.splitlines()]
+    assert len(threads) == 2
+    for seen in threads:
+        assert seen["old"] > 1000
+        # The start, which came before, counts as forty milliseconds.
+        assert all(0 < age <= 1000 * run.final.wall_time + 45 for age in seen["ages"].values()), seen
+        assert all(abs(zero) < 1000 for zero in seen["zeros"].values()), seen
+        assert seen["steps"] == sorted(seen["steps"])
+        assert (seen["loop"], seen["detail"]) == (-1, 1)
+    assert threads[1]["ages"]["now"] > threads[0]["ages"]["now"] + 90
+
+
+async def test_a_node_that_did_not_wait_is_as_old_as_it_is(client: Client) -> None:
+    code = """
+const { timeOrigin } = performance;
+console.log(performance.now.name, Object.getOwnPropertyNames(performance), process.uptime.toString());
+"""
+    run = await client.run(language="javascript", code=code)
+
+    assert run.outcome == ("now [] function uptime() { [native code] }\n", "", "run: exit 0")
