@@ -18,7 +18,8 @@ import pytest
 from tests.support import Client, Run
 from trio_exec.languages import Languages, Sizes
 
-COMMAND = Languages.load()["cpp"].compile
+CPP = Languages.load()["cpp"]
+COMMAND = CPP.compile
 EVERYTHING = "bits/stdc++.h"
 HEADERS = "/usr/local/lib/trio-exec/precompiled-headers"
 SORTED = "int main() { std::vector<int> v{3, 1, 2}; std::sort(v.begin(), v.end()); std::cout << v[0]; }"
@@ -83,7 +84,7 @@ def _compiler(image: str) -> Generator[Compiler]:
 def commands(*names: str) -> tuple[list[str], list[str]]:
     """The compile command, and the part of it that is GCC's own."""
     assert COMMAND is not None
-    command = COMMAND.expand(list(names), Sizes(200 * 2**20, 4))
+    command = COMMAND.expand(CPP.sources(names), Sizes(200 * 2**20, 4))
     return command, command[command.index("--") + 1 :]
 
 

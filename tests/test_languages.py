@@ -71,8 +71,24 @@ def test_unknown_names_list_the_known_ones() -> None:
 def test_commands_expand() -> None:
     stage = Stage(command=["cc", "{sources}", "-main={source}", "-m{memory},{processors}"])
 
-    expanded = stage.expand(["a.c", "b.h", "lib/c.c", "-x.c"], Sizes(5, 3))
+    expanded = stage.expand(["a.c", "lib/c.c", "-x.c"], Sizes(5, 3))
     assert expanded == ["cc", "a.c", "lib/c.c", "./-x.c", "-main=a.c", "-m5,3"]
+
+
+def test_source_files_are_the_first_and_those_by_their_extensions() -> None:
+    cpp = Languages.load()["cpp"]
+    files = ["notes.txt", "b.c", "a.cpp", "lib/A.CC", "x.C", "x.h", "x.hpp", "c.CXX", "d.c", "cpp", "e.txt"]
+
+    assert cpp.sources(files) == ["notes.txt", "a.cpp", "lib/A.CC", "x.C", "c.CXX", "b.c", "d.c"]
+    assert cpp.sources(["b.c", "a.c"]) == ["b.c", "a.c"]
+    assert Languages.load()["java"].sources(["A", "B.java", "c.cpp"]) == ["A", "B.java"]
+
+
+def test_sources_can_be_listed_in_a_file() -> None:
+    stage = Stage(command=["cc", "list"], sources_file="list")
+
+    assert stage.list_sources(["a.c", "-b.c", "dir/ü x.c"]) == {"list": "a.c\n./-b.c\ndir/ü x.c\n".encode()}
+    assert Stage(command=["cc"]).list_sources(["a.c"]) == {}
 
 
 def test_tags_follow_the_content(tmp_path: Path) -> None:

@@ -231,6 +231,38 @@ def test_what_was_started_ahead_is_used_where_that_makes_no_difference(job: Job,
     assert plan(job, language).may_use_prestart is may
 
 
+LISTED = Language(
+    name="listed",
+    title="Listed",
+    version="1",
+    source_file="main.c",
+    companions=["b"],
+    unusable=["o"],
+    compile=Stage(command=["cc", "out/list"], makes=["out"], sources_file="out/list"),
+    run=Stage(command=["out/program"]),
+    warm=[Warm(stage=StageName.COMPILE, file="out/list"), Warm(stage=StageName.RUN, file="out/program", unless="no")],
+    directory=Path(),
+)
+
+
+def test_a_command_that_reads_a_list_of_its_sources_is_started_ahead_for_all_files() -> None:
+    made = plan(Job("listed", files={"Ü": b"yes", "-x.c": b"", "y.b": b"", "z": b"no"}), LISTED)
+
+    assert made.files["out/list"] == "./Ü\n./-x.c\ny.b\n".encode()
+    assert list(made.files) == ["Ü", "-x.c", "y.b", "z", "out/list"]
+    assert made.may_use_prestart
+    assert [stage.command for stage in made.stages] == [it.command for it in prestarts(LISTED, LIMITS)]
+    assert not plan(Job("listed", files={"x": b"no", "y": b"yes"}), LISTED).may_use_prestart
+
+
+def test_a_main_file_that_would_be_taken_for_something_else_is_refused() -> None:
+    with pytest.raises(RequestError, match=r"'lib/x\.O' is the first .* call it 'main\.c', or name") as caught:
+        plan(Job("listed", files={"lib/x.O": b"", "main.c": b""}), LISTED)
+    assert caught.value.field == "files"
+
+    plan(Job("listed", files={"main.c": b"", "lib/x.o": b""}), LISTED)
+
+
 def test_what_can_be_started_ahead() -> None:
     terminal = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 

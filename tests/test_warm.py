@@ -84,6 +84,16 @@ async def test_the_virtual_machine_really_was_started_before(warm_server: Server
     assert run.outcome == ("true", "", "run: exit 0")
 
 
+@pytest.mark.parametrize("names", [["Main.java", "Other.java", "data.txt"], ["Other.java", "Main.java"], ["größe"]])
+async def test_java_files_of_any_name_and_number_start_warm(warm_server: ServerProcess, names: list[str]) -> None:
+    warm_server.wait_warm({"java": WARM["java"]})
+    await trio.sleep(1)
+    texts = {"Other.java": "class Other {}", "data.txt": "x"}
+    run = await Client(warm_server).run(language="java", files={name: texts.get(name, JAVA_AGE) for name in names})
+
+    assert run.outcome == ("true", "", "run: exit 0")
+
+
 JAVA_UPTIME = JAVA_MAIN % (
     "Main",
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +22,7 @@ RUNTIMES = Path(__file__).parent / "runtimes"
 """The runtimes that come with the package, and the launcher's source."""
 
 _DESCRIPTION = "language.toml"
+_Extension = Annotated[str, Field(pattern=r"^[^./]+$")]
 _Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+#._-]{0,31}$")]
 
 
@@ -47,7 +48,7 @@ class Sizes:
 
 
 class Stage(_Model):
-    """A command; `{source}` stands for the main file, `{sources}` for all files with its suffix.
+    """A command; `{source}` stands for the main file, `{sources}` for all source files; see `Language.sources`.
 
     `{memory}` stands for the bytes of memory that the run stage has, `{processors}` for how many processors the
     command should reckon with.
@@ -55,22 +56,35 @@ class Stage(_Model):
     Attributes:
         command: the program and its arguments.
         makes: names in the workspace that the command writes to, which no submitted file can have.
+        sources_file: a file in the workspace that lists the source files, one a line, for commands that are not to
+            differ from program to program.
     """
 
     command: Annotated[list[str], Field(min_length=1)]
     makes: list[Annotated[str, Field(pattern=r"^[^/]+$")]] = []
+    sources_file: Annotated[str, Field(pattern=r"^[^/]")] | None = None
 
-    def expand(self, files: Sequence[str], sizes: Sizes) -> list[str]:
-        """The command for these files, of which the first is the main one."""
-        main = files[0]
-        suffix = Path(main).suffix
+    def expand(self, sources: Sequence[str], sizes: Sizes) -> list[str]:
+        """The command for these source files, of which the first is the main one."""
         arguments: list[str] = []
         for part in self.command:
             if part == "{sources}":
-                arguments += [_as_path(name) for name in files if Path(name).suffix == suffix]
+                arguments += map(_as_path, sources)
             else:
-                arguments.append(sizes.fill_in(part.replace("{source}", _as_path(main))))
+                arguments.append(sizes.fill_in(part.replace("{source}", _as_path(sources[0]))))
         return arguments
+
+    def list_sources(self, sources: Sequence[str]) -> dict[str, bytes]:
+        """What to put into the workspace beside these source files: their list, if the command wants one."""
+        if self.sources_file is None:
+            return {}
+        return {self.sources_file: "".join(f"{_as_path(name)}\n" for name in sources).encode()}
+
+
+def _extensions(name: str) -> set[str]:
+    """A file's extension, as it is and in lower case: some file systems make capitals of names."""
+    extension = Path(name).suffix.removeprefix(".")
+    return {extension, extension.lower()}
 
 
 def _as_path(name: str) -> str:
@@ -88,7 +102,7 @@ class Warm(_Model):
 
     Attributes:
         stage: the stage whose command can be started with a FIFO in the place of a file that it reads.
-        file: that file, if it is not the main one: one that the compile stage makes.
+        file: that file, if it is not the main one: one that the compile stage makes, or that lists its sources.
         pids: processes and threads that everything warm together takes; where the limit is lower, it is left out.
         sized: whether it looks at the memory limit as it starts; where a session lowers that, it is started afresh.
         unless: a pattern; a main file in which it is found, anywhere, is started afresh.
@@ -130,6 +144,8 @@ class Language(_Model):
         version_command: prints that, in the image.
         source_file: the main file's name when a request gives only `code`.
         extensions: of files that are taken for the language's, without the dot; that of `source_file` is one anyway.
+        companions: extensions of another language's files that are compiled with this one's.
+        unusable: extensions that make the run stage take a main file for something else than a program.
         compile: the compile stage, for languages that have one.
         run: the run stage; the request's `args` follow the command.
         warm: which starts can be made ahead, in the order of the stages.
@@ -145,7 +161,9 @@ class Language(_Model):
     version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){0,2}$")]
     version_command: list[str] = []
     source_file: str
-    extensions: list[Annotated[str, Field(pattern=r"^[^./]+$")]] = []
+    extensions: list[_Extension] = []
+    companions: list[_Extension] = []
+    unusable: list[_Extension] = []
     compile: Stage | None = None
     run: Stage
     warm: list[Warm] = []
@@ -159,6 +177,22 @@ class Language(_Model):
         """Extensions of files that are taken for the language's, each once."""
         _, dot, extension = self.source_file.rpartition(".")
         return list(dict.fromkeys([extension, *self.extensions] if dot else self.extensions))
+
+    def sources(self, files: Iterable[str]) -> list[str]:
+        """Which of these files are the program's source files: the first, whatever its name, and those by extension.
+
+        The language's own come before their companions.
+        """
+        main, *others = files
+        own, companions = (
+            [name for name in others if not _extensions(name).isdisjoint(extensions)]
+            for extensions in (self.all_extensions, self.companions)
+        )
+        return [main, *own, *(name for name in companions if name not in own)]
+
+    def can_be_main(self, name: str) -> bool:
+        """Whether a file of this name is taken for a program."""
+        return _extensions(name).isdisjoint(self.unusable)
 
     @property
     def stages(self) -> dict[StageName, Stage]:

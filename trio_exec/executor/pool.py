@@ -7,7 +7,8 @@
 
 A session borrows a container from its keeper, which stays its owner and removes it afterwards. Where a language
 allows it, the container holds a command that has started up already (see `frames`, Prestart); the launcher uses it
-only for the very same command and a lone main file, so what a program sees is the same, warm or cold.
+only for the very same command and where other files make no difference. So what a program sees is the same, warm or
+cold.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trio_exec.errors import RequestError
@@ -135,12 +135,12 @@ def _can_use_prestart(language: Language, files: Mapping[str, bytes], *, as_size
 
     Args:
         language: the session's.
-        files: its files: others than the main one might be looked at early, and so may the first lines.
+        files: its files. What waits for the main one may look at others early; the first lines may matter as well.
         as_sized: whether the session may use as much memory as what was started ahead saw.
     """
-    if list(files) != [language.source_file]:
+    if list(files) != [language.source_file] and any(warm.file is None for warm in language.warm):
         return False
-    text = files[language.source_file].decode(errors="replace")
+    text = next(iter(files.values())).decode(errors="replace")
     return not any(
         (warm.sized and not as_sized) or (warm.unless and re.search(warm.unless, text)) for warm in language.warm
     )
@@ -167,7 +167,11 @@ def make_plan(job: Job, language: Language, limits: Limits) -> Plan:
                 field="files",
             )
         files = {language.source_file: job.code, **files}
-    _check_names(files, language)
+    _check_names(list(files), language)
+    sources = language.sources(files)
+    can_use_prestart = _can_use_prestart(language, files, as_sized=limits.memory_bytes == most.memory_bytes)
+    for stage in language.stages.values():
+        files |= stage.list_sources(sources)
     size = sum(-(-len(content) // _BLOCK) * _BLOCK for content in files.values())
     if size > limits.workspace_bytes:
         raise RequestError(
@@ -178,14 +182,13 @@ def make_plan(job: Job, language: Language, limits: Limits) -> Plan:
     plan = Plan(
         language=language,
         files=files,
-        stages=tuple(_plan_stage(name, job, language, list(files), limits) for name in language.stages),
+        stages=tuple(_plan_stage(name, job, language, sources, limits) for name in language.stages),
         stdin=job.stdin,
         ends_input=job.ends_input,
         terminal=job.terminal,
         limits=limits,
         # What is started ahead has its streams already. A terminal is one stream anyway.
-        may_use_prestart=not merge
-        and _can_use_prestart(language, files, as_sized=limits.memory_bytes == most.memory_bytes),
+        may_use_prestart=not merge and can_use_prestart,
         collect=job.collect,
         merge=merge,
     )
@@ -193,9 +196,9 @@ def make_plan(job: Job, language: Language, limits: Limits) -> Plan:
     return plan
 
 
-def _plan_stage(name: StageName, job: Job, language: Language, files: Sequence[str], limits: Limits) -> StagePlan:
+def _plan_stage(name: StageName, job: Job, language: Language, sources: Sequence[str], limits: Limits) -> StagePlan:
     sizes = _sizes(limits, name)
-    command = language.stages[name].expand(files, sizes)
+    command = language.stages[name].expand(sources, sizes)
     variables = environment(language, sizes, terminal=job.terminal is not None)
     runs = name is StageName.RUN
     return StagePlan(
@@ -210,7 +213,13 @@ def _plan_stage(name: StageName, job: Job, language: Language, files: Sequence[s
     )
 
 
-def _check_names(names: Iterable[str], language: Language) -> None:
+def _check_names(names: Sequence[str], language: Language) -> None:
+    if not language.can_be_main(names[0]):
+        raise RequestError(
+            f"files: {names[0]!r} is the first and so the main file, and {language.title} takes a file of that name "
+            f"for something else than a program; call it {language.source_file!r}, or name the main file first",
+            field="files",
+        )
     taken = {TEMPORARY, *(name for stage in language.stages.values() for name in stage.makes)}
     for name in names:
         first = name.split("/")[0]

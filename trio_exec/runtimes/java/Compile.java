@@ -7,18 +7,22 @@ import com.sun.source.util.JavacTask;
 import com.sun.source.util.TaskEvent;
 import com.sun.source.util.TaskListener;
 import com.sun.tools.javac.api.JavacTaskPool;
+import java.io.ByteArrayOutputStream;
 import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.Writer;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import javax.lang.model.element.Element;
@@ -38,9 +42,8 @@ import javax.tools.StandardJavaFileManager;
 import javax.tools.ToolProvider;
 
 /**
- * Compiles a submission as javac would, with two differences: a public class may have any name,
- * not only that of its file (as {@code java Main.java} allows), and the main class is found rather
- * than named.
+ * Compiles a submission as javac would, with two differences: a public class and a file may have
+ * any name (as {@code java --source 21 main} allows), and the main class is found rather than named.
  *
  * <p>Why not javac itself: it insists on the names of files and does not say which class to start.
  * Why not {@code java Main.java}: it knows one file only, and compiles in the run stage, so that a
@@ -74,22 +77,16 @@ public final class Compile {
 
   private Compile() {}
 
-  /** Compiles the files named by the arguments, of which the first is the main one. */
+  /** Compiles the files that a file lists, one a line, of which the first is the main one. */
   public static void main(String[] arguments) throws IOException {
     var errors = new PrintWriter(System.err, true);
     var tool = new Compile();
     Files.createDirectories(OUTPUT);
-    if (arguments.length == 1 && isFifo(Path.of(arguments[0]))) {
+    if (isFifo(Path.of(arguments[0]))) {
       tool.warmUp();
-      // The file itself is in the FIFO's place by the time that its text has come through.
-      // Read by hand, since all that reads whole files seeks in them.
-      try (var source = new FileInputStream(arguments[0])) {
-        var piece = new byte[8192];
-        while (source.read(piece) >= 0) {}
-      }
     }
     List<JavaFileObject> sources = new ArrayList<>();
-    for (var file : tool.files.getJavaFileObjects(arguments)) {
+    for (var file : tool.files.getJavaFileObjects(read(arguments[0]).lines().toArray(String[]::new))) {
       sources.add(new AnyName(file));
     }
     var mainClass = tool.compile(sources, errors);
@@ -101,6 +98,18 @@ public final class Compile {
     errors.flush();
     // Nothing is left to do, and halting saves the shutdown of a JVM.
     Runtime.getRuntime().halt(mainClass.isPresent() ? 0 : 1);
+  }
+
+  /** What a file holds, also where it is a FIFO: all that reads whole files seeks in them. */
+  private static String read(String name) throws IOException {
+    var text = new ByteArrayOutputStream();
+    try (var file = new FileInputStream(name)) {
+      var piece = new byte[8192];
+      for (int length; (length = file.read(piece)) >= 0; ) {
+        text.write(piece, 0, length);
+      }
+    }
+    return text.toString(StandardCharsets.UTF_8);
   }
 
   private static boolean isFifo(Path path) throws IOException {
@@ -210,7 +219,7 @@ public final class Compile {
       JavaCompiler.CompilationTask task,
       List<? extends JavaFileObject> sources,
       PrintWriter errors) {
-    var finder = new MainClassFinder((JavacTask) task, sources.get(0));
+    var finder = new MainClassFinder((JavacTask) task, sources);
     ((JavacTask) task).addTaskListener(finder);
     if (!task.call()) {
       return Optional.empty();
@@ -222,10 +231,15 @@ public final class Compile {
     return found;
   }
 
-  /** A source file whose public class may have any name. */
+  /** A source file of any name, whose public class may have any name. */
   private static final class AnyName extends ForwardingJavaFileObject<JavaFileObject> {
     AnyName(JavaFileObject file) {
       super(file);
+    }
+
+    @Override
+    public Kind getKind() {
+      return Kind.SOURCE;
     }
 
     @Override
@@ -240,33 +254,30 @@ public final class Compile {
 
   /**
    * Watches a compilation for the class to start: the first top-level type of the main file that
-   * has a {@code public static void main(String[])}, inherited ones included; when there is none,
-   * the first type, so that {@code java} itself says what is wrong with it.
+   * has a {@code public static void main(String[])}, inherited ones included; where it has none,
+   * that of the first other file that has one; where none has, the main file's first type, so that
+   * {@code java} itself says what is wrong with it.
    */
   private static final class MainClassFinder implements TaskListener {
     private final JavacTask task;
-    private final JavaFileObject mainFile;
+    private final List<? extends JavaFileObject> files;
     private final Set<String> startable = new HashSet<>();
-    private CompilationUnitTree mainUnit;
+    private final Map<URI, CompilationUnitTree> units = new HashMap<>();
 
-    MainClassFinder(JavacTask task, JavaFileObject mainFile) {
+    MainClassFinder(JavacTask task, List<? extends JavaFileObject> files) {
       this.task = task;
-      this.mainFile = mainFile;
+      this.files = files;
     }
 
     @Override
     public void finished(TaskEvent event) {
       switch (event.getKind()) {
-        case PARSE -> {
-          // By name, because the compiler wraps the file objects that it is given.
-          if (event.getSourceFile().toUri().equals(mainFile.toUri())) {
-            mainUnit = event.getCompilationUnit();
-          }
-        }
+        // By name, because the compiler wraps the file objects that it is given.
+        case PARSE -> units.put(event.getSourceFile().toUri(), event.getCompilationUnit());
         case ANALYZE -> {
           // Asked here and not in the end: code generation takes the types apart.
           var type = event.getTypeElement();
-          if (type != null && event.getCompilationUnit() == mainUnit && hasMain(type)) {
+          if (type != null && hasMain(type)) {
             startable.add(type.getQualifiedName().toString());
           }
         }
@@ -275,18 +286,25 @@ public final class Compile {
     }
 
     Optional<String> mainClass() {
-      var packageName = mainUnit.getPackageName();
-      var prefix = packageName == null ? "" : packageName + ".";
       List<String> declared = new ArrayList<>();
-      // Types are analysed in the order of their dependencies; the order that counts here is
-      // that of the source.
-      for (Tree tree : mainUnit.getTypeDecls()) {
+      for (var file : files) {
+        declared.addAll(types(units.get(file.toUri())));
+      }
+      var first = types(units.get(files.get(0).toUri())).stream().findFirst();
+      return declared.stream().filter(startable::contains).findFirst().or(() -> first);
+    }
+
+    /** Binary names of a file's top-level types, in the order of the source: it counts, not that of their analysis. */
+    private static List<String> types(CompilationUnitTree unit) {
+      var packageName = unit.getPackageName();
+      var prefix = packageName == null ? "" : packageName + ".";
+      List<String> names = new ArrayList<>();
+      for (Tree tree : unit.getTypeDecls()) {
         if (tree instanceof ClassTree type) {
-          declared.add(prefix + type.getSimpleName());
+          names.add(prefix + type.getSimpleName());
         }
       }
-      var first = declared.stream().findFirst();
-      return declared.stream().filter(startable::contains).findFirst().or(() -> first);
+      return names;
     }
 
     private boolean hasMain(TypeElement type) {

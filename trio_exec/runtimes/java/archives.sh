@@ -10,6 +10,8 @@ here=/usr/local/lib/trio-exec
 work=$(mktemp -d)
 cd "$work"
 cp "$here/Training.java" "$here/Broken.java" .
+echo Training.java >good
+echo Broken.java >bad
 
 # The compiler's pool of tasks is not exported to others.
 pool=jdk.compiler/com.sun.tools.javac.api
@@ -20,8 +22,8 @@ jar --create --file "$here/compile.jar" --manifest manifest -C tool .
 compile="java -XX:+UseSerialGC"
 
 # What the compiler loads for a good program and for a bad one.
-$compile -XX:DumpLoadedClassList=good -jar "$here/compile.jar" Training.java
-! $compile -XX:DumpLoadedClassList=bad -jar "$here/compile.jar" Broken.java 2>/dev/null
+$compile -XX:DumpLoadedClassList=good.list -jar "$here/compile.jar" good
+! $compile -XX:DumpLoadedClassList=bad.list -jar "$here/compile.jar" bad 2>/dev/null
 # What the program loads. It ends with an uncaught error, on purpose.
 ! printf 'Ann\n3 4.5\nlast\n' \
   | "$here/run" -XX:+UseSerialGC -XX:DumpLoadedClassList=run -Djava.class.path=.build \
@@ -30,7 +32,7 @@ $compile -XX:DumpLoadedClassList=good -jar "$here/compile.jar" Training.java
 # Joins class lists. The numbers in them count within one list only, and classes
 # of loaders other than the JDK's own cannot be told without them.
 join() { cat "$@" | grep -v ' source: ' | sed 's/ id: .*//' | awk '!seen[$0]++'; }
-join good bad >compile.list
+join good.list bad.list >compile.list
 join /opt/java/lib/classlist run | grep -v Training >run.list
 
 java -Xshare:dump -XX:SharedClassListFile=run.list >/dev/null
@@ -39,7 +41,7 @@ java -Xshare:dump -XX:SharedClassListFile=compile.list \
 
 # An archive that does not fit its JVM is ignored without a word at run time;
 # here that is an error.
-$compile -Xshare:on -XX:SharedArchiveFile="$here/compile.jsa" -jar "$here/compile.jar" Training.java
+$compile -Xshare:on -XX:SharedArchiveFile="$here/compile.jsa" -jar "$here/compile.jar" good
 printf 'Ann\n3 4.5\nlast\n' \
   | "$here/run" -XX:+UseSerialGC -Xshare:on -Djava.class.path=.build .build/main-class 2>&1 \
   | grep -q 'Hello, Ann'

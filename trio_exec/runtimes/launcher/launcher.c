@@ -162,10 +162,8 @@ static void take_file(struct reader *payload) {
   bool append = read_int(payload, 1) != 0;
   mode_t mode = (mode_t)read_int(payload, 2);
   char *path = (char *)read_string(payload);
-  char *instead = held_instead_of(path);
-  if (instead == NULL)
-    held_discard(); /* Other files might have changed how it started. */
-  else
+  char *instead = held_instead_of(path); /* Whether other files make a difference, whoever sends them knows. */
+  if (instead != NULL)
     path = instead;
   bool ok = payload->ok && mode <= MODE_MAX;
   const char *problem = ok ? file_write(path, append, mode, payload->at, payload->left) : "malformed file frame";
