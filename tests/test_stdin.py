@@ -140,6 +140,54 @@ async def test_on_a_terminal_the_end_is_a_key_and_more_can_follow() -> None:
     assert EOF not in launcher.sent
 
 
+@pytest.mark.parametrize(
+    ("typed", "keys"),
+    [
+        (b"", 1),
+        (b"line\n", 1),
+        (b"line\r", 1),
+        (b"part", 2),
+        (b"line\npart", 2),
+        (b"line\r\n", 1),
+        (b"dropped\x03", 1),
+        (b"dropped\x15", 1),
+        (b"dropped\x1a", 1),
+        (b"dropped\x1c", 1),
+        (b"handed over\x04", 1),
+        (b"dropped\x03part", 2),
+        (b"ab\x7f\x7f", 1),
+        (b"ab\x7f", 2),
+        (b"\x7f\x7fa", 2),
+        ("ü€\x7f\x7f".encode(), 1),
+        ("ü€\x7f".encode(), 2),
+        (b"x" * 5000, 2),
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 3, 100])
+async def test_on_a_terminal_a_part_of_a_line_takes_two_keys_to_end(typed: bytes, keys: int, pieces: int) -> None:
+    queue = stdin(typed, terminal=True, ends=True)
+    queue.end()
+    size = len(typed) // pieces + 1
+    for at in range(0, len(typed), size):
+        queue.write(typed[at : at + size])
+    queue.end()
+    queue.end()
+    queue.open()
+    async with pumped(queue) as launcher:
+        pass
+
+    assert input_of(launcher) == typed + keys * b"\x04" + b"\x04" + typed + keys * b"\x04" + b"\x04"
+
+
+async def test_elsewhere_the_end_is_no_key() -> None:
+    queue = stdin(b"part", ends=True)
+    queue.open()
+    async with pumped(queue) as launcher:
+        pass
+
+    assert launcher.sent == [frames.encode_stdin(b"part"), EOF]
+
+
 def test_what_is_too_much_is_refused_as_a_whole() -> None:
     held = account()
     queue = stdin(b"x" * (PENDING_MAX - 10), held)
@@ -178,7 +226,7 @@ def test_signals_are_bounded() -> None:
 async def test_what_was_sent_is_held_no_more() -> None:
     held = account()
     queue = stdin(b"x" * 1000, held, terminal=True, ends=True)
-    assert held.held == 1001
+    assert held.held == 1002
     queue.open()
     async with pumped(queue):
         assert held.held == 0

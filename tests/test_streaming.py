@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+import pytest
 import trio
 
 from tests.raw import raw_session
@@ -289,6 +290,48 @@ async def test_end_of_input_on_a_terminal_is_ctrl_d(client: Client) -> None:
         run = await session.to_end()
 
     assert run.stdout.endswith("'one\\n' 'two\\n'\r\n")
+
+
+TWO_READS = {
+    "python": "import sys\nprint(repr(sys.stdin.read()))\nprint(repr(sys.stdin.read()))",
+    "javascript": """
+        const fs = require('fs'), piece = Buffer.alloc(100);
+        function read() {
+            let text = '';
+            for (let length; (length = fs.readSync(0, piece)) > 0;) text += piece.subarray(0, length);
+            return "'" + text.replace(/\\n/g, '\\\\n') + "'";
+        }
+        console.log(read());
+        console.log(read());
+    """,
+}
+
+
+@pytest.mark.parametrize("language", TWO_READS)
+async def test_a_part_of_a_line_on_a_terminal_can_be_the_end(client: Client, language: str) -> None:
+    async with raw_session(client, language=language, code=TWO_READS[language], tty=True) as session:
+        await session.input("one\rpart")
+        await session.eof()
+        await session.input("two\rthree")
+        await session.eof()
+        run = await session.to_end()
+
+    assert run.stdout.replace("\r\n", " ").endswith("'one\\npart' 'two\\nthree' ")
+    assert run.ending == "run: exit 0"
+
+
+async def test_a_line_that_is_too_long_for_a_terminal_ends_too(client: Client) -> None:
+    code = "import sys\nprint(len(sys.stdin.read()))"
+    run = await client.run(language="python", code=code, tty=True, stdin="x" * 5000)
+
+    assert run.stdout.endswith("4095\r\n")
+    assert run.ending == "run: exit 0"
+
+
+async def test_nothing_at_all_ends_at_once_on_a_terminal(client: Client) -> None:
+    run = await client.run(language="cpp", code="#include <cstdio>\nint main() { return getchar() == EOF; }", tty=True)
+
+    assert run.ending == "run: exit 1"
 
 
 async def test_many_sessions_at_once_do_not_mix(client: Client) -> None:

@@ -19,6 +19,25 @@ CONTROLS_MAX = 256
 """Signals and resizes that may wait to be sent; more come only from a client that floods us."""
 CHUNK = 16384
 _CTRL_D = b"\x04"
+_EMPTY_LINE = b"\n\r\x03\x04\x15\x1a\x1c"
+"""What leaves a terminal's line empty: its end, Ctrl-D, which hands it over, and Ctrl-C, Ctrl-U, Ctrl-Z and Ctrl-\\,
+which drop it."""
+_BACKSPACE = 0x7F
+_CONTINUATIONS = range(0x80, 0xC0)
+"""Bytes of UTF-8 that begin no character; a terminal erases characters."""
+
+
+def _characters_after(count: int, data: bytes) -> int:
+    """How many characters a terminal's line has that had `count` when more is typed."""
+    emptied = max(data.rfind(byte) for byte in _EMPTY_LINE)
+    if emptied >= 0:
+        count = 0
+    for byte in data[emptied + 1 :]:
+        if byte == _BACKSPACE:
+            count = max(0, count - 1)
+        elif byte not in _CONTINUATIONS:
+            count += 1
+    return count
 
 
 class Stdin:
@@ -46,9 +65,12 @@ class Stdin:
         self._end_sent = False
         self._changed = trio.Event()
         self._roomy = trio.Event()
+        self._line = _characters_after(0, initial) if terminal else 0
         if ends and terminal:
-            self._account.add(len(_CTRL_D))
-            self._pending += _CTRL_D
+            ending = self._ending()
+            self._account.add(len(ending))
+            self._pending += ending
+            self._line = 0
         self._ended = ends and not terminal
 
     @property
@@ -81,6 +103,8 @@ class Stdin:
                 field="data",
             )
         self._account.take(len(data))
+        if self._terminal:
+            self._line = _characters_after(self._line, data)
         self._pending += data
         self.taken += len(data)
         self._wake()
@@ -88,18 +112,22 @@ class Stdin:
     def end(self) -> None:
         """Queues the end of input; once is enough.
 
-        On a terminal that is Ctrl-D, behind what was typed before: it ends one read and not the terminal, so more
-        can follow, and like anything that is typed it may find the queue full.
+        On a terminal that is Ctrl-D, behind what was typed before, or twice, where that was part of a line: the first
+        one hands the part over then, and only the second ends the input. Both end reads and not the terminal, so more
+        can follow, and like anything that is typed they may find the queue full.
 
         Raises:
             InputFullError: too much is waiting.
             OverloadedError: the server holds as much as it may.
         """
         if self._terminal:
-            self._keep(_CTRL_D)
+            self._keep(self._ending())
         else:
             self._ended = True
             self._wake()
+
+    def _ending(self) -> bytes:
+        return _CTRL_D if self._line == 0 else 2 * _CTRL_D
 
     def close(self) -> None:
         """Drops what is queued: nobody will read it."""
