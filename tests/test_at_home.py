@@ -7,6 +7,7 @@ import signal
 import tarfile
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Any, cast
 
 import docker
 import pytest
@@ -66,9 +67,10 @@ class Home:
 
     def _shell(self, container: DockerContainer, script: str, *, tty: bool) -> tuple[str, str, int]:
         command = ["sh", "-c", f"cd /workspace; {script}"]
-        result = container.exec_run(command, user=f"{UID}:{UID}", demux=not tty, tty=tty)
-        out, err = (result.output, b"") if tty else result.output
-        return (out or b"").decode("utf-8", "replace"), (err or b"").decode("utf-8", "replace"), result.exit_code
+        # What is returned depends on the arguments, whatever the stubs say.
+        code, output = cast("tuple[int, Any]", container.exec_run(command, user=f"{UID}:{UID}", demux=not tty, tty=tty))
+        out, err = (output, b"") if tty else output
+        return (out or b"").decode("utf-8", "replace"), (err or b"").decode("utf-8", "replace"), code
 
 
 UID = 50000

@@ -205,7 +205,7 @@ async def test_a_stop_while_it_is_made_keeps_output_and_figures(executor: Proces
 
 
 async def test_a_stop_while_it_runs_leaves_none_of_its_processes(executor: ProcessExecutor) -> None:
-    code = b"import os\nif os.fork(): print('up')\nwhile True: pass"
+    code = b"import os\nif os.fork(): print('up', flush=True)\nwhile True: pass"
     async with running(executor) as engine:
         session = engine.create_session(Job("python", code), OWNER)
         await until(session, lambda: output(session) == "up\n")
