@@ -118,7 +118,7 @@ class StateChanged:
 
 @dataclass(frozen=True, slots=True)
 class InputWait:
-    """Whether the program is blocked in a read of its input. Told only where that can be known."""
+    """Whether the program waits for its input. Told only where that can be known."""
 
     waiting: bool
 

@@ -21,7 +21,7 @@ class WaitingForInput:
 
 
 WAITING_FOR_INPUT = WaitingForInput()
-"""What to `expect` for the moment in which the program is blocked in a read of its input."""
+"""What to `expect` for the moment in which the program waits for its input."""
 
 
 @dataclass(frozen=True, slots=True)

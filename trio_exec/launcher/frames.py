@@ -40,7 +40,7 @@ Prestarted  P     a held command has opened its FIFO, so the start-up is behind 
 Stdout      O     bytes
 Stderr      E     bytes
 Ack         A     u32: that many bytes of input have been taken
-Waiting     W     u8: whether the program is blocked in a read of its input
+Waiting     W     u8: whether the program waits for its input
 StageEnd    Z     u8 kind (0 exit, 1 signal), u8 exit code or signal, u64 wall, user and system
                   microseconds, u64 peak bytes of all of it, u32 out-of-memory kills, u8: whether it was killed
                   since it had used up its CPU time, u8 limits that it ran into (1 processes and threads, 2 bytes
@@ -289,7 +289,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Whether the program is blocked in a read of its input."""
+    """Whether the program waits for its input."""
 
     waiting: bool
 

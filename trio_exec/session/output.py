@@ -118,7 +118,7 @@ class OutputLog:
 
     @property
     def waiting(self) -> bool:
-        """Whether the program is blocked in a read of its input, as far as is known.
+        """Whether the program waits for its input, as far as is known.
 
         Of interest only to a client that has read to the end; so it has no place in the log itself.
         """

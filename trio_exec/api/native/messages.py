@@ -47,7 +47,7 @@ class StateMessage(StateFields):
 
 
 class InputWaitMessage(Wire):
-    """Whether the program is blocked in a read of its input."""
+    """Whether the program waits for its input."""
 
     type: Literal["input_wait"] = "input_wait"
     waiting: bool

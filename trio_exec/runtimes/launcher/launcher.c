@@ -90,7 +90,7 @@ static void saw_activity(void) {
 
 static void probe_waiting(void) {
   bool open_input = stage.in >= 0 && !input_ends && input_length == 0;
-  tell_waiting(open_input && someone_reads(&stage.input));
+  tell_waiting(open_input && someone_waits(&stage.input));
   if (probe_delay_us < PROBE_LAST_US)
     probe_delay_us *= 2;
   probe_at_us = now_us() + probe_delay_us;

@@ -8,10 +8,10 @@
 #include <sys/types.h>
 
 /*
- * Whether any thread in this container is blocked in a read of the given pipe or terminal. False
- * where the kernel does not tell (a sandboxed kernel, a program that waits in an event loop).
+ * Whether any thread in this container is blocked in a read of the given pipe or terminal, or looks
+ * out for it, and maybe for other things, without a time limit. False where the kernel does not tell.
  */
-bool someone_reads(const struct stat *input);
+bool someone_waits(const struct stat *input);
 
 /* CPU time of the processes that are there now, ours excepted, and of their children that they have waited for. */
 uint64_t processes_cpu_us(void);

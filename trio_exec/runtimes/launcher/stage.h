@@ -22,7 +22,7 @@ struct stage {
   pid_t pid;        /* The main process; also its process group. */
   int in, out, err; /* Our ends; -1 once closed. With a terminal, in == out and err is -1, as it is of merged output. */
   int listener;     /* Tells of writes to standard error before they are made; see order.h. */
-  struct stat input; /* What the program reads from, for someone_reads(). */
+  struct stat input; /* What the program reads from, for someone_waits(). */
 
   bool exited;
   int status; /* As from wait(), once exited. */
