@@ -93,11 +93,13 @@ PROGRAMS: list[tuple[str, str, str, str]] = [
         "import fs from 'fs';\nconsole.log(new Error('here').stack, fs.readFileSync.name)",
         "",
     ),
-    ("options", "javascript", "console.log(process.execArgv, process.env, process.ppid)", ""),
+    ("options", "javascript", "console.log(process.execArgv, process.argv0, process.title)", ""),
+    ("environment", "javascript", "console.log(process.env, process.ppid)", ""),
+    ("network interfaces", "javascript", "console.log(require('os').networkInterfaces().lo[0])", ""),
     (
-        "the machine",
+        "processors",
         "javascript",
-        "const os = require('os');\nconsole.log(os.cpus().length, os.networkInterfaces(), os.availableParallelism())",
+        "const os = require('os');\nconsole.log(os.cpus().length, os.availableParallelism())",
         "",
     ),
     (

@@ -24,6 +24,8 @@ COMPILERS = {"cpp": "g++ -std=gnu++20 -O2 -o program main.cpp"}
 
 DIFFERENT = {
     ("environment", "python"): "the variables are the session's",
+    ("environment", "javascript"): "likewise",
+    ("more than a pipe holds", "javascript"): "at home, process.exit() loses what the pipe had no room for",
     ("limits", "python"): "limits are what a session has",
     ("itself", "python"): "lists the workspace, which has a folder for temporary files here",
     ("itself", "javascript"): "likewise",

@@ -10,8 +10,14 @@ require('tty');
 require('./streams.cjs');
 require('./machine.cjs');
 
-// Only the launcher's child waits for its program, in whose place there is a FIFO.
-// Worker threads, in which setuid() is disabled, are as old as their process.
 const main = process.argv[1];
-const waits = process.ppid === 1 && main && require('fs').lstatSync(main, { throwIfNoEntry: false })?.isFIFO();
+let waits = false;
+if (process.ppid === 1) {
+  // The launcher's child. The command's options are nobody's but ours, and forks have
+  // them by NODE_OPTIONS, unless the request brought its own.
+  if (process.env.NODE_OPTIONS?.includes(__filename)) process.execArgv.length = 0;
+  // It may have to wait for its program, in whose place there is a FIFO.
+  waits = main !== undefined && require('fs').lstatSync(main, { throwIfNoEntry: false })?.isFIFO();
+}
+// Worker threads, in which setuid() is disabled, are as old as their process.
 if (waits || process.setuid.disabled) require('./age.cjs');
