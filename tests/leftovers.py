@@ -106,6 +106,8 @@ with contextlib.suppress(OSError):
 for number in range(100):
     with open(f"sparse{number}", "wb") as file:
         with contextlib.suppress(OSError): os.truncate(file.fileno(), 1 << 20)
+with open("huge", "wb") as file:
+    with contextlib.suppress(OSError): os.truncate(file.fileno(), 1 << 40)
 with contextlib.suppress(OSError): os.posix_fallocate(os.open("reserved", os.O_CREAT | os.O_RDWR), 0, 1 << 22)
 """,
     "attributes that are inherited": """

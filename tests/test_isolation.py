@@ -63,7 +63,7 @@ async def test_the_engine_confirms_every_field(client: Client) -> None:  # noqa:
             "net.ipv4.tcp_rmem": "4096 4096 4096",
             "net.ipv4.tcp_wmem": "4096 4096 4096",
         }
-    assert host["ShmSize"] == 8 * MIB
+    assert host["ShmSize"] == host["Memory"] == 200 * MIB
     assert host["IpcMode"] == "private"
     assert host["CgroupnsMode"] == "private"
     assert host["PidMode"] == host["UTSMode"] == host["UsernsMode"] == ""
@@ -79,7 +79,6 @@ async def test_the_engine_confirms_every_field(client: Client) -> None:  # noqa:
     assert not host["Init"]
     assert {(limit["Name"], limit["Soft"], limit["Hard"]) for limit in host["Ulimits"]} == {
         ("core", 1, 1),
-        ("fsize", 32 * MIB, 32 * MIB),
         ("memlock", 65536, 65536),
         ("msgqueue", 0, 0),
         ("nofile", 1024, 1024) if machine.charges_sockets else ("nofile", 128, 128),

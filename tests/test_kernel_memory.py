@@ -152,3 +152,40 @@ async def test_connections_hold_no_more_than_the_memory_limit(client: Client, ac
         taken, connections = map(int, run.stdout.split())
         assert connections > 500
         assert taken < memory
+
+
+SHARED = """
+from multiprocessing import shared_memory
+memory = shared_memory.SharedMemory(create=True, size=SIZE)
+for at in range(0, SIZE, 1_000_000): memory.buf[at : at + 1_000_000] = b"x" * len(memory.buf[at : at + 1_000_000])
+print(len(memory.buf), bytes(memory.buf[-3:]), flush=True)
+memory.close()
+memory.unlink()
+"""
+
+
+@pytest.mark.parametrize("size", [10_000_000, 100_000_000])
+async def test_programs_share_as_much_as_they_have_memory(client: Client, size: int) -> None:
+    run = await client.run(language="python", code=SHARED.replace("SIZE", str(size)))
+
+    assert run.outcome == (f"{size} b'xxx'\n", "", "run: exit 0")
+
+
+FILLED = {
+    "mapped": SHARED.replace("SIZE", "300_000_000"),
+    "written": """
+with open("/dev/shm/all", "wb", 0) as file:
+    while True: file.write(bytes(1 << 20))
+""",
+    "in small files": """
+for number in range(1_000_000): open(f"/dev/shm/{number}", "w").write("x")
+""",
+}
+
+
+@pytest.mark.parametrize("memory", [32 * MIB, 200 * MIB])
+@pytest.mark.parametrize("name", FILLED)
+async def test_what_is_shared_meets_the_limit_on_memory(client: Client, name: str, memory: int) -> None:
+    run = await client.run(language="python", code=FILLED[name], limits={"memoryBytes": memory})
+
+    assert (run.reason, run.final.signal, run.stdout) == ("memory_limit", "SIGKILL", "")

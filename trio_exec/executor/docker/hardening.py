@@ -14,7 +14,7 @@ from docker.types import LogConfig, Ulimit
 from trio_exec.executor.machine import UNKNOWN, Machine
 from trio_exec.executor.seccomp import profile_json
 from trio_exec.launcher.layout import WORKSPACE
-from trio_exec.limits import MIB, Limits, Resources
+from trio_exec.limits import Limits, Resources
 
 _MASKED = """
 /proc/acpi /proc/asound /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/pressure
@@ -51,7 +51,6 @@ class Hardening:
     hostname: str = "trio-exec"
     stop_signal: str = "SIGKILL"  # PID 1 ignores others: an engine that stops would wait for it in vain
     oom_score_adj: int = 500  # short of memory, the host shall take a program before its own services; see identity.c
-    shm_bytes: int = 8 * MIB  # POSIX semaphores (Python's multiprocessing) live there; counts as memory
     ulimits: tuple[tuple[str, int], ...] = (
         ("core", 1),  # a handler that the machine pipes core dumps to would ignore 0, and runs as root; no file fits 1
         ("msgqueue", 0),  # /dev/mqueue is writable to all: nothing can be put there
@@ -105,7 +104,7 @@ class Hardening:
         """
         charged = self.machine.charges_sockets
         open_files = self.open_files if charged else self.uncharged_open_files
-        ulimits = [*self.ulimits, ("fsize", limits.workspace_bytes), ("nofile", open_files)]
+        ulimits = [*self.ulimits, ("nofile", open_files)]
         arguments: dict[str, Any] = {
             "auto_remove": True,
             "cap_add": [*self.cap_add, *self.machine.extra_capabilities],
@@ -121,7 +120,9 @@ class Hardening:
             "privileged": False,
             "read_only": self.read_only,
             "security_opt": list(self.security_opt),
-            "shm_size": self.shm_bytes,
+            # /dev/shm counts as memory. It ends no sooner, since a program that maps what there is no room for dies of
+            # SIGBUS, which tells nobody why.
+            "shm_size": limits.memory_bytes,
             "sysctls": {} if charged else dict(self.uncharged_sysctls),
             "tmpfs": {WORKSPACE: self.workspace_options(limits, uid)},
             "ulimits": [Ulimit(name=name, soft=value, hard=value) for name, value in ulimits],
