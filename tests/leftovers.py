@@ -20,6 +20,8 @@ def tell(path):
 tell(".")
 room = os.statvfs(".")
 print([(name, os.getxattr(".", name)) for name in sorted(os.listxattr("."))], room.f_bfree, room.f_ffree)
+for kind in ("shm", "sem", "msg"):
+    if os.path.exists("/proc/sysvipc/" + kind): print(kind, open("/proc/sysvipc/" + kind).readlines()[1:])
 print(os.listdir("/dev/shm") if os.path.isdir("/dev/shm") else [])
 """
 """Prints all that a program can see of a workspace that it can read, and of the shared memory."""
@@ -148,6 +150,22 @@ if os.path.isdir("/dev/shm"):
     for path in ("/dev/shm", ):
         with contextlib.suppress(OSError): os.chmod(path, 0)
         with contextlib.suppress(OSError): os.setxattr(path, "user.note", b"left")
+""",
+    "System V IPC": """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+for mode in (0o600, 0o777, 0):
+    for key in (0, 1000 + mode):  # IPC_PRIVATE, and one that others could look for.
+        shared, queue = libc.shmget(key, 1 << 20, 0o1000 | mode), libc.msgget(key, 0o1000 | mode)
+        libc.semget(key, 9, 0o1000 | mode)
+        libc.msgsnd(queue, struct.pack("l4s", 1, b"left"), 4, 0o4000)
+        libc.shmat.restype = ctypes.c_void_p
+        at = libc.shmat(shared, None, 0)
+        if at not in (None, ctypes.c_void_p(-1).value): ctypes.memset(at, 1, 1 << 20)
+        owner = (ctypes.c_char * 200)()
+        if libc.shmctl(shared, 2, owner) == 0:  # IPC_STAT, then IPC_SET with another owner.
+            struct.pack_into("=II", owner, 4, 12345, 12345)
+            libc.shmctl(shared, 1, owner)
 """,
     "processes that go on": """
 for number in range(5):

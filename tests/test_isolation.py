@@ -308,12 +308,16 @@ DANGEROUS_CALLS = {
 
 
 async def test_dangerous_system_calls_are_refused(client: Client) -> None:
-    assert set(DANGEROUS_CALLS) == set(seccomp.DENIED)
+    assert set(DANGEROUS_CALLS) == {*seccomp.DENIED, *seccomp.DENIED_WHERE_NOT_CHARGED}
+    docker_client = docker.from_env()
+    allowed = seccomp.DENIED_WHERE_NOT_CHARGED if Machine.of(docker_client.api.info()).charges_ipc else ()
+    docker_client.close()
+    refused = {name: number for name, number in DANGEROUS_CALLS.items() if name not in allowed}
     code = f"""
 import ctypes, errno, platform
 libc = ctypes.CDLL(None, use_errno=True)
 assert platform.machine() == "x86_64"
-for name, number in {DANGEROUS_CALLS!r}.items():
+for name, number in {refused!r}.items():
     ctypes.set_errno(0)
     result = libc.syscall(number, 0, 0, 0, 0, 0, 0)
     if (result, ctypes.get_errno()) != (-1, errno.EPERM): print(name, result, errno.errorcode.get(ctypes.get_errno()))
@@ -402,6 +406,28 @@ def test_datagrams_depend_on_whether_the_machine_charges_them(charged: bool) -> 
     assert bool(config["sysctls"]) is not charged
     assert seccomp.profile() == seccomp.profile(Machine()), "what is not known is not there"
     assert not Machine.of({}).charges_sockets
+
+
+@pytest.mark.parametrize(
+    ("kernel", "charges"),
+    [
+        ("6.18.44-fc-v657", True),
+        ("5.15.0-91-generic", True),
+        ("10.0", True),
+        ("5.14.21", False),
+        ("4.19.0", False),
+        ("", False),
+        ("unknown", False),
+    ],
+)
+def test_system_v_ipc_depends_on_whether_the_machine_charges_it(kernel: str, charges: bool) -> None:
+    machine = Machine.of({"KernelVersion": kernel})
+    rules = {name: rule for rule in seccomp.profile(machine)["syscalls"] for name in rule["names"]}
+
+    assert machine.charges_ipc is charges
+    assert ({"msgget", "semget", "shmget", "shmctl"} <= set(rules)) is charges
+    assert not charges or rules["shmget"]["args"], "huge pages are the machine's"
+    assert not Machine().charges_ipc
 
 
 async def test_programs_lower_their_limits_but_for_that_of_core_dumps(client: Client) -> None:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import docker
 import pytest
 
 from tests.support import Client
+from trio_exec.executor.machine import Machine
 from trio_exec.limits import MIB
+
+
+def charges_ipc() -> bool:
+    engine = docker.from_env()
+    try:
+        return Machine.of(engine.api.info()).charges_ipc
+    finally:
+        engine.close()
+
 
 TINY = r"""
 #include <cstdlib>
@@ -189,3 +200,90 @@ async def test_what_is_shared_meets_the_limit_on_memory(client: Client, name: st
     run = await client.run(language="python", code=FILLED[name], limits={"memoryBytes": memory})
 
     assert (run.reason, run.final.signal, run.stdout) == ("memory_limit", "SIGKILL", "")
+
+
+IPC = r"""
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+static long taken;
+static void tell() { fprintf(stderr, "%ld\n", taken); }
+int main(int, char** arguments) {
+    const char* what = arguments[1];
+    static struct { long type; char text[8192]; } message{1, {}};
+    for (int failed = 0; failed < 1000;) {
+        long size = -1;
+        if (!strcmp(what, "shared memory")) {
+            int id = shmget(IPC_PRIVATE, 1 << 20, 0600);
+            void* at = id < 0 ? (void*)-1 : shmat(id, nullptr, 0);
+            if (at != (void*)-1) memset(at, 1, size = 1 << 20);
+            if (at != (void*)-1) shmdt(at);  // It stays.
+        } else if (!strcmp(what, "segments")) {
+            if (shmget(IPC_PRIVATE, 1, 0600) >= 0) size = 512;
+        } else if (!strcmp(what, "semaphores")) {
+            if (semget(IPC_PRIVATE, 32000, 0600) >= 0) size = 32000 * 64;
+        } else if (!strcmp(what, "single semaphores")) {
+            if (semget(IPC_PRIVATE, 1, 0600) >= 0) size = 64;
+        } else {
+            int id = msgget(IPC_PRIVATE, 0600);
+            size_t length = !strcmp(what, "messages") ? 8192 : 0;
+            while (id >= 0 && msgsnd(id, &message, length, IPC_NOWAIT) == 0) taken += length + 48;
+            if (id >= 0) size = 0;
+        }
+        failed = size < 0 ? failed + 1 : 0;
+        if (size > 0) taken += size;
+    }
+    tell();
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["shared memory", "segments", "semaphores", "single semaphores", "messages", "empty messages"],
+)
+async def test_what_the_kernel_holds_for_system_v_ipc_is_the_programs(client: Client, what: str) -> None:
+    """Either the memory limit ends it, or it is told that there is no more, long before that is beyond the limit."""
+    run = await client.run(language="cpp", code=IPC, args=[what], limits={"memoryBytes": 32 * MIB})
+
+    if run.reason is None:
+        assert run.ending == "run: exit 0"
+        assert int(run.stderr) < 32 * MIB
+    else:
+        assert (run.reason, run.final.signal) == ("memory_limit", "SIGKILL")
+
+
+SPEAKING = """
+#include <cstdio>
+#include <sys/ipc.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main() {
+    int memory = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600), turn = semget(IPC_PRIVATE, 1, IPC_CREAT | 0600);
+    int* shared = (int*)shmat(memory, nullptr, 0);
+    if (fork() == 0) {
+        *shared = 42;
+        sembuf up{0, 1, 0};
+        return semop(turn, &up, 1);
+    }
+    sembuf down{0, -1, 0};
+    semop(turn, &down, 1);
+    printf("%d\\n", *shared);
+    wait(nullptr);
+    return shmctl(memory, IPC_RMID, nullptr) + semctl(turn, 0, IPC_RMID);
+}
+"""
+
+
+async def test_processes_speak_through_system_v_ipc(client: Client) -> None:
+    if not charges_ipc():
+        pytest.skip("this machine's kernel does not charge it")
+    run = await client.run(language="cpp", code=SPEAKING)
+
+    assert run.outcome == ("42\n", "", "run: exit 0")

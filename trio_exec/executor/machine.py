@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +24,15 @@ class Machine:
     Attributes:
         charges_sockets: whether a container's memory limit counts what the kernel holds for its Internet sockets.
             It does with cgroup v2 only.
+        charges_ipc: whether it counts what the kernel holds for System V IPC, beside the shared memory itself. Linux
+            does since 5.15.
         processors: how many there are.
         has_cgroups: whether the engine can limit anything; a rootless one may have been given no part of the tree.
         extra_capabilities: those of `EXTRA_CAPABILITIES` that the engine has itself, and so can give.
     """
 
     charges_sockets: bool = False
+    charges_ipc: bool = False
     processors: int = 0
     has_cgroups: bool = True
     extra_capabilities: tuple[str, ...] = ()
@@ -43,9 +47,16 @@ class Machine:
         """What the engine's answer to `docker info` says."""
         return cls(
             charges_sockets=info.get("CgroupVersion") == "2",
+            charges_ipc=_version(info.get("KernelVersion", "")) >= (5, 15),
             processors=int(info.get("NCPU", 0)),
             has_cgroups=info.get("CgroupDriver") != "none",
         )
+
+
+def _version(kernel: str) -> tuple[int, ...]:
+    """Of a kernel, as far as it consists of numbers; () for none."""
+    found = re.match(r"(\d+)\.(\d+)", kernel)
+    return tuple(int(part) for part in found.groups()) if found else ()
 
 
 UNKNOWN = Machine()

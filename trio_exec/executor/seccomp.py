@@ -57,6 +57,10 @@ accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom r
 shutdown
 """
 
+_IPC = """
+msgctl msgget msgrcv msgsnd semctl semget semop semtimedop shmat shmctl shmdt
+"""
+
 _SELF_RESTRICTION = """
 getrandom landlock_add_rule landlock_create_ruleset landlock_restrict_self seccomp
 """
@@ -71,7 +75,6 @@ DENIED = (
     "memfd_secret",
     "mount",
     "mq_open",
-    "msgget",
     "open_by_handle_at",
     "perf_event_open",
     "pidfd_getfd",
@@ -79,9 +82,7 @@ DENIED = (
     "process_vm_readv",
     "ptrace",
     "request_key",
-    "semget",
     "setns",
-    "shmget",
     "swapon",
     "umount2",
     "unshare",
@@ -89,6 +90,12 @@ DENIED = (
     "vmsplice",
 )
 """System calls kept from programs that a reader may look for here."""
+
+DENIED_WHERE_NOT_CHARGED = ("msgget", "semget", "shmget")
+"""The same, where the kernel does not charge a container for System V IPC: it would be a way to use up the machine."""
+
+_SHM_HUGETLB = 0o4000
+"""Shared memory of huge pages, which are the machine's, and charged to nobody."""
 
 _AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
 """The only families: no AF_NETLINK, AF_PACKET, AF_VSOCK, AF_ALG, … Loopback works with these."""
@@ -172,6 +179,10 @@ def _sockets(*, datagrams: bool) -> list[dict[str, Any]]:
     ]
 
 
+def _ipc() -> list[dict[str, Any]]:
+    return [_allow(_IPC), _allow("shmget", _masked(2, _SHM_HUGETLB, 0))]
+
+
 def _limits() -> list[dict[str, Any]]:
     """Every limit but that of core dumps may be lowered: 1 byte keeps the machine's handler out, 0 does not."""
     return [
@@ -186,7 +197,8 @@ def profile(machine: Machine = UNKNOWN) -> dict[str, Any]:
     """The profile in Docker's form (the JSON that `--security-opt seccomp=` takes).
 
     Args:
-        machine: what the engine runs on. Where datagrams in flight are not charged to the container, there are none.
+        machine: what the engine runs on. Where datagrams in flight are not charged to the container, there are none;
+            where System V IPC is not, there is none either.
     """
     plain = _FILES + _MEMORY + _PROCESSES + _SIGNALS_AND_TIME + _WAITING + _NETWORK + _SELF_RESTRICTION
     return {
@@ -198,6 +210,7 @@ def profile(machine: Machine = UNKNOWN) -> dict[str, Any]:
         "syscalls": [
             _allow(plain),
             *_sockets(datagrams=machine.charges_sockets),
+            *(_ipc() if machine.charges_ipc else []),
             *_limits(),
             *[_allow("personality", _equals(0, value)) for value in _PERSONALITIES],
             _allow("clone", _masked(0, _NEW_NAMESPACES, 0)),

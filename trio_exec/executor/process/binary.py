@@ -25,7 +25,7 @@ FLAGS = (
 COMPILE_TIMEOUT = 60
 PROBE_TIMEOUT = 10
 ISOLATED = (
-    *("unshare", "--mount", "--propagation", "private", "--pid"),
+    *("unshare", "--mount", "--ipc", "--propagation", "private", "--pid"),
     *("--fork", "--kill-child"),  # Should `unshare` be killed before the launcher is there, so is what it started.
 )
 """A command behind this one is PID 1 of its own namespace, and its mounts are seen by nobody else."""

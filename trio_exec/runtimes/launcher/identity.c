@@ -134,6 +134,14 @@ void identity_charge_program(bool charge) {
   touch_files_as(program, program); /* The call before has put that back as well. */
 }
 
+void identity_act_as_program(bool act) {
+  if (!has_fsuid)
+    return; /* It is the effective one as it is. */
+  (void)!setresuid((uid_t)-1, act ? program : 0, (uid_t)-1);
+  touch_files_as(program, program); /* The call before has put that back as well. */
+  identity_stay_hidden();
+}
+
 bool identity_become_program(void) {
   touch_files_as(0, 0);
   set_oom_order(OOM_FIRST); /* Set with CAP_SYS_RESOURCE, it is also the lowest that the program can choose. */

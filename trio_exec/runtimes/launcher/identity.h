@@ -31,6 +31,12 @@ int identity_open_terminals(int flags);
 void identity_charge_program(bool charge);
 
 /*
+ * From here on, until the call with false, what asks for an effective user gets the program's. Only
+ * while nothing of the program runs.
+ */
+void identity_act_as_program(bool act);
+
+/*
  * In a child: becomes the program's user, for good. False with errno set where that failed. It stays
  * as hard to get at as its parent, with whom it may share memory, until it runs something else.
  */

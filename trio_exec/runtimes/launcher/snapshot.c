@@ -16,6 +16,7 @@
 #include "attributes.h"
 #include "clear.h"
 #include "image.h"
+#include "ipc.h"
 #include "walk.h"
 
 #define SHARED_MEMORY "/dev/shm"
@@ -209,11 +210,17 @@ static const char *keep_all(void) {
   return problem;
 }
 
+/* What programs share beside the workspace, and leave behind. */
+static const char *clear_shared(void) {
+  const char *problem = shared_memory < 0 ? NULL : clear_folder(shared_memory);
+  return problem == NULL ? ipc_clear() : problem;
+}
+
 const char *snapshot_save(void) {
   is_kept = false;
   image_forget(&image);
   attributes_forget(&attributes);
-  const char *problem = shared_memory < 0 ? NULL : clear_folder(shared_memory);
+  const char *problem = clear_shared();
   if (problem != NULL)
     return problem;
   struct stat before;
@@ -355,8 +362,8 @@ const char *snapshot_restore(void) {
   if (!attributes_clear(workspace))
     return failed("empty", "the workspace");
   const char *problem = clear_folder(workspace);
-  if (problem == NULL && shared_memory >= 0)
-    problem = clear_folder(shared_memory);
+  if (problem == NULL)
+    problem = clear_shared();
   if (problem != NULL)
     return problem;
   if (!free_lost_files())
