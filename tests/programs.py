@@ -355,4 +355,12 @@ PROGRAMS: list[tuple[str, str, str, str]] = [
     ),
     ("hello", "cpp", "#include <iostream>\nint main() { std::cout << 1; return 3; }", ""),
     ("compile error", "cpp", "#include <vector>\nint main() { std::string s; }", ""),
+    (
+        "formats",
+        "cpp",
+        "#include <iomanip>\n#include <iostream>\n#include <locale>\n"
+        'int main() { std::cout.imbue(std::locale("en_US.UTF-8")); std::cout << std::fixed << std::setprecision(2)\n'
+        '<< 1234567.891 << " " << std::showbase << std::put_money(123450) << "\\n"; }',
+        "",
+    ),
 ]

@@ -120,6 +120,21 @@ async def test_bytes_are_bytes(server: ServerProcess) -> None:
     assert result.stdout == text.encode()[::-1].decode(errors="replace")
 
 
+async def test_a_terminals_input_ends_behind_a_part_of_a_line_too(server: ServerProcess) -> None:
+    code = "import sys\nprint(repr(sys.stdin.read()))\nprint(repr(sys.stdin.read()))\nprint(repr(sys.stdin.read()))"
+    async with connect(server.url) as client, client.session("python", code, tty=True) as session:
+        await session.send("one\r")
+        await session.send("part")
+        await session.end_input()
+        await session.send("two\n")
+        await session.end_input()
+        await session.end_input()
+        result = await session.result()
+
+    # Between them is what the terminal echoes.
+    assert re.findall("'.*'", result.stdout) == [r"'one\npart'", r"'two\n'", "''"]
+
+
 async def test_much_input_waits_for_the_program_and_arrives_whole(start_server: Callable[..., ServerProcess]) -> None:
     code = "import sys, time, hashlib\ntime.sleep(1)\nprint(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())"
     data = "".join(f"line {number}\n" for number in range(500_000))

@@ -22,6 +22,8 @@ from trio_exec.client.server import Server
 LEAVE_TIMEOUT = 2
 """Seconds that leaving a session may take to stop it, or to have the last input arrive."""
 _CTRL_D = b"\x04"
+_LINE_ENDS = b"\n\r\x03\x04\x15\x1a\x1c"
+"""Behind these keys a terminal's line is empty: Enter, and those that drop the line or hand it over."""
 
 
 class Session(Generic[T]):
@@ -53,6 +55,7 @@ class Session(Generic[T]):
         self._language = language
         self._owned = owned
         self._unread: deque[Event[T]] = deque()
+        self._within_line = False
 
     @property
     def over(self) -> bool:
@@ -105,7 +108,10 @@ class Session(Generic[T]):
         """
         await trio.lowlevel.checkpoint()
         self.waiting = False
-        await self._outbox.write(data.encode() if isinstance(data, str) else data)
+        content = data.encode() if isinstance(data, str) else data
+        await self._outbox.write(content)
+        if content:
+            self._within_line = content[-1] not in _LINE_ENDS
 
     async def flush(self) -> None:
         """Returns when the server has all that was sent.
@@ -117,10 +123,14 @@ class Session(Generic[T]):
         await self._outbox.flush()
 
     async def end_input(self) -> None:
-        """Ends the program's input; in a terminal it is Ctrl-D, after which more may follow."""
+        """Ends the program's input; in a terminal it is Ctrl-D, after which more may follow.
+
+        Behind a part of a line it is Ctrl-D twice: the first one only hands the part over.
+        """
         await trio.lowlevel.checkpoint()
         if self.tty:
-            await self._outbox.write(_CTRL_D)
+            await self._outbox.write(2 * _CTRL_D if self._within_line else _CTRL_D)
+            self._within_line = False
         else:
             self._outbox.end_input()
 
