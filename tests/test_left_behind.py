@@ -166,3 +166,29 @@ async def test_children_that_stay_in_the_background_can_read_the_terminal_no_mor
     run = await client.run(language="python", code=code, tty=True)
 
     assert run.ending == "run: exit 4"
+
+
+STOPPED = """
+import signal, sys
+print('ready', flush=True)
+print(input(), flush=True)
+signal.signal(signal.SIGCONT, lambda *_: print('goes on', flush=True))
+print('again', flush=True)
+print(input(), flush=True)
+"""
+
+
+async def test_the_key_that_stops_a_program_leaves_it_to_nobody_and_so_it_goes_on(client: Client) -> None:
+    async with client.session(language="python", code=STOPPED, tty=True) as session:
+        await session.until_stdout("ready")
+        await session.input("\x1a")
+        await session.input("one\n")
+        await session.until_stdout("again")
+        await session.input("\x1a")
+        await session.until_stdout("goes on")
+        await session.input("two\n")
+        run = await session.to_end()
+
+    assert "one\r\n" in run.stdout
+    assert "two\r\n" in run.stdout
+    assert run.ending == "run: exit 0"

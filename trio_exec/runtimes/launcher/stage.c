@@ -185,6 +185,12 @@ static unsigned full(void) {
   return hits;
 }
 
+/* Ctrl-Z gives a shell's prompt back. Here is none, nor anybody to say `fg`, so what that stopped goes on at once. */
+static void go_on(pid_t pid, int stop_signal) {
+  if (stage.tty && pid == stage.pid && stop_signal == SIGTSTP)
+    kill(-getpgid(pid), SIGCONT);
+}
+
 static void finish(void) {
   stage.lingers = false;
   if (reserve_needed())
@@ -198,8 +204,11 @@ void stage_reap(void) {
   struct rusage usage;
   pid_t pid;
   bool had_exited = stage.exited;
-  while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0)
-    collect(pid, status, &usage);
+  while ((pid = wait4(-1, &status, WNOHANG | WUNTRACED, &usage)) > 0)
+    if (WIFSTOPPED(status))
+      go_on(pid, WSTOPSIG(status));
+    else
+      collect(pid, status, &usage);
   bool left = pid == 0; /* As PID 1 we are the parent of all whose own has ended. */
   if (stage.exited && !had_exited) {
     stage.hits |= full();
