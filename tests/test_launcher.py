@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from tests.sessions import SPEC
-from tests.stages import ENVIRONMENT, run
+from tests.stages import ENVIRONMENT, run, send_file
 from trio_exec.errors import ExecutorError
 from trio_exec.executor.base import Container
 from trio_exec.executor.docker.api import DockerAPI
@@ -242,6 +242,34 @@ async def test_a_held_command_that_has_nothing_to_run_is_not_let_go(executor: Do
             container, ["dash", "-c", "mkdir -p out; rm -f out/made.py; cat > out/made.py <<'END'\n" + AGE + "END"]
         )
         assert (await run(container, SECOND)).stdout == b"new"
+
+
+NAMED = """
+if [ -p .tmp/name ]; then name=$(cat .tmp/name); else name="new, $0"; fi
+echo "$name" "$#" "$PWD"
+test -e .tmp/name && echo still there
+exit 7
+"""
+
+
+async def test_a_held_command_can_be_told_its_last_argument(executor: DockerExecutor) -> None:
+    command = ["dash", "-c", NAMED, "main.py"]
+    given = {
+        ("main.py",): "main.py",
+        ("an other.py",): "an other.py",
+        ("lib/ü" + "x" * 4000,): "lib/ü" + "x" * 4000,
+        ("main.py", "argument"): "new, main.py",
+        (): "new, dash",
+    }
+    for last, expected in given.items():
+        async with opened(executor) as container:
+            frame = frames.encode_prestart(".tmp/name", command, ENVIRONMENT, terminal=None, named=True)
+            await container.send(frame)
+            assert await container.receive() == [frames.Prestarted()]
+            await send_file(container, last[0] if last and len(last[0]) < 100 else "x", b"")
+            result = await run(container, [*command[:-1], *last])
+            assert result.stdout.decode() == f"{expected} {max(len(last) - 1, 0)} /workspace\n"
+            assert (result.stderr, result.end.exit_code) == (b"", 7)
 
 
 async def test_a_third_command_cannot_be_held(executor: DockerExecutor) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, field_validator, model_validator
 
 from trio_exec.errors import ConfigurationError, UnknownLanguageError
 from trio_exec.model import StageName
@@ -103,6 +103,7 @@ class Warm(_Model):
     Attributes:
         stage: the stage whose command can be started with a FIFO in the place of a file that it reads.
         file: that file, if it is not the main one: one that the compile stage makes, or that lists its sources.
+        named: whether what the file holds is the main file's name, which is the command's last argument.
         pids: processes and threads that everything warm together takes; where the limit is lower, it is left out.
         sized: whether it looks at the memory limit as it starts; where a session lowers that, it is started afresh.
         unless: a pattern; a main file in which it is found, anywhere, is started afresh.
@@ -110,9 +111,16 @@ class Warm(_Model):
 
     stage: Annotated[StageName, Strict(strict=False)]
     file: Annotated[str, Field(pattern=r"^[^/]")] | None = None
+    named: bool = False
     pids: Annotated[int, Field(gt=0)] = 1
     sized: bool = False
     unless: str | None = None
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> Warm:
+        if self.named and self.file is None:
+            raise ValueError("file: say where what is named finds its name")
+        return self
 
     @field_validator("unless")
     @classmethod

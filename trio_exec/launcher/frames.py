@@ -16,7 +16,8 @@ Stage       s     u8 flags (1: terminal, 2: gather, 4: merge), u16 rows, u16 col
 Prestart    p     a path, NUL, and a stage's payload: starts the command with a FIFO at the path, and holds it
                   until it has opened that. The stage frame for the same command, environment and kind of streams
                   then lets it go with the file that was sent, or made by a stage, meanwhile; any other stage,
-                  another file, or Kill discards it. Two commands can be held: one for each stage
+                  another file, or Kill discards it. Two commands can be held: one for each stage. With flag 8 in the
+                  payload, the FIFO tells the last argument instead, which may be another one in the stage's frame
 Stdin       i     bytes for the program; at most `STDIN_WINDOW` of them unacknowledged
 StdinEof    e     no more input; on a terminal, which Ctrl-D among the input ends, it does nothing
 Signal      g     u8 number, to the program's process group
@@ -84,6 +85,7 @@ _COLLECT = struct.Struct(">BIQ")
 _FLAG_TTY = 1
 _FLAG_GATHER = 2
 _FLAG_MERGE = 4
+_FLAG_NAMED = 8
 _FLAG_HIDDEN_TOO = 1
 _MODE_MAX = 0o7777
 
@@ -151,14 +153,26 @@ def encode_stage(
 
 
 def encode_prestart(
-    file: str, command: Sequence[str], environment: Mapping[str, str], *, terminal: tuple[int, int] | None
+    file: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    terminal: tuple[int, int] | None,
+    named: bool = False,
 ) -> bytes:
     """The frame that starts a command before a file that it reads is there.
+
+    Args:
+        file: where the FIFO is.
+        command: the program and its arguments.
+        environment: as for `encode_stage`.
+        terminal: likewise.
+        named: the FIFO tells the last argument, which may be another in the stage's own frame.
 
     Raises:
         ValueError: as for `encode_stage`.
     """
-    return _frame(b"p", _strings([file]) + _stage(command, environment, terminal))
+    return _frame(b"p", _strings([file]) + _stage(command, environment, terminal, named=named))
 
 
 def stage_size(command: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -179,9 +193,11 @@ def _stage(
     cpu_time: float | None = None,
     gather: bool = False,
     merge: bool = False,
+    named: bool = False,
 ) -> bytes:
     rows, columns = terminal or (0, 0)
-    flags = (_FLAG_TTY if terminal else 0) | (_FLAG_GATHER if gather else 0) | (_FLAG_MERGE if merge else 0)
+    given = {_FLAG_TTY: terminal is not None, _FLAG_GATHER: gather, _FLAG_MERGE: merge, _FLAG_NAMED: named}
+    flags = sum(flag for flag, is_set in given.items() if is_set)
     pairs = [f"{name}={value}" for name, value in environment.items()]
     cpu_milliseconds = 0 if cpu_time is None else max(1, round(cpu_time * 1000))
     head = _STAGE.pack(flags, rows, columns, deadline, cpu_milliseconds, len(command), len(pairs))

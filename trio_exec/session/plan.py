@@ -110,6 +110,7 @@ def prestarts(language: Language, limits: Limits) -> list[Prestart]:
                     environment=environment(language, sizes, terminal=False),
                     terminal_environment=environment(language, sizes, terminal=True),
                     runs_on_terminal=warm.stage is StageName.RUN,
+                    named=warm.named,
                 )
             )
     return made
@@ -135,10 +136,13 @@ def _can_use_prestart(language: Language, files: Mapping[str, bytes], *, as_size
 
     Args:
         language: the session's.
-        files: its files. What waits for the main one may look at others early; the first lines may matter as well.
+        files: its files. What waits for the main one may look at others early; the first lines may matter as well. What
+            waits for its name has looked at no more than what runtimes look for as they start: hidden files.
         as_sized: whether the session may use as much memory as what was started ahead saw.
     """
     if list(files) != [language.source_file] and any(warm.file is None for warm in language.warm):
+        return False
+    if any(name.startswith(".") for name in files) and any(warm.named for warm in language.warm):
         return False
     text = next(iter(files.values())).decode(errors="replace")
     return not any(

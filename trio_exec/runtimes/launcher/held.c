@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,7 +19,7 @@
 enum { PATH_LENGTH_MAX = 256 };
 
 /* In a stage's frame, the rows, columns and times may differ from those that it was prestarted with; of the flags, only those of its streams matter. */
-enum { SPEC_COMMAND = 13 };
+enum { SPEC_COUNTS = 13 };
 
 static struct held {
   bool here;
@@ -165,10 +166,49 @@ static uint64_t used_us(pid_t pid) {
   return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
 }
 
+/* What is behind the last argument in a stage's frame, and that argument itself. */
+static struct reader behind_arguments(struct reader spec, const char **last) {
+  read_int(&spec, SPEC_COUNTS);
+  size_t argc = (size_t)read_int(&spec, 2);
+  read_int(&spec, 2);
+  spec.ok &= argc > 0;
+  for (*last = ""; argc > 0 && spec.ok; argc--)
+    *last = read_string(&spec);
+  return spec;
+}
+
+static bool is_named(const struct held *held) { return held->spec[0] & STAGE_IS_NAMED; }
+
+/* Whether the two are the same, from the counts of strings on; a named one's last argument may be any. */
+static bool is_same_command(const struct held *held, const struct reader *spec) {
+  struct reader ours = {.at = held->spec, .left = held->length, .ok = true}, theirs = *spec;
+  if (is_named(held)) {
+    const char *our_name, *their_name;
+    struct reader our_rest = behind_arguments(ours, &our_name), their_rest = behind_arguments(theirs, &their_name);
+    if (!our_rest.ok || !their_rest.ok || our_rest.left != their_rest.left ||
+        memcmp(our_rest.at, their_rest.at, our_rest.left) != 0)
+      return false;
+    ours.left = (size_t)((const uint8_t *)our_name - ours.at);
+    theirs.left = (size_t)((const uint8_t *)their_name - theirs.at);
+  }
+  return ours.left == theirs.left && ours.left > SPEC_COUNTS &&
+         memcmp(ours.at + SPEC_COUNTS, theirs.at + SPEC_COUNTS, ours.left - SPEC_COUNTS) == 0;
+}
+
 static bool is_asked_for(const struct held *held, const struct reader *spec) {
-  return held->opened && spec->left == held->length && held->length > SPEC_COMMAND &&
-         ((spec->at[0] ^ held->spec[0]) & (STAGE_TTY | STAGE_MERGES)) == 0 &&
-         memcmp(spec->at + SPEC_COMMAND, held->spec + SPEC_COMMAND, held->length - SPEC_COMMAND) == 0;
+  return held->opened && spec->left > 0 && ((spec->at[0] ^ held->spec[0]) & (STAGE_TTY | STAGE_MERGES)) == 0 &&
+         is_same_command(held, spec);
+}
+
+/* Puts the name of the main file where the content of the FIFO is taken from; the FIFO itself goes. */
+static bool take_name(struct held *held, const struct reader *spec) {
+  const char *name;
+  behind_arguments(*spec, &name);
+  ssize_t length = (ssize_t)strlen(name);
+  int fd = memfd_create("name", MFD_CLOEXEC);
+  held->stage.content = fd;
+  unlink(held->path);
+  return fd >= 0 && write(fd, name, (size_t)length) == length && lseek(fd, 0, SEEK_SET) == 0;
 }
 
 /* Puts the file in the FIFO's place and opens it; false when there is none. */
@@ -187,7 +227,7 @@ bool held_release(struct reader spec, uint64_t *deadline_s) {
   if (stage.active)
     return false;
   for (struct held *held = NULL; (held = next(held)) != NULL;) {
-    if (!is_asked_for(held, &spec) || !take_file(held))
+    if (!is_asked_for(held, &spec) || !(is_named(held) ? take_name(held, &spec) : take_file(held)))
       continue;
     held->here = false;
     some_let_go = true;

@@ -7,6 +7,9 @@
  *
  * The file is either sent by the server, or made by the stage before: a compiler that writes it
  * elsewhere and renames it into place. That is why two can be held at once.
+ *
+ * A command that is named reads no file from its FIFO but its last argument, as the stage's frame has
+ * it: the main file's name, in the place of the one that it was started with.
  */
 #ifndef HELD_H
 #define HELD_H

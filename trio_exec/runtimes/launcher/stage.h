@@ -12,7 +12,7 @@
 
 #include "frames.h"
 
-enum { STAGE_TTY = 1, STAGE_GATHERS = 2, STAGE_MERGES = 4 }; /* A stage frame's flags. */
+enum { STAGE_TTY = 1, STAGE_GATHERS = 2, STAGE_MERGES = 4, STAGE_IS_NAMED = 8 }; /* A stage frame's flags. */
 
 struct stage {
   bool active;
