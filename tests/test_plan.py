@@ -255,6 +255,37 @@ def test_a_command_that_reads_a_list_of_its_sources_is_started_ahead_for_all_fil
     assert not plan(Job("listed", files={"x": b"no", "y": b"yes"}), LISTED).may_use_prestart
 
 
+TOLD = SCRIPT.model_copy(
+    update={
+        "warm": [Warm(stage=StageName.RUN, file=".tmp/name", named=True)],
+        "run": Stage(command=["run", "{source}"]),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "may"),
+    [
+        ({"main.s": b""}, True),
+        ({"other.s": b""}, True),
+        ({"lib/x": b"", "main.s": b""}, True),
+        ({"main.s": b"", ".rc": b""}, False),
+        ({"main.s": b"", ".config/x": b""}, False),
+    ],
+)
+def test_a_command_that_can_be_told_its_main_file_is_started_ahead_for_all_but_hidden_files(
+    files: dict[str, bytes], may: bool
+) -> None:
+    assert plan(Job("script", files=files), TOLD).may_use_prestart is may
+    (made,) = prestarts(TOLD, LIMITS)
+    assert (made.file, made.command, made.named) == (".tmp/name", ["run", "main.s"], True)
+
+
+def test_what_is_to_be_told_its_main_file_needs_a_place_for_that() -> None:
+    with pytest.raises(ValueError, match="file: say where what is named finds its name"):
+        Warm(stage=StageName.RUN, named=True)
+
+
 def test_a_main_file_that_would_be_taken_for_something_else_is_refused() -> None:
     with pytest.raises(RequestError, match=r"'lib/x\.O' is the first .* call it 'main\.c', or name") as caught:
         plan(Job("listed", files={"lib/x.O": b"", "main.c": b""}), LISTED)
