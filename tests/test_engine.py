@@ -210,14 +210,21 @@ async def test_what_a_client_can_not_do_yet_or_any_more(autojump_clock: MockCloc
         session.end(Reason.STOPPED)
         await wait_all_tasks_blocked()
 
-        for attempt in (
-            lambda: session.write_input(b""),
-            session.end_input,
-            lambda: session.send_signal(2),
-            lambda: session.resize(1, 1),
-        ):
+        for attempt in (lambda: session.write_input(b""), lambda: session.send_signal(2)):
             with pytest.raises(SessionStateError, match="the session has ended"):
                 attempt()
+
+
+async def test_what_crosses_the_end_and_is_of_no_use_any_more_is_no_fault(autojump_clock: MockClock) -> None:
+    async with running() as it:
+        session = it.engine.create_session(Job("python", b"", terminal=(24, 80)), OWNER)
+        session.end(Reason.STOPPED)
+        await wait_all_tasks_blocked()
+        before = session.log.end
+
+        session.end_input()
+        session.resize(1, 1)
+        assert (session.ended, session.log.end) == (True, before)
 
 
 async def test_a_terminal_that_was_resized_before_the_program_runs_has_that_size(autojump_clock: MockClock) -> None:

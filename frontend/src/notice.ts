@@ -12,6 +12,7 @@ export class Notice {
   readonly #text = byId("notice-text", HTMLElement);
   readonly #button = byId("notice-action", HTMLButtonElement);
   #action: Action | undefined;
+  #ofRun = false;
 
   constructor() {
     this.#button.addEventListener("click", () => {
@@ -22,7 +23,19 @@ export class Notice {
     byId("notice-close", HTMLButtonElement).addEventListener("click", () => this.hide());
   }
 
+  /** About the program that runs, or has run last: nobody wants to know once another one is started. */
+  showOfRun(text: string, action?: Action): void {
+    this.show(text, action);
+    this.#ofRun = true;
+  }
+
+  /** Hides what was about a program that another one follows. */
+  nextRun(): void {
+    if (this.#ofRun) this.hide();
+  }
+
   show(text: string, action?: Action): void {
+    this.#ofRun = false;
     this.#action = action;
     this.#bar.hidden = false;
     this.#text.textContent = text;

@@ -76,7 +76,7 @@ export class Page {
       cleared: () => this.#clearFiles(),
       send: (message) => {
         const sent = this.#run.send(message);
-        if (!sent && message.type === "input") notice.show("This was not sent: the connection is down, and too much waits for it already.");
+        if (!sent && message.type === "input") notice.showOfRun("This was not sent: the connection is down, and too much waits for it already.");
         return sent;
       },
     });
@@ -86,7 +86,7 @@ export class Page {
       view: (view) => this.#show(view),
       output: (stream, text) => this.#output.output(stream, text),
       size: () => this.#output.size,
-      rejected: (words) => notice.show(`The server could not use what was sent: ${words}`),
+      rejected: (words) => notice.showOfRun(`The server could not use what was sent: ${words}`),
       over: (session, state) => void this.#showFiles(session, state),
     });
     this.#setTty(stores.kept.get("tty", asBoolean) ?? true);
@@ -111,7 +111,7 @@ export class Page {
     }
     this.#ttySwitch.addEventListener("change", () => {
       this.#setTty(this.#ttySwitch.checked);
-      if (this.#run.active) this.#notice.show("The running program keeps what it has. The next one gets the new setting.");
+      if (this.#run.active) this.#notice.showOfRun("The running program keeps what it has. The next one gets the new setting.");
     });
     this.#runButton.addEventListener("click", () => {
       this.#start();
@@ -135,6 +135,7 @@ export class Page {
       return;
     }
     this.#workbench.save();
+    this.#notice.nextRun();
     this.#showView("output");
     const tty = this.#ttySwitch.checked;
     this.#clearFiles();
@@ -160,7 +161,7 @@ export class Page {
       this.#left.show({ ...left, files: changedFiles(left.files, session.sent) });
     } else {
       const again = { label: "Try again", run: () => void this.#showFiles(session, { state: "finished", files, filesOmitted }) };
-      this.#notice.show("The files that the program left could not be loaded.", again);
+      this.#notice.showOfRun("The files that the program left could not be loaded.", again);
     }
   }
 

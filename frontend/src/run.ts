@@ -6,11 +6,16 @@ import { SessionLink, type Phase, type Socket } from "./lib/link";
 import type { Limits, RunView } from "./lib/status";
 import { isFinal, type ClientMessage, type ServerMessage, type SessionState, type Stream } from "./wire";
 
+interface Size {
+  readonly rows: number;
+  readonly cols: number;
+}
+
 export interface RunEvents {
   view(view: RunView): void;
   output(stream: Stream, text: string): void;
   /** The terminal's size now. */
-  size(): { rows: number; cols: number };
+  size(): Size;
   /** A message of ours could not be used. */
   rejected(words: string): void;
   /** A session that was followed is over, in this state. */
@@ -41,6 +46,8 @@ export class Run {
   /** Which start this is; what belongs to an earlier one is out of date. */
   #turn = 0;
   #tty = true;
+  /** The terminal's size as the server knows it; of a session that was there already, nobody here knows. */
+  #toldSize: Size | undefined;
   /** What was typed before the server had answered. */
   #early: ClientMessage[] = [];
 
@@ -70,6 +77,7 @@ export class Run {
     this.#leave();
     const turn = this.#turn;
     this.#tty = tty;
+    this.#toldSize = tty ? this.#events.size() : undefined;
     this.#show({ kind: "starting" });
     try {
       const { id, socket } = await startSession(request);
@@ -142,7 +150,9 @@ export class Run {
       this.#early.push(message);
       return true;
     }
-    return this.#link?.send(message) ?? false;
+    const sent = this.#link?.send(message) ?? false;
+    if (message.type === "resize") this.#toldSize = sent ? message : undefined;
+    return sent;
   }
 
   retryNow(): void {
@@ -157,10 +167,14 @@ export class Run {
   #moved(phase: Phase, session: Session): void {
     // What the program waits for is said anew after a connection.
     this.#update({ phase, inputWanted: false });
-    if (phase.kind === "open" && session.tty) {
-      // The size may have changed while nobody could be told.
-      this.#link?.send({ type: "resize", ...this.#events.size() });
-    }
+    if (phase.kind === "open" && session.tty) this.#tellSize();
+  }
+
+  /** The size may have changed while nobody could be told. */
+  #tellSize(): void {
+    const { rows, cols } = this.#events.size();
+    if (rows === this.#toldSize?.rows && cols === this.#toldSize.cols) return;
+    this.send({ type: "resize", rows, cols });
   }
 
   #received(message: ServerMessage): void {
@@ -177,7 +191,8 @@ export class Run {
         this.#update({ inputWanted: message.waiting });
         break;
       case "error":
-        this.#events.rejected(message.error);
+        // What was sent while the program ended is of no use any more, and no fault.
+        if (message.code !== "wrong_state") this.#events.rejected(message.error);
         break;
     }
   }
@@ -193,6 +208,7 @@ export class Run {
     this.#link?.close();
     this.#link = undefined;
     this.#session = undefined;
+    this.#toldSize = undefined;
     this.#early = [];
     this.#turn += 1;
   }

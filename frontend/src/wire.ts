@@ -42,7 +42,7 @@ export type ServerMessage =
   | { readonly type: Stream; readonly data: string; readonly seq: number }
   | ({ readonly type: "state"; readonly seq: number } & SessionState)
   | { readonly type: "input_wait"; readonly waiting: boolean }
-  | { readonly type: "error"; readonly error: string };
+  | { readonly type: "error"; readonly error: string; readonly code: string };
 
 export type ClientMessage =
   | { readonly type: "input"; readonly data: string }
@@ -93,7 +93,7 @@ export function parseServerMessage(text: string): ServerMessage | undefined {
     return undefined;
   }
   if (!isRecord(value)) return undefined;
-  const { type, data, seq, waiting, error } = value;
+  const { type, data, seq, waiting, error, code } = value;
   switch (type) {
     case "stdout":
     case "stderr":
@@ -105,7 +105,7 @@ export function parseServerMessage(text: string): ServerMessage | undefined {
     case "input_wait":
       return typeof waiting === "boolean" ? { type, waiting } : undefined;
     case "error":
-      return typeof error === "string" ? { type, error } : undefined;
+      return typeof error === "string" ? { type, error, code: typeof code === "string" ? code : "" } : undefined;
     default:
       return undefined;
   }

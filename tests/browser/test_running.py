@@ -203,3 +203,28 @@ def test_copy_and_paste(ide: IDE) -> None:
         lambda: ide.page.evaluate("navigator.clipboard.readText()"),
     )
     ide.press("Control+v").press("Enter").shows("got copy-me").ends("Finished.")
+
+
+@pytest.mark.parametrize("language", ["python", "javascript"])
+def test_programs_that_end_at_once_raise_no_alarm(ide: IDE, language: str) -> None:
+    ide.choose(language)
+    ide.write({"python": "print('hello')", "javascript": "console.log('hello')"}[language])
+    for _ in range(40):
+        ide.run().ends("Finished.")
+        assert ide.notice == ""
+
+
+def test_keys_that_cross_the_end_of_a_program_raise_none_either(ide: IDE) -> None:
+    ide.write("input()")
+    for _ in range(15):
+        ide.run().says("Waiting for your input.").type("a\nbcd\n").press("Control+d").ends("Finished.")
+        assert ide.notice == ""
+
+
+def test_a_notice_about_a_program_does_not_outlive_the_next(ide: IDE) -> None:
+    ide.write("input()").run().says("Waiting for your input.")
+    ide.terminal(on=False)
+    assert "The running program keeps what it has" in ide.notice
+    ide.page.click("#stop")
+    ide.ends("Stopped.").write("print('next')").run().ends("Finished.")
+    assert ide.notice == ""

@@ -190,13 +190,13 @@ class Session:
         await self._record.stdin.wait_room()
 
     def end_input(self) -> None:
-        """Queues the end of input.
+        """Queues the end of input; once the session has ended there is nothing to do.
 
         Raises:
-            SessionStateError: the session has ended.
             InputFullError: the program does not read, and on a terminal, end of input is input.
         """
-        self._check_not_ended()
+        if self.ended:  # It was said while the end was on its way.
+            return
         self._record.stdin.end()
         self._tasks.touch()
 
@@ -213,14 +213,15 @@ class Session:
         self._tasks.touch()
 
     def resize(self, rows: int, columns: int) -> None:
-        """Sets the terminal's size.
+        """Sets the terminal's size; once the session has ended there is nothing to do.
 
         Raises:
-            SessionStateError: the session has ended or has no terminal.
+            SessionStateError: the session has no terminal.
         """
-        self._check_not_ended()
         if self._record.terminal is None:
             raise SessionStateError("resize: this session has no terminal; ask for one with `tty`")
+        if self.ended:  # It was said while the end was on its way.
+            return
         self._record.terminal = (rows, columns)
         if self._record.state is State.RUNNING:
             self._record.stdin.control(frames.encode_resize(rows, columns))
