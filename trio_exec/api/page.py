@@ -1,7 +1,8 @@
-"""Serves the built page: static files, cached by their hashed names, under a strict content security policy."""
+"""Serves the built page: static files, compressed, cached by their hashed names, under a strict security policy."""
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -33,7 +34,10 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 _HASHED = "assets/"
 """The build puts the content's hash into the names below this, so they never change."""
+_COMPRESSED = {"br": ".br", "gzip": ".gz"}
+"""What the build adds to names for a form of the file in that encoding; the smallest is the first."""
 _METHODS = ["GET", "HEAD"]
+_UNKNOWN = "application/octet-stream"
 _FOREVER = "public, max-age=31536000, immutable"
 _CHECKED = "no-cache"
 _NOT_BUILT = "the page has not been built; script/bootstrap builds it. The API is there, see docs/api.md"
@@ -44,6 +48,14 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:
         return False  # A name that is too long for the file system.
+
+
+def _choose_form(path: Path) -> tuple[str, str | None]:
+    """What to add to a file's name for the form that the client likes best, and the encoding that this is."""
+    accepted = request.accept_encodings
+    there = {encoding: ending for encoding, ending in _COMPRESSED.items() if _is_file(Path(f"{path}{ending}"))}
+    encoding = max(there, key=accepted.quality, default=None)  # Of equals, the first.
+    return ("", None) if encoding is None or accepted.quality(encoding) <= 0 else (there[encoding], encoding)
 
 
 def add_page(app: QuartTrio, static: Path, not_there: Callable[[HTTPException], Awaitable[Response]]) -> None:
@@ -64,7 +76,12 @@ def add_page(app: QuartTrio, static: Path, not_there: Callable[[HTTPException], 
         return await file("index.html")
 
     async def file(name: str) -> Response:
-        response = await send_from_directory(static, name)
+        ending, encoding = _choose_form(static / name)
+        mimetype, _ = mimetypes.guess_type(name)
+        response = await send_from_directory(static, f"{name}{ending}", mimetype=mimetype or _UNKNOWN)
+        response.vary.add("Accept-Encoding")
+        if encoding is not None:
+            response.content_encoding = encoding
         response.headers.pop("Expires", None)  # Quart's own idea of it, which contradicts what follows.
         response.headers["Cache-Control"] = _FOREVER if name.startswith(_HASHED) else _CHECKED
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
