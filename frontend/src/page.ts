@@ -57,6 +57,9 @@ export class Page {
   readonly #argsProblem = byId("args-problem", HTMLElement);
   #limits: Limits = {};
   /** Absent until the server has said which languages there are. */
+  readonly #codePane = byId("code-pane", HTMLElement);
+  /** Whether somebody has done something to the code since the program was started. */
+  #busyWithCode = false;
   #workbench: Workbench | undefined;
 
   constructor(stores: Stores, notice: Notice, theme: Theme) {
@@ -65,7 +68,7 @@ export class Page {
     const key = shortcuts(
       [
         { element: document.getElementsByTagName("header")[0] ?? document.body, enter: () => this.#enterHeader() },
-        { element: byId("code-pane", HTMLElement), enter: () => this.#enterCode() },
+        { element: this.#codePane, enter: () => this.#enterCode() },
         { element: byId("output-pane", HTMLElement), enter: () => this.#enterOutput() },
       ],
       () => this.#start(),
@@ -118,6 +121,10 @@ export class Page {
       if (this.#run.active && hasKeyboard()) this.#output.focus();
     });
     this.#stopButton.addEventListener("click", () => this.#run.stop());
+    this.#codePane.addEventListener("pointerdown", () => void (this.#busyWithCode = true));
+    this.#codePane.addEventListener("keydown", ({ key, ctrlKey, metaKey }) => {
+      if (!["Control", "Meta", "Shift", "Alt"].includes(key) && !(key === "Enter" && (ctrlKey || metaKey))) this.#busyWithCode = true;
+    });
     byId("share", HTMLButtonElement).addEventListener("click", () => void this.#shareCode());
     this.#args.addEventListener("input", () => this.#blameArgs(undefined));
     window.addEventListener("hashchange", () => void this.#openFragment());
@@ -135,6 +142,7 @@ export class Page {
       return;
     }
     this.#workbench.save();
+    this.#busyWithCode = false;
     this.#notice.nextRun();
     this.#showView("output");
     const tty = this.#ttySwitch.checked;
@@ -168,9 +176,16 @@ export class Page {
   #show(view: RunView): void {
     this.#status.show(view);
     this.#stopButton.setAttribute("aria-disabled", String(!this.#run.active));
-    this.#output.inputWanted = view.kind === "live" && view.inputWanted;
+    const wanted = view.kind === "live" && view.inputWanted;
+    this.#output.inputWanted = wanted;
+    if (wanted) this.#takeAnswer();
     this.#remember(this.#run.session);
     if (!this.#run.active) this.#output.end(view.kind === "over");
+  }
+
+  /** Whoever has run the program from its text, and done nothing there since, would type the answer into it. */
+  #takeAnswer(): void {
+    if (!this.#busyWithCode && this.#codePane.contains(document.activeElement) && hasKeyboard()) this.#output.focus();
   }
 
   #remember(session: Session | undefined): void {

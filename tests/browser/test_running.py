@@ -228,3 +228,28 @@ def test_a_notice_about_a_program_does_not_outlive_the_next(ide: IDE) -> None:
     ide.page.click("#stop")
     ide.ends("Stopped.").write("print('next')").run().ends("Finished.")
     assert ide.notice == ""
+
+
+def test_an_answer_is_typed_where_the_program_asks_and_not_into_its_code(ide: IDE) -> None:
+    code = "print('got', input('q? '))"
+    ide.write(code)
+    ide.page.click(".cm-content")
+    ide.page.keyboard.press("Control+Enter")
+    ide.says("Waiting for your input.")
+    ide.page.keyboard.type("hello\n")
+    ide.shows("got hello").ends("Finished.")
+    assert ide.code == code
+
+
+@pytest.mark.parametrize("tty", [True, False], ids=["terminal", "line"])
+def test_one_who_goes_on_writing_is_not_disturbed(ide: IDE, tty: bool) -> None:
+    ide.write("import time\ntime.sleep(1)\nprint('got', input('q? '))").terminal(on=tty)
+    ide.page.click(".cm-content")
+    ide.page.keyboard.press("Control+End")
+    ide.page.keyboard.press("Control+Enter")
+    ide.page.keyboard.type("  # more")
+    ide.says("Waiting for your input.")
+    ide.page.keyboard.type(" words")
+    assert ide.code.endswith("  # more words")
+    ide.page.click("#stop")
+    ide.ends("Stopped.")
