@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -32,7 +33,8 @@ def warm(warm_server: ServerProcess) -> Client:
 
 def seen(run: Run) -> tuple[object, ...]:
     final = run.final
-    return (run.stdout, run.stderr, final.exit_code, final.signal, final.reason, final.stage, run.state_names)
+    stderr = re.sub(r"^\(node:\d+\)", "(node)", run.stderr, flags=re.M)  # Node warns with its PID.
+    return (run.stdout, stderr, final.exit_code, final.signal, final.reason, final.stage, run.state_names)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,95 @@ async def test_warm_is_as_cold(
     warm_run = await Client(warm_server).run(language=language, code=code, stdin=stdin)
 
     assert seen(warm_run) == seen(cold_run)
+
+
+NAMES = {
+    "python": ["solution.py", "a b.py", "lib/x.py", "prog", "größe.py", "-odd.py", "LOUD.PY", "__main__.py"],
+    "javascript": ["solution.js", "a b.js", "lib/x.js", "prog", "größe.js", "-odd.js", "LOUD.JS", "x.mjs", "x.cjs"],
+}
+
+
+def renamed() -> list[Any]:
+    """The programs again, each under one of the other names in turn."""
+    rows = {language: [row for row in PROGRAMS if row[1] == language] for language in NAMES}
+    return [
+        pytest.param(language, NAMES[language][i % len(NAMES[language])], *row[2:], id=f"{language}: {row[0]}")
+        for language in NAMES
+        for i, row in enumerate(rows[language])
+    ]
+
+
+@pytest.mark.parametrize(("language", "name", "code", "stdin"), renamed())
+async def test_warm_is_as_cold_under_another_name(
+    client: Client, warm_server: ServerProcess, language: str, name: str, code: str, stdin: str
+) -> None:
+    cold_run = await client.run(language=language, files={name: code}, stdin=stdin)
+    warm_server.wait_warm({language: 1})
+    warm_run = await Client(warm_server).run(language=language, files={name: code}, stdin=stdin)
+
+    assert seen(warm_run) == seen(cold_run)
+
+
+PYTHON_NAMED = """
+import inspect, multiprocessing, os, runpy, sys, warnings
+def names(_=None):
+    main = sys.modules["__main__"]
+    return sys.argv, sys.orig_argv, main.__file__, main.__spec__, sys.path, main.__loader__.__class__
+if __name__ == "__main__":
+    print(names(), __name__, __builtins__, list(globals()), sys.meta_path, sys.flags)
+    print(list(sys.modules), sorted(sys.path_importer_cache))
+    print(inspect.getsource(names), inspect.getsourcefile(names), runpy.__dict__.keys())
+    for folder in ".", ".tmp": print(sorted(os.listdir(folder)))
+    for method in "spawn", "forkserver":
+        with multiprocessing.get_context(method).Pool(1) as pool: print(pool.map(names, [1]))
+    warnings.warn("look here")
+    raise SystemError(os.path.abspath(__file__))
+"""
+
+NODE_NAMED = """
+const Module = require("module"), fs = require("fs"), { fork } = require("child_process");
+const { isMainThread, Worker } = require("worker_threads");
+console.log(process.argv, process.argv0, process.execArgv, __filename, module.id, module.paths, module.children);
+console.log(require.main === module, process.mainModule === module, Object.keys(require.cache), module.parent);
+console.log(Object.values(require.cache).map(({ id, children }) => [id, children.map(({ id }) => id)]));
+console.log(Object.keys(Module), Object.getOwnPropertyDescriptor(Module, "runMain"), RegExp.$1, RegExp.input);
+if (isMainThread && !process.send) {
+  Error.stackTraceLimit = 50;
+  console.log(new Error("here").stack, fs.readdirSync("."), fs.readdirSync(".tmp"));
+  new Worker(__filename).on("exit", () => fork(__filename).on("exit", () => { throw new TypeError("at last"); }));
+}
+"""
+
+MODULE_NAMED = """
+import fs, { readFileSync } from "node:fs";
+import Module, { runMain } from "node:module";
+console.log(import.meta.url, import.meta.filename, process.argv, runMain, Module.runMain === runMain);
+console.log(fs.readFileSync === readFileSync, new Error("here").stack);
+await null;
+throw new TypeError("at last");
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "name", "code"),
+    [
+        *(("python", name, PYTHON_NAMED) for name in ["main.py", *NAMES["python"]]),
+        *(
+            ("javascript", name, code)
+            for name in ["main.js", *NAMES["javascript"]]
+            for code in [NODE_NAMED, MODULE_NAMED]
+        ),
+    ],
+)
+async def test_a_program_finds_its_own_name_everywhere(
+    client: Client, warm_server: ServerProcess, language: str, name: str, code: str
+) -> None:
+    cold_run = await client.run(language=language, files={name: code})
+    warm_server.wait_warm({language: 1})
+    warm_run = await Client(warm_server).run(language=language, files={name: code})
+
+    assert seen(warm_run) == seen(cold_run)
+    assert name in warm_run.stdout + warm_run.stderr
 
 
 AGE = """
@@ -64,6 +155,25 @@ async def test_the_program_really_was_started_before(warm: Client, tty: bool) ->
     assert (run.stdout, run.ending) == ("True", "run: exit 0")
     assert run.final.cpu_time is not None
     assert run.final.cpu_time < 0.5
+
+
+NODE_AGE = """
+import("fs").then(({ readFileSync }) => {
+  const now = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
+  const started = Number(readFileSync("/proc/self/stat", "utf8").split(") ")[1].split(" ")[19]) / 100;
+  process.stdout.write(now - started > 0.5 && process.uptime() < 0.5 ? "True" : `${now - started} ${process.uptime()}`);
+});
+"""
+AGES = {"python": AGE, "javascript": NODE_AGE}
+
+
+@pytest.mark.parametrize(("language", "name"), [(language, name) for language in NAMES for name in NAMES[language]])
+async def test_a_program_of_any_name_was_started_before(warm_server: ServerProcess, language: str, name: str) -> None:
+    warm_server.wait_warm({language: WARM[language]})
+    await trio.sleep(1)
+    run = await Client(warm_server).run(language=language, files={name: AGES[language]})
+
+    assert run.outcome == ("True", "", "run: exit 0")
 
 
 JAVA_AGE = JAVA_MAIN % (
@@ -187,16 +297,69 @@ async def test_the_other_languages_run_with_less_memory(warm_server: ServerProce
 
 
 @pytest.mark.parametrize(
-    "options", [{"args": ["x"]}, {"env": {"A": "1"}}, {"files": {"other.py": ""}}, {"limits": {"pids": 16}}]
+    "options",
+    [{"args": ["x"]}, {"env": {"A": "1"}}, {"files": {".hidden.py": ""}}, {"limits": {"pids": 16}}],
+    ids=lambda options: next(iter(options)),
 )
 async def test_what_was_started_ahead_is_not_used_for_anything_else(warm: Client, options: dict[str, Any]) -> None:
+    warm.server.wait_warm({"python": WARM["python"]})
+    await trio.sleep(1)
     code = AGE + "\nimport os, sys\nprint(sys.argv[1:], os.environ.get('A'), sorted(os.listdir('.')))"
     run = await warm.run(language="python", code=code, **options)
 
     expected = ["x"] if "args" in options else []
     value = "1" if "env" in options else None
-    files = [".tmp", "main.py", *options.get("files", {})]
+    files = sorted([".tmp", "main.py", *options.get("files", {})])
     assert run.outcome == (f"False{expected} {value} {files}\n", "", "run: exit 0")
+
+
+@pytest.mark.parametrize("tty", [False, True])
+async def test_a_program_in_another_encoding_was_started_before(warm: Client, tty: bool) -> None:
+    warm.server.wait_warm({"python": WARM["python"]})
+    await trio.sleep(1)
+    run = await warm.run(language="python", code=f"# coding: latin-1\n{AGE}\nprint(len('\u00e9'))", tty=tty)
+
+    assert (run.stdout.split(), run.ending) == (["True2"], "run: exit 0")
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        (
+            "python",
+            "import os, subprocess, sys\nos.mkfifo('/tmp/name')\nsubprocess.run([sys.executable, '-c', 'print(1)'])",
+        ),
+        (
+            "javascript",
+            "require('child_process').execFileSync('mkfifo', ['/tmp/name']);"
+            "new (require('worker_threads').Worker)('console.log(1)', { eval: true });",
+        ),
+    ],
+)
+async def test_what_a_program_starts_waits_at_no_fifo_of_the_programs_own(
+    client: Client, language: str, code: str
+) -> None:
+    run = await client.run(language=language, code=code)
+
+    assert run.outcome == ("1\n", "", "run: exit 0")
+
+
+FURTHER = {
+    "python": {"data.txt": "", "lib/helper.py": "def end(): print(' imported', end='')"},
+    "javascript": {"data.txt": "", "lib/helper.js": "exports.end = () => process.stdout.write(' imported')"},
+}
+USES = {"python": "from lib.helper import end\nend()", "javascript": "require('./lib/helper.js').end();"}
+
+
+@pytest.mark.parametrize("language", FURTHER)
+async def test_a_program_of_several_files_was_started_before(warm_server: ServerProcess, language: str) -> None:
+    warm_server.wait_warm({language: WARM[language]})
+    await trio.sleep(1)
+    name = NAMES[language][0]
+    files = {name: f"{USES[language]}\n{AGES[language]}", **FURTHER[language]}
+    run = await Client(warm_server).run(language=language, files=files)
+
+    assert run.outcome == (" importedTrue", "", "run: exit 0")
 
 
 async def test_a_terminal_has_the_clients_size_and_not_the_pools(warm: Client) -> None:

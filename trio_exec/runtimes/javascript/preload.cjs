@@ -10,14 +10,20 @@ require('tty');
 require('./streams.cjs');
 require('./machine.cjs');
 
-const main = process.argv[1];
-let waits = false;
+// Worker threads begin with this as well; setuid() is disabled there.
+const isWorker = process.setuid.disabled;
 if (process.ppid === 1) {
   // The launcher's child. The command's options are nobody's but ours, and forks have
   // them by NODE_OPTIONS, unless the request brought its own.
   if (process.env.NODE_OPTIONS?.includes(__filename)) process.execArgv.length = 0;
-  // It may have to wait for its program, in whose place there is a FIFO.
-  waits = main !== undefined && require('fs').lstatSync(main, { throwIfNoEntry: false })?.isFIFO();
+  // It may have to wait for its program, whose name then comes through a FIFO.
+  const file = '.tmp/name';
+  if (!isWorker && require('fs').lstatSync(file, { throwIfNoEntry: false })?.isFIFO()) {
+    require('./script.cjs').wait(file, require('./age.cjs').begin);
+    // The program finds the modules that it would find in a Node that did not wait.
+    for (const name of ['script', 'age']) delete require.cache[require.resolve(`./${name}.cjs`)];
+    module.children.length -= 2;
+  }
 }
-// Worker threads, in which setuid() is disabled, are as old as their process.
-if (waits || process.setuid.disabled) require('./age.cjs');
+// Workers are as old as their process.
+if (isWorker) require('./age.cjs');

@@ -7,6 +7,9 @@ well: children don't inherit it.
 
 Python counts no more processors than PYTHON_CPU_COUNT says, as Python 3.13 does without help.
 
+A Python that was started before its program waits for the program's name, which may be any. It has not looked for its
+script by then, and goes on as though the name had been on its command line.
+
 A `.pth` file, since programs may bring a sitecustomize.py of their own, and `-E` and `-I` leave it alone.
 """
 
@@ -68,5 +71,39 @@ def _count_processors(most: "str | None") -> None:
     os.cpu_count = cpu_count
 
 
+_NAME = ".tmp/name"
+"""A FIFO that the launcher makes for a Python that it starts ahead, and opens once the program is in its place."""
+
+
+def _is_held() -> bool:
+    if os.getppid() != 1:
+        return False  # The program has started it, not the launcher, and whatever is there is the program's.
+    try:
+        return stat.S_ISFIFO(os.lstat(_NAME).st_mode)
+    except OSError:
+        return False
+
+
+class _Wait:
+    """Finds no module, and waits when asked for the last one that Python looks for before its script."""
+
+    def __init__(self) -> None:
+        # Made of _trio_exec_main.c; the program need not find it among the modules.
+        self._set_script: Callable[[str, str], None] = __import__("_trio_exec_main").set_script
+        del sys.modules["_trio_exec_main"]
+
+    def find_spec(self, module: str, _path: object = None, _target: object = None) -> None:
+        if module != "usercustomize":
+            return
+        sys.meta_path.remove(self)
+        with FileIO(_NAME) as file:
+            name = os.fsdecode(file.readall())
+        # Python itself makes no more of a name on its command line.
+        self._set_script(name, os.path.join(os.getcwd(), name))
+        sys.argv[0] = sys.orig_argv[-1] = name
+
+
 _write_lines(sys.stdin, sys.stdout)
 _count_processors(os.environ.get("PYTHON_CPU_COUNT"))
+if _is_held():
+    sys.meta_path.append(_Wait())
