@@ -12,7 +12,16 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
 
-from trio_exec.client import ConnectError, InputClosedError, Output, ProtocolError, ServerError, StateChanged, connect
+from trio_exec.client import (
+    ConnectError,
+    InputClosedError,
+    InputWait,
+    Output,
+    ProtocolError,
+    ServerError,
+    StateChanged,
+    connect,
+)
 from trio_exec.client.outbox import FIRST_ROOM, HELD_MAX, PAUSE, PIECE_MAX, Outbox
 from trio_exec.client.websocket import BrokenError, WebSocket
 
@@ -327,3 +336,30 @@ async def test_everything_was_said_once_it_has_gone_out() -> None:
     async with sending(outbox) as socket:
         await outbox.said()
         assert socket.types == ["signal", "eof"]
+
+
+async def test_how_often_a_program_waits_meanwhile_does_not_keep_input_from_being_sent() -> None:
+    data = "x" * (4 * FIRST_ROOM)
+    taken = 0
+
+    async def play(it: Player) -> None:
+        nonlocal taken
+        await it.hear()
+        await it.say(SESSION, {"type": "state", "state": "running", "stage": "run", "seq": 1})
+        while taken < len(data):
+            message = await it.hear()
+            taken = message["at"] + len(message["data"])
+            for _ in range(100):
+                await it.say({"type": "input_wait", "waiting": True}, {"type": "input_wait", "waiting": False})
+            await it.say({"type": "input_wait", "waiting": True})
+            await it.say({"type": "input_ack", "at": taken, "room": FIRST_ROOM})
+        await it.say(FINAL)
+
+    async with server(play) as url, connect(url) as client, client.session("python", "") as session:
+        await session.send(data)
+        await session.flush()
+        events = [event async for event in session]
+
+    assert taken == len(data)
+    assert [type(event) for event in events] == [StateChanged, InputWait, StateChanged]
+    assert events[1] == InputWait(waiting=True)

@@ -23,7 +23,7 @@ from trio_exec.client.errors import (
     UnavailableError,
     server_error,
 )
-from trio_exec.client.events import Event, StateChanged, event_of
+from trio_exec.client.events import Event, InputWait, StateChanged, event_of
 from trio_exec.client.fields import Object, needed_text, parse_object
 from trio_exec.client.outbox import Outbox
 from trio_exec.client.server import Server, refusal_of
@@ -72,6 +72,14 @@ class _Patience:
         await trio.sleep(delay)
 
 
+@dataclass(slots=True)
+class _Told:
+    """An event on its way to whoever reads; as long as it was not read, it may change."""
+
+    event: Event[Any]
+    read: bool = False
+
+
 class Link:
     """One session's connections, one after another.
 
@@ -82,7 +90,6 @@ class Link:
         after: the position in the session's log from which on it is wanted.
 
     Attributes:
-        events: where whoever reads finds what happens; closed at the end.
         failure: why the end is not the session's own, if it is not.
         outbox: what goes to the server.
         session_id: the session's, once it is open.
@@ -95,7 +102,8 @@ class Link:
         self._seq = after
         self._name = uuid4().hex
         self._socket: WebSocket | None = None
-        self._deliver, self.events = trio.open_memory_channel[Event[Any]](EVENTS)
+        self._deliver, self._told = trio.open_memory_channel[_Told](EVENTS)
+        self._last_told: _Told | None = None
         self.failure: ClientError | None = None
         self.outbox = Outbox()
         self.session_id = ""
@@ -167,6 +175,16 @@ class Link:
             finally:
                 self.outbox.close("the session has ended" if self.failure is None else self.failure.message)
 
+    async def next_event(self) -> Event[Any]:
+        """What happens next.
+
+        Raises:
+            trio.EndOfChannel: nothing more does.
+        """
+        told = await self._told.receive()
+        told.read = True
+        return told.event
+
     async def _follow(self, socket: WebSocket) -> bool:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.outbox.send_over, socket)
@@ -207,8 +225,18 @@ class Link:
             if seq <= self._seq:
                 return False
             self._seq = seq
-        await self._deliver.send(event)
+        await self._tell(event)
         return isinstance(event, StateChanged) and event.final
+
+    async def _tell(self, event: Event[Any]) -> None:
+        last = self._last_told
+        if isinstance(event, InputWait) and last is not None and not last.read and isinstance(last.event, InputWait):
+            # Only how things stand matters. Each by itself, they would fill the channel while somebody sends, and
+            # nobody would hear any more that what was sent has arrived.
+            last.event = event
+            return
+        self._last_told = _Told(event)
+        await self._deliver.send(self._last_told)
 
     async def _connect_again(self) -> WebSocket:
         reason, at_least = "the server hung up", 0.0

@@ -83,7 +83,7 @@ class Session(Generic[T]):
             event = self._unread.popleft()
         else:
             try:
-                event = cast("Event[T]", await self._link.events.receive())
+                event = cast("Event[T]", await self._link.next_event())
             except trio.EndOfChannel:
                 if self._link.failure is not None:
                     raise self._link.failure from None
