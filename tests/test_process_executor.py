@@ -26,7 +26,7 @@ from trio_exec.events import Events
 from trio_exec.executor.process import binary
 from trio_exec.executor.process import executor as process_executor
 from trio_exec.executor.process.executor import ProcessExecutor, open_process_executor
-from trio_exec.languages import Language, Languages, Stage
+from trio_exec.languages import Language, Languages, Stage, Warm
 from trio_exec.launcher import frames
 from trio_exec.limits import MIB
 from trio_exec.model import Job, Reason, StageName, State, Stream
@@ -422,10 +422,12 @@ async def ask(address: str, method: str, path: str, body: str = "") -> tuple[int
 async def test_a_server_serves_any_executor_from_its_first_container_to_its_last(possible: None) -> None:
     addresses, address = trio.open_memory_channel[str](1)
     settings = Settings(port=0, pool={"python": 1})
+    # This machine's Python can't be told its script; it waits for one of the usual name.
+    python = LANGUAGES["python"].model_copy(update={"warm": [Warm(stage=StageName.RUN)]})
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(
-                run_server, settings, LANGUAGES, open_process_executor(), Events(), addresses.send_nowait
+                run_server, settings, Languages([python]), open_process_executor(), Events(), addresses.send_nowait
             )
             url = await address.receive()
             while (await ask(url, "GET", "/readyz"))[1]["warm"]["python"] == 0:  # noqa: ASYNC110 - there is only asking
