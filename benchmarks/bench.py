@@ -32,10 +32,9 @@ import docker
 import trio
 from docker.utils.socket import frames_iter
 
-from benchmarks import order
 from benchmarks.batches import Squares, batches, shell_loop, starts_by_way
 from benchmarks.chart import draw
-from benchmarks.order import misorder
+from benchmarks.order import BOTH_STREAMS, misorder
 from benchmarks.programs import PROGRAMS, Program
 from benchmarks.table import ms, table
 from tests.support import Client, ServerProcess, running_server
@@ -139,7 +138,7 @@ class Engine:
 
     def both_streams(self, *, merged: bool) -> str:
         """What a program writes to both streams, as the engine's stream has it, or one pipe of a shell's."""
-        script = f"""python3 -c '{order.CODE.replace("'", '"')}' {"2>&1" if merged else ""}"""
+        script = f"""python3 -c '{BOTH_STREAMS.replace("'", '"')}' {"2>&1" if merged else ""}"""
         name = self._create("python", ["sh", "-c", script], {})
         socket: Any = self._client.api.attach_socket(name, {"stdout": 1, "stderr": 1, "stream": 1})
         self._client.api.start(name)
@@ -376,7 +375,7 @@ async def many(server: ServerProcess, seconds: float) -> dict[str, Any]:
 
 
 async def both_streams(client: Client) -> str:
-    return (await client.run(language="python", code=order.CODE)).output
+    return (await client.run(language="python", code=BOTH_STREAMS)).output
 
 
 async def megabyte(client: Client) -> float:

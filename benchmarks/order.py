@@ -13,7 +13,7 @@ from typing import Any
 LINES = 500
 RUNS = 10
 BUSY = 6
-CODE = f"import os\nfor i in range({LINES}): os.write(1 + i % 2, b'%d\\n' % i)"
+BOTH_STREAMS = f"import os\nfor i in range({LINES}): os.write(1 + i % 2, b'%d\\n' % i)"
 """In Python, with as little as can be between a line and its system call."""
 
 
