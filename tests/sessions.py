@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from trio_exec.api.native.text import Text, TextCursor
 from trio_exec.executor.base import ContainerSpec
-from trio_exec.model import Figures, Outcome, Owner, Reason, StageName, State, Status, Stream
+from trio_exec.model import Figures, Outcome, Owner, Reason, Requester, StageName, State, Status, Stream
 from trio_exec.session.session import Session
 from trio_exec.settings import Settings
 
-OWNER = Owner("somebody")
+SOMEBODY = Requester(Owner("somebody"))
 LIMITS = Settings().limits
 RESOURCES = LIMITS.resources(StageName.RUN)
 SPEC = ContainerSpec(session_id="test", language="python", limits=LIMITS, resources=[RESOURCES], lifetime=60)

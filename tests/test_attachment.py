@@ -13,7 +13,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes import FakeContainer, FakeExecutor, move_on
-from tests.sessions import OWNER, outcome_of
+from tests.sessions import SOMEBODY, outcome_of
 from trio_exec.api.native.websocket import Attachment
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
@@ -100,7 +100,7 @@ async def running_with(job: Job) -> AsyncGenerator[Running]:
     engine = Engine(Settings(), Languages.load(), executor, Budget(64 * MIB), Phases())
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        session = engine.create_session(job, OWNER)
+        session = engine.create_session(job, SOMEBODY)
         await trio.sleep(executor.opening)
         await wait_all_tasks_blocked()
         it = Running(session, executor.containers[0])

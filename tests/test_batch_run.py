@@ -13,7 +13,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes import FakeContainer, FakeExecutor, move_on
-from tests.sessions import OWNER, outcome_of
+from tests.sessions import SOMEBODY, outcome_of
 from trio_exec.budget import Budget
 from trio_exec.engine.batch import BatchRun, CaseEnded, Compiled
 from trio_exec.engine.engine import Engine
@@ -120,7 +120,7 @@ class Played:
                 container.say(*said)
 
     def start(self, wanted: Batch) -> BatchRun:
-        return self.engine.create_batch(wanted, OWNER)
+        return self.engine.create_batch(wanted, SOMEBODY)
 
     @property
     def ended(self) -> list[BatchEnded]:
@@ -261,7 +261,7 @@ async def test_a_launcher_that_cannot_save_is_told(autojump_clock: MockClock) ->
 async def test_it_waits_for_its_slot_and_no_longer_than_any(autojump_clock: MockClock) -> None:
     async with playing(max_sessions=1, queue_timeout=10) as it:
         it.stage = lambda _: [frames.Started()]
-        first = it.engine.create_session(Job("python", b""), OWNER)
+        first = it.engine.create_session(Job("python", b""), SOMEBODY)
         waiting = it.start(batch())
         start = trio.current_time()
         assert await results_of(waiting) == []

@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes import FakeExecutor, move_on
-from tests.sessions import OWNER, outcome_of
+from tests.sessions import SOMEBODY, outcome_of
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import STOP_TIMEOUT, Engine
 from trio_exec.errors import (
@@ -48,7 +48,7 @@ class Running:
 
     async def session(self, job: Job = JOB) -> Session:
         """A session whose program runs."""
-        session = self.engine.create_session(job, OWNER)
+        session = self.engine.create_session(job, SOMEBODY)
         await trio.sleep(self.executor.opening)
         await wait_all_tasks_blocked()
         self.executor.containers[-1].say(frames.Started())
@@ -75,27 +75,27 @@ async def running(**settings: Any) -> AsyncGenerator[Running]:
 async def test_before_it_runs_and_once_it_drains_nobody_comes_in(autojump_clock: MockClock) -> None:
     engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(MIB), Phases())
     with pytest.raises(DrainingError):
-        engine.create_session(JOB, OWNER)
+        engine.create_session(JOB, SOMEBODY)
 
     async with running() as it:
         for phase in (Phase.DRAINING, Phase.FAREWELL, Phase.GONE):
             move_on(it.phases, phase)
             with pytest.raises(DrainingError):
-                it.engine.create_session(JOB, OWNER)
+                it.engine.create_session(JOB, SOMEBODY)
 
 
 async def test_who_can_not_come_in_leaves_nothing_behind(autojump_clock: MockClock) -> None:
     async with running(max_sessions=1, max_queue=0) as it:
         with pytest.raises(UnknownLanguageError, match="cobol"):
-            it.engine.create_session(Job("cobol", b""), OWNER)
+            it.engine.create_session(Job("cobol", b""), SOMEBODY)
         with pytest.raises(RequestError, match="above this server's limit"):
-            it.engine.create_session(Job("python", b"", limits={"pids": 10**6}), OWNER)
+            it.engine.create_session(Job("python", b"", limits={"pids": 10**6}), SOMEBODY)
         assert it.budget.held == 0
 
         await it.session()
         held = it.budget.held
         with pytest.raises(QueueFullError, match="1 sessions run and 0 wait"):
-            it.engine.create_session(JOB, OWNER)
+            it.engine.create_session(JOB, SOMEBODY)
         assert it.budget.held == held
 
 
@@ -103,7 +103,7 @@ async def test_what_keeps_the_executor_is_told_before_anybody_waits(autojump_clo
     async with running() as it:
         it.executor.not_ready_reason = "it is down"
         with pytest.raises(ExecutorUnavailableError, match="it is down"):
-            it.engine.create_session(JOB, OWNER)
+            it.engine.create_session(JOB, SOMEBODY)
 
         assert it.budget.held == 0
         assert (await it.engine.readiness()).reason == "it is down"
@@ -113,7 +113,7 @@ async def test_a_language_that_is_missing_is_refused_and_no_other(autojump_clock
     async with running() as it:
         it.executor.missing["python"] = "its image is being built"
         with pytest.raises(LanguageUnavailableError, match="python can't be run now: its image is being built"):
-            it.engine.create_session(JOB, OWNER)
+            it.engine.create_session(JOB, SOMEBODY)
         assert it.budget.held == 0
         readiness = await it.engine.readiness()
         assert (readiness.reason, readiness.missing) == (None, {"python": "its image is being built"})
@@ -129,7 +129,7 @@ async def test_readiness_counts(autojump_clock: MockClock) -> None:
         )
 
         await it.session()
-        it.engine.create_session(JOB, OWNER)
+        it.engine.create_session(JOB, SOMEBODY)
         assert await it.engine.readiness() == Readiness(
             reason=None, running=1, queued=1, free=0, room=99, warm={}, missing={}
         )
@@ -159,7 +159,7 @@ async def test_sessions_are_known_by_their_ids_for_as_long_as_they_are_kept(auto
 async def test_a_drain_waits_for_those_that_run_and_those_that_wait(autojump_clock: MockClock) -> None:
     async with running(max_sessions=1) as it, trio.open_nursery() as nursery:
         first = await it.session()
-        second = it.engine.create_session(JOB, OWNER)
+        second = it.engine.create_session(JOB, SOMEBODY)
         nursery.start_soon(it.engine.wait_sessions)
         await wait_all_tasks_blocked()
         await it.say(OK)
@@ -202,7 +202,7 @@ async def test_a_stop_does_not_wait_for_ever(autojump_clock: MockClock, caplog: 
 
 async def test_what_a_client_can_not_do_yet_or_any_more(autojump_clock: MockClock) -> None:
     async with running() as it:
-        session = it.engine.create_session(JOB, OWNER)
+        session = it.engine.create_session(JOB, SOMEBODY)
         with pytest.raises(SessionStateError, match="does not run yet"):
             session.send_signal(2)
         with pytest.raises(SessionStateError, match="no terminal"):
@@ -217,7 +217,7 @@ async def test_what_a_client_can_not_do_yet_or_any_more(autojump_clock: MockCloc
 
 async def test_what_crosses_the_end_and_is_of_no_use_any_more_is_no_fault(autojump_clock: MockClock) -> None:
     async with running() as it:
-        session = it.engine.create_session(Job("python", b"", terminal=(24, 80)), OWNER)
+        session = it.engine.create_session(Job("python", b"", terminal=(24, 80)), SOMEBODY)
         session.end(Reason.STOPPED)
         await wait_all_tasks_blocked()
         before = session.log.end
@@ -229,7 +229,7 @@ async def test_what_crosses_the_end_and_is_of_no_use_any_more_is_no_fault(autoju
 
 async def test_a_terminal_that_was_resized_before_the_program_runs_has_that_size(autojump_clock: MockClock) -> None:
     async with running() as it:
-        session = it.engine.create_session(Job("python", b"", terminal=(24, 80)), OWNER)
+        session = it.engine.create_session(Job("python", b"", terminal=(24, 80)), SOMEBODY)
         await trio.sleep(it.executor.opening)
         await wait_all_tasks_blocked()
         session.resize(50, 120)

@@ -13,7 +13,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes import FakeExecutor
-from tests.sessions import LIMITS, OWNER, RESOURCES, SPEC, over
+from tests.sessions import LIMITS, RESOURCES, SOMEBODY, SPEC, over
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import ExecutorError, ExecutorUnavailableError, QueueFullError, UnknownLanguageError
@@ -41,7 +41,7 @@ from trio_exec.executor.pool import MAX_AGE, Pool
 from trio_exec.languages import Languages
 from trio_exec.launcher.frames import StageEnd, Started, Stderr, Stdout
 from trio_exec.limits import MIB
-from trio_exec.model import Figures, Job, Outcome, Reason, StageName, StageResult, State, Status
+from trio_exec.model import Figures, Job, Kind, Outcome, Reason, StageName, StageResult, State, Status
 from trio_exec.observe.logs import log_event
 from trio_exec.phases import Phase, Phases
 from trio_exec.session.stage import KILL_GRACE
@@ -79,9 +79,9 @@ async def watched(**settings: Any) -> AsyncGenerator[Watched]:
 
 async def test_a_sessions_life(autojump_clock: MockClock) -> None:
     async with watched(max_sessions=1) as it:
-        blocker = it.engine.create_session(Job("python", b""), OWNER)
-        session = it.engine.create_session(Job("python", b"", stdin=b"123", terminal=(24, 80)), OWNER)
-        facts = SessionFacts(session.id, OWNER, "python", terminal=True)
+        blocker = it.engine.create_session(Job("python", b""), SOMEBODY)
+        session = it.engine.create_session(Job("python", b"", stdin=b"123", terminal=(24, 80)), SOMEBODY)
+        facts = SessionFacts(session.id, SOMEBODY, "python", terminal=True)
         await trio.sleep(3)
         it.told.clear()
         blocker.end(Reason.STOPPED)
@@ -114,8 +114,8 @@ async def test_a_sessions_life(autojump_clock: MockClock) -> None:
 
 async def test_a_session_that_never_had_a_slot(autojump_clock: MockClock) -> None:
     async with watched(max_sessions=1, queue_timeout=10) as it:
-        it.engine.create_session(Job("cpp", b""), OWNER)
-        session = it.engine.create_session(Job("cpp", b""), OWNER)
+        it.engine.create_session(Job("cpp", b""), SOMEBODY)
+        session = it.engine.create_session(Job("cpp", b""), SOMEBODY)
         await over(session)
 
         assert [event.session.session_id for event in it.told if isinstance(event, SessionCreated)][-1] == session.id
@@ -127,15 +127,15 @@ async def test_a_session_that_never_had_a_slot(autojump_clock: MockClock) -> Non
 async def test_a_refusal(autojump_clock: MockClock) -> None:
     async with watched(max_sessions=1, max_queue=0) as it:
         with pytest.raises(UnknownLanguageError):
-            it.engine.create_session(Job("x" * 1000, b""), OWNER)
-        it.engine.create_session(Job("python", b""), OWNER)
+            it.engine.create_session(Job("x" * 1000, b""), SOMEBODY)
+        it.engine.create_session(Job("python", b""), SOMEBODY)
         with pytest.raises(QueueFullError):
-            it.engine.create_session(Job("python", b""), OWNER)
+            it.engine.create_session(Job("python", b""), SOMEBODY)
 
         refused = [event for event in it.told if isinstance(event, SessionRefused)]
         assert refused == [
-            SessionRefused(OWNER, "x" * 40, "unknown_language"),
-            SessionRefused(OWNER, "python", "queue_full"),
+            SessionRefused(SOMEBODY, Kind.SESSION, "x" * 40, "unknown_language"),
+            SessionRefused(SOMEBODY, Kind.SESSION, "python", "queue_full"),
         ]
 
 
@@ -224,7 +224,7 @@ def test_subscribers_are_told_for_as_long_as_they_want_and_one_that_fails_harms_
     assert "PhaseReached" in caplog.text
 
 
-FACTS = SessionFacts("kq3vJ8abcdefghijklmnopqr", OWNER, "python", terminal=False)
+FACTS = SessionFacts("kq3vJ8abcdefghijklmnopqr", SOMEBODY, "python", terminal=False)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,10 @@ FACTS = SessionFacts("kq3vJ8abcdefghijklmnopqr", OWNER, "python", terminal=False
             "session kq3vJ8…: python for somebody; terminated in the queue; queue_timeout; lasted 120.00 s; "
             "in 0, out 0 bytes",
         ),
-        (SessionRefused(OWNER, "a\nb", "queue_full"), "session refused: queue_full; 'a\\nb' for somebody"),
+        (
+            SessionRefused(SOMEBODY, Kind.SESSION, "a\nb", "queue_full"),
+            "session refused: queue_full; 'a\\nb' for somebody",
+        ),
     ],
 )
 def test_the_log_has_a_line_for_each_end_and_each_refusal(

@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes import FakeExecutor, move_on
-from tests.sessions import OWNER, outcome_of
+from tests.sessions import SOMEBODY, outcome_of
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import STOP_TIMEOUT, Engine
 from trio_exec.events import Event, PhaseReached
@@ -130,7 +130,7 @@ async def serving(*, drain_delay: float = 7, drain_timeout: float = 100) -> Asyn
     engine = Engine(settings, Languages.load(), executor, Budget(64 * MIB), phases)
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        session = engine.create_session(Job("python", b""), OWNER)
+        session = engine.create_session(Job("python", b""), SOMEBODY)
         await trio.sleep(executor.opening)
         await wait_all_tasks_blocked()
         executor.containers[0].say(frames.Started())

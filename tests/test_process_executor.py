@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.sessions import OWNER, SPEC, outcome_of, output, over, states
+from tests.sessions import SOMEBODY, SPEC, outcome_of, output, over, states
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import ConfigurationError, ExecutorError, ExecutorUnavailableError, LauncherGoneError
@@ -96,7 +96,7 @@ async def until(session: Session, condition: Callable[[], bool]) -> None:
 
 async def test_hello(executor: ProcessExecutor) -> None:
     async with running(executor) as engine:
-        session = engine.create_session(Job("python", b"print('hello')"), OWNER)
+        session = engine.create_session(Job("python", b"print('hello')"), SOMEBODY)
         status = await over(session)
 
     assert states(session) == [State.WAITING, State.RUNNING, State.FINISHED]
@@ -118,7 +118,7 @@ async def test_input_files_arguments_and_variables_reach_the_program(executor: P
         stdin=b"first\n",
     )
     async with running(executor) as engine:
-        session = engine.create_session(job, OWNER)
+        session = engine.create_session(job, SOMEBODY)
         await until(session, lambda: session.log.waiting)
         session.write_input(b"second")
         session.end_input()
@@ -131,7 +131,7 @@ async def test_input_files_arguments_and_variables_reach_the_program(executor: P
 async def test_a_terminal_is_one(executor: ProcessExecutor) -> None:
     code = b"import os\nprint(os.isatty(0), *os.get_terminal_size())"
     async with running(executor) as engine:
-        session = engine.create_session(Job("python", code, terminal=(30, 100)), OWNER)
+        session = engine.create_session(Job("python", code, terminal=(30, 100)), SOMEBODY)
         await over(session)
 
     assert output(session) == "True 100 30\r\n"
@@ -139,7 +139,7 @@ async def test_a_terminal_is_one(executor: ProcessExecutor) -> None:
 
 async def test_a_program_that_fails_is_a_value(executor: ProcessExecutor) -> None:
     async with running(executor) as engine:
-        session = engine.create_session(Job("python", b"import os\nos.kill(os.getpid(), 11)"), OWNER)
+        session = engine.create_session(Job("python", b"import os\nos.kill(os.getpid(), 11)"), SOMEBODY)
         status = await over(session)
 
     assert (status.state, status.reason) == (State.FINISHED, None)
@@ -149,7 +149,7 @@ async def test_a_program_that_fails_is_a_value(executor: ProcessExecutor) -> Non
 
 async def test_what_is_made_by_the_first_stage_is_run_by_the_second(executor: ProcessExecutor) -> None:
     async with running(executor) as engine:
-        session = engine.create_session(Job("staged", b"echo making\necho 'echo made' > made.sh"), OWNER)
+        session = engine.create_session(Job("staged", b"echo making\necho 'echo made' > made.sh"), SOMEBODY)
         status = await over(session)
 
     assert states(session) == [State.WAITING, State.COMPILING, State.RUNNING, State.FINISHED]
@@ -159,7 +159,7 @@ async def test_what_is_made_by_the_first_stage_is_run_by_the_second(executor: Pr
 
 async def test_what_can_not_be_made_is_not_run(executor: ProcessExecutor) -> None:
     async with running(executor) as engine:
-        session = engine.create_session(Job("staged", b"echo why >&2\nexit 3"), OWNER)
+        session = engine.create_session(Job("staged", b"echo why >&2\nexit 3"), SOMEBODY)
         status = await over(session)
 
     assert states(session) == [State.WAITING, State.COMPILING, State.FINISHED]
@@ -170,7 +170,7 @@ async def test_what_can_not_be_made_is_not_run(executor: ProcessExecutor) -> Non
 
 async def test_a_stop_in_the_queue(executor: ProcessExecutor) -> None:
     async with running(executor, max_sessions=1) as engine:
-        first, second = (engine.create_session(Job("python", b"input()"), OWNER) for _ in range(2))
+        first, second = (engine.create_session(Job("python", b"input()"), SOMEBODY) for _ in range(2))
         second.end(Reason.STOPPED)
         status = await over(second)
         first.end(Reason.STOPPED)
@@ -181,7 +181,7 @@ async def test_a_stop_in_the_queue(executor: ProcessExecutor) -> None:
 
 async def test_a_stop_while_the_container_opens(executor: ProcessExecutor) -> None:
     async with running(executor) as engine:
-        session = engine.create_session(Job("python", b"print('never')"), OWNER)
+        session = engine.create_session(Job("python", b"print('never')"), SOMEBODY)
         while not launchers() and not session.ended:  # noqa: ASYNC110 - a process has no event for it
             await trio.sleep(0.001)
         session.end(Reason.STOPPED)
@@ -193,7 +193,7 @@ async def test_a_stop_while_the_container_opens(executor: ProcessExecutor) -> No
 
 async def test_a_stop_while_it_is_made_keeps_output_and_figures(executor: ProcessExecutor) -> None:
     async with running(executor) as engine:
-        session = engine.create_session(Job("staged", b"echo making\nsleep 60"), OWNER)
+        session = engine.create_session(Job("staged", b"echo making\nsleep 60"), SOMEBODY)
         await until(session, lambda: output(session) == "making\n")
         session.end(Reason.STOPPED)
         status = await over(session)
@@ -207,7 +207,7 @@ async def test_a_stop_while_it_is_made_keeps_output_and_figures(executor: Proces
 async def test_a_stop_while_it_runs_leaves_none_of_its_processes(executor: ProcessExecutor) -> None:
     code = b"import os\nif os.fork(): print('up', flush=True)\nwhile True: pass"
     async with running(executor) as engine:
-        session = engine.create_session(Job("python", code), OWNER)
+        session = engine.create_session(Job("python", code), SOMEBODY)
         await until(session, lambda: output(session) == "up\n")
         session.end(Reason.STOPPED)
         status = await over(session)
@@ -219,7 +219,7 @@ async def test_a_stop_while_it_runs_leaves_none_of_its_processes(executor: Proce
 
 async def test_a_stop_after_the_end_changes_nothing(executor: ProcessExecutor) -> None:
     async with running(executor) as engine:
-        session = engine.create_session(Job("python", b""), OWNER)
+        session = engine.create_session(Job("python", b""), SOMEBODY)
         await over(session)
         before = session.status
         session.end(Reason.STOPPED)
@@ -230,7 +230,7 @@ async def test_a_stop_after_the_end_changes_nothing(executor: ProcessExecutor) -
 async def test_cpu_time_is_counted_without_a_cgroup_too(executor: ProcessExecutor) -> None:
     code = b"import os\nif os.fork() == 0:\n  while True: pass\nos.wait()"
     async with running(executor) as engine:
-        session = engine.create_session(Job("python", code, limits={"cpu_time": 0.3}), OWNER)
+        session = engine.create_session(Job("python", code, limits={"cpu_time": 0.3}), SOMEBODY)
         status = await over(session)
 
     assert (status.state, status.reason) == (State.TERMINATED, Reason.CPU_TIME_LIMIT)
@@ -241,7 +241,7 @@ async def test_cpu_time_is_counted_without_a_cgroup_too(executor: ProcessExecuto
 async def test_output_beyond_the_limit_ends_the_program(executor: ProcessExecutor) -> None:
     code = b"while True: print('0123456789' * 1000)"
     async with running(executor, max_output_bytes=100_000) as engine:
-        session = engine.create_session(Job("python", code), OWNER)
+        session = engine.create_session(Job("python", code), SOMEBODY)
         status = await over(session)
 
     assert (status.state, status.reason, status.output_truncated) == (State.TERMINATED, Reason.OUTPUT_LIMIT, True)
@@ -266,7 +266,7 @@ attempt("/dev/file", 1)
 attempt("/tmp/file", 1)
 """
     async with running(executor, workspace_bytes=131072) as engine:
-        session = engine.create_session(Job("python", code), OWNER)
+        session = engine.create_session(Job("python", code), SOMEBODY)
         await over(session)
 
     assert output(session).splitlines() == [
@@ -280,12 +280,12 @@ attempt("/tmp/file", 1)
 
 async def test_a_launcher_that_is_killed_is_told_and_the_next_session_runs(executor: ProcessExecutor) -> None:
     async with running(executor) as engine:
-        session = engine.create_session(Job("python", b"print('up')\ninput()"), OWNER)
+        session = engine.create_session(Job("python", b"print('up')\ninput()"), SOMEBODY)
         await until(session, lambda: output(session) == "up\n")
         (pid,) = launchers()
         os.kill(pid, signal.SIGKILL)
         status = await over(session)
-        again = engine.create_session(Job("python", b"print('again')"), OWNER)
+        again = engine.create_session(Job("python", b"print('again')"), SOMEBODY)
         await over(again)
 
     assert (status.state, status.reason) == (State.TERMINATED, Reason.EXECUTOR_FAILED)
@@ -299,7 +299,7 @@ async def test_cancelling_the_engine_leaves_nothing(executor: ProcessExecutor, c
     engine = Engine(Settings(), LANGUAGES, executor, Budget(64 * MIB), Phases())
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        session = engine.create_session(Job("staged", code), OWNER)
+        session = engine.create_session(Job("staged", code), SOMEBODY)
         wanted = State.COMPILING if code == b"sleep 60" else State.RUNNING
         await until(session, lambda: session.status.state is wanted)
         nursery.cancel_scope.cancel(reason="the whole engine")

@@ -51,6 +51,15 @@ async def seen_by_the_app(settings: Settings, peer: str | None, headers: dict[st
     return seen[0]
 
 
+def request_id(scope: dict[str, Any]) -> str:
+    (value,) = [value for name, value in scope["headers"] if name == b"x-request-id"]
+    return value.decode()
+
+
+def without_request_id(scope: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+    return [item for item in scope["headers"] if item[0] != b"x-request-id"]
+
+
 FORWARDED = {
     "host": "inner:8080",
     "X-Forwarded-Host": "evil.example, code.example",
@@ -64,7 +73,7 @@ async def test_a_trusted_proxy_is_believed(peer: str) -> None:
     settings = Settings(trusted_proxies=("10.0.0.0/8", "2001:db8::1"))
     scope = await seen_by_the_app(settings, peer, FORWARDED)
 
-    assert scope["headers"] == [(b"host", b"code.example")]
+    assert without_request_id(scope) == [(b"host", b"code.example")]
     assert scope["scheme"] == "https"
     assert scope["client"][0] == "192.0.2.7"  # The last one that no trusted proxy wrote of itself.
 
@@ -74,9 +83,38 @@ async def test_nobody_else_is(peer: str | None) -> None:
     settings = Settings(trusted_proxies=("10.0.0.0/8", "2001:db8::1"))
     scope = await seen_by_the_app(settings, peer, FORWARDED)
 
-    assert scope["headers"] == [(b"host", b"inner:8080")]
+    assert without_request_id(scope) == [(b"host", b"inner:8080")]
     assert scope["scheme"] == "http"
     assert scope["client"] == (peer and (peer, 1234))
+
+
+@pytest.mark.parametrize(
+    ("peer", "given", "kept"),
+    [
+        ("10.0.0.1", "7f9c2ba4e88f827d", True),
+        ("10.0.0.1", "5f8b2c9e-7c1c-4a55-9d0e-0f6a1d3c2b1a", True),
+        ("10.0.0.1", "a\x1b[2Jb", False),
+        ("10.0.0.1", "x" * 129, False),
+        ("10.0.0.1", "", False),
+        ("11.0.0.1", "7f9c2ba4e88f827d", False),
+    ],
+)
+async def test_a_request_has_an_id_a_trusted_proxy_s_if_it_gave_one(peer: str, given: str, kept: bool) -> None:
+    settings = Settings(trusted_proxies=("10.0.0.1",))
+    ids = [request_id(await seen_by_the_app(settings, peer, {"X-Request-ID": given})) for _ in range(2)]
+
+    assert (ids == [given, given]) is kept
+    assert kept or ids[0] != ids[1]
+    assert all(ids)
+
+
+async def test_answers_name_their_request(start_server: Callable[..., ServerProcess]) -> None:
+    client = Client(start_server(trusted_proxies="127.0.0.0/8", pool="0"))
+    answers = [
+        await client.request("GET", path, headers={"X-Request-ID": f"id-{number}"})
+        for number, path in enumerate(["/healthz", "/session/none", "/nothing"])
+    ]
+    assert [answer.headers["x-request-id"] for answer in answers] == ["id-0", "id-1", "id-2"]
 
 
 async def test_a_websocket_behind_tls_is_a_secure_one() -> None:

@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes import FakeExecutor
-from tests.sessions import OWNER
+from tests.sessions import SOMEBODY
 from trio_exec.budget import Account, Budget
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import InputFullError, OverloadedError, SessionNotFoundError
@@ -42,7 +42,7 @@ async def running_engine(budget: Budget, **settings: Any) -> AsyncGenerator[tupl
 
 
 async def run(engine: Engine, executor: FakeExecutor, output: bytes, code: bytes = b"") -> Session:
-    session = engine.create_session(Job("python", code), OWNER)
+    session = engine.create_session(Job("python", code), SOMEBODY)
     await trio.sleep(executor.opening)
     await wait_all_tasks_blocked()
     executor.containers[-1].say(Started(), Stdout(output), OK)
@@ -68,9 +68,9 @@ async def test_what_is_over_keeps_its_log_and_nothing_else(autojump_clock: MockC
 async def test_what_waits_in_the_queue_counts_until_it_is_ended(autojump_clock: MockClock) -> None:
     budget = Budget(LIMIT)
     async with running_engine(budget, max_sessions=1) as (engine, _):
-        engine.create_session(Job("python", b""), OWNER)
+        engine.create_session(Job("python", b""), SOMEBODY)
         await wait_all_tasks_blocked()
-        queued = engine.create_session(Job("python", b"#" * MIB, stdin=b"i" * MIB), OWNER)
+        queued = engine.create_session(Job("python", b"#" * MIB, stdin=b"i" * MIB), SOMEBODY)
         assert 2 * MIB < budget.held < 2 * MIB + 100_000
         queued.end(Reason.STOPPED)
         await wait_all_tasks_blocked()
@@ -91,10 +91,10 @@ async def test_beyond_the_bound_the_oldest_make_room_and_then_nobody_comes_in(au
             waiting = 0
             with contextlib.suppress(OverloadedError):
                 for waiting in range(20):  # noqa: B007 - how many came in
-                    engine.create_session(request, OWNER)
+                    engine.create_session(request, SOMEBODY)
             assert waiting == 5
             with pytest.raises(OverloadedError, match="max_retained_bytes"):
-                engine.create_session(request, OWNER)
+                engine.create_session(request, SOMEBODY)
             assert engine.session(over[-1].id)
             assert engine.session(over[-2].id)
             with pytest.raises(SessionNotFoundError):
@@ -105,7 +105,7 @@ async def test_beyond_the_bound_the_oldest_make_room_and_then_nobody_comes_in(au
 async def test_input_that_nobody_reads_is_bounded_for_one_and_in_sum(autojump_clock: MockClock) -> None:
     budget = Budget(LIMIT)
     async with running_engine(budget) as (engine, _):
-        sessions = [engine.create_session(Job("python", b""), OWNER) for _ in range(10)]
+        sessions = [engine.create_session(Job("python", b""), SOMEBODY) for _ in range(10)]
         with pytest.raises(InputFullError, match=str(PENDING_MAX)):
             sessions[0].write_input(b"i" * (PENDING_MAX + 1))
         taken = 0
@@ -121,7 +121,7 @@ async def test_input_that_nobody_reads_is_bounded_for_one_and_in_sum(autojump_cl
 
 async def test_end_of_input_on_a_terminal_counts_as_input(autojump_clock: MockClock) -> None:
     async with running_engine(Budget(LIMIT)) as (engine, _):
-        session = engine.create_session(Job("python", b"", terminal=(24, 80)), OWNER)
+        session = engine.create_session(Job("python", b"", terminal=(24, 80)), SOMEBODY)
         session.write_input(b"i" * PENDING_MAX)
         with pytest.raises(InputFullError):
             session.end_input()

@@ -21,7 +21,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.fakes import FakeExecutor
-from tests.sessions import OWNER, Final, entries, over, view
+from tests.sessions import SOMEBODY, Final, entries, over, view
 from trio_exec.api.native.text import Text
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
@@ -95,9 +95,9 @@ async def at(stage: str, *, opening: float = 3, **settings: Any) -> AsyncGenerat
     request = Job("cpp", b"")
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        blocker = engine.create_session(request, OWNER) if stage == "queued" else None
+        blocker = engine.create_session(request, SOMEBODY) if stage == "queued" else None
         await wait_all_tasks_blocked()
-        session = engine.create_session(request, OWNER)
+        session = engine.create_session(request, SOMEBODY)
         await advance(session, executor, stage)
         yield Stage(engine, executor, session)
         if blocker is not None:
@@ -133,8 +133,8 @@ async def test_cancelling_the_engine_ends_every_stage_and_nothing_is_left(
     request = Job("cpp", b"")
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        first = engine.create_session(request, OWNER)
-        session = engine.create_session(request, OWNER) if stage == "queued" else first
+        first = engine.create_session(request, SOMEBODY)
+        session = engine.create_session(request, SOMEBODY) if stage == "queued" else first
         await advance(session, executor, stage)
         nursery.cancel_scope.cancel(reason="the whole engine")
 
@@ -276,7 +276,7 @@ async def test_a_slot_is_free_when_its_container_is_gone(autojump_clock: MockClo
         it.executor.removal = 5
         it.session.end(Reason.STOPPED)
         await over(it.session)
-        session = it.engine.create_session(Job("python", b""), OWNER)
+        session = it.engine.create_session(Job("python", b""), SOMEBODY)
         it.executor.linger(1)  # What the first one could not remove in time.
         await trio.sleep(10)
         assert session.status.position == 1
@@ -327,8 +327,8 @@ async def test_compile_stages_beyond_the_bound_wait_for_their_turn(autojump_cloc
     engine = Engine(Settings(max_sessions=3, max_compiles=1), Languages.load(), executor, Budget(64 * MIB), Phases())
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        first, second = (engine.create_session(Job("cpp", b""), OWNER) for _ in range(2))
-        script = engine.create_session(Job("python", b""), OWNER)
+        first, second = (engine.create_session(Job("cpp", b""), SOMEBODY) for _ in range(2))
+        script = engine.create_session(Job("python", b""), SOMEBODY)
         await trio.sleep(1)
         started = {id(it): "s" in it.kinds() for it in executor.containers}
         assert sorted(started.values()) == [False, True, True]
@@ -436,7 +436,7 @@ def end_at_step(step: int) -> tuple[Final | None, float]:
         async with trio.open_nursery() as nursery:
             await nursery.start(engine.run)
             nursery.start_soon(play_launcher, executor)
-            session = engine.create_session(Job("cpp", b""), OWNER)
+            session = engine.create_session(Job("cpp", b""), SOMEBODY)
             instrument.session = session
             start = trio.current_time()
             with trio.move_on_after(LONG_RUNNING + 10):  # Shorter than any of its deadlines.

@@ -21,7 +21,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from tests.fakes import FakeExecutor
 from tests.raw import raw_session
-from tests.sessions import OWNER
+from tests.sessions import SOMEBODY
 from tests.support import Client, ServerProcess
 from trio_exec.api.app import Application, create_app
 from trio_exec.api.arrivals import Arrivals
@@ -193,7 +193,7 @@ async def test_a_fault_in_serving_a_client_is_logged_and_closes_with_1011(caplog
     engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(64 * MIB), Phases())
     async with trio.open_nursery() as nursery:
         await nursery.start(engine.run)
-        session = engine.create_session(Job("python", b""), OWNER)
+        session = engine.create_session(Job("python", b""), SOMEBODY)
         socket = BrokenSocket()
         await Attachment(socket, session, 0).serve(Phases())
         nursery.cancel_scope.cancel(reason="the test is over")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trio_exec.model import Owner, Reason, Status
+from trio_exec.model import Kind, Reason, Requester, Status
 from trio_exec.phases import Phase
 
 LOGGER = logging.getLogger("trio_exec.events")
@@ -25,15 +25,17 @@ class SessionFacts:
 
     Attributes:
         session_id: whole, and so a capability; `trio_exec.ids.short_id` is for logs.
-        owner: who asked for it.
+        requester: who asked for it.
         language: its language's name.
         terminal: whether it has a terminal.
+        kind: what it is to whoever asked for it.
     """
 
     session_id: str
-    owner: Owner
+    requester: Requester
     language: str
     terminal: bool
+    kind: Kind = Kind.SESSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class SessionCreated:
 class SessionRefused:
     """A session was asked for and not taken; `code` is the error's. The language may be none of ours."""
 
-    owner: Owner
+    requester: Requester
+    kind: Kind
     language: str
     code: str
 

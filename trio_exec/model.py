@@ -34,8 +34,58 @@ class StageName(StrEnum):
     RUN = "run"
 
 
+class Kind(StrEnum):
+    """What a session is to whoever asked for it."""
+
+    SESSION = "session"
+    """A program to talk to."""
+    RUN = "run"
+    """One request, and one answer."""
+    BATCH = "batch"
+    """One program, and many runs of it."""
+
+
 Owner = NewType("Owner", str)
 """Whose a session is: the name of a key, or the address of a client. Only compared and counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What one owner may take; None where nothing but the server's own bounds counts.
+
+    Attributes:
+        sessions: slots at once.
+        queued: sessions that wait for one.
+        starts_per_minute: sessions that are started, on average; so many at once after a minute without any.
+        retained_bytes: what the server holds for the owner's sessions, those that are over included.
+    """
+
+    sessions: int | None = None
+    queued: int | None = None
+    starts_per_minute: float | None = None
+    retained_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """Who asks for something, and what they may.
+
+    Attributes:
+        owner: whose quota counts.
+        address: the client's, as trusted proxies tell it; empty if it has none.
+        request_id: which request of theirs it is, in logs; empty if it has none.
+        quota: what the owner may take.
+        limits: what the owner's sessions may use where that is less than the server's limits, by the names of
+            `trio_exec.limits.Limits`.
+        languages: those that the owner may use; None for all.
+    """
+
+    owner: Owner
+    address: str = ""
+    request_id: str = ""
+    quota: Quota = Quota()
+    limits: Mapping[str, float] = field(default_factory=dict[str, float])
+    languages: frozenset[str] | None = None
 
 
 class Reason(StrEnum):

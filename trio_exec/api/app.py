@@ -137,6 +137,7 @@ class _Surface:
         headers.setdefault("Cache-Control", "no-store")
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "no-referrer"  # A page's address may hold a shared program.
+        headers["X-Request-ID"] = request.headers.get("X-Request-ID", "")
         headers.add("Vary", "Origin")
         if (origin := self._access.foreign_origin(request.headers)) is not None:
             headers["Access-Control-Allow-Origin"] = origin
@@ -146,7 +147,7 @@ class _Surface:
             )
             if self._access.lets_in_by_name(origin):
                 headers["Access-Control-Allow-Credentials"] = "true"  # For a proxy in front that asks for them.
-            headers["Access-Control-Expose-Headers"] = "Retry-After"
+            headers["Access-Control-Expose-Headers"] = "Retry-After, X-Request-ID"
             headers["Access-Control-Max-Age"] = "3600"
         return response
 

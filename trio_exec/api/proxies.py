@@ -3,12 +3,14 @@
 Hypercorn's own ProxyFixMiddleware believes a number of hops, whoever the peer is, so anybody who reaches the server
 past the proxy could forge the client's address and the host. Here the peer's address decides: from a trusted proxy,
 `X-Forwarded-Host`, `-Proto` and `-For` take the place of what the connection says; from anybody else they count for
-nothing. Either way nobody behind this sees them.
+nothing. Either way nobody behind this sees them. `X-Request-ID`, by which a request is known in logs, is a trusted
+proxy's as well, and else made here: behind this, every request has one.
 """
 
 from __future__ import annotations
 
-import ipaddress
+import re
+import secrets
 from collections.abc import Iterable
 
 from hypercorn.typing import (
@@ -20,9 +22,15 @@ from hypercorn.typing import (
     WebsocketScope,
 )
 
+from trio_exec.addresses import Networks
 from trio_exec.settings import ServerSettings
 
 _HOST, _PROTO, _FOR = b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-for"
+_REQUEST_ID = b"x-request-id"
+_FORWARDED = {_HOST, _PROTO, _FOR, _REQUEST_ID}
+_REQUEST_ID_FORM = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+"""What may stand in a log; those of common proxies are hexadecimal digits, or UUIDs."""
+_REQUEST_ID_BYTES = 8
 _SECURE = {"http": "https", "ws": "wss"}
 _Headers = Iterable[tuple[bytes, bytes]]
 
@@ -37,7 +45,7 @@ class BehindProxies:
 
     def __init__(self, app: ASGIFramework, settings: ServerSettings) -> None:
         self._app = app
-        self._trusted = [ipaddress.ip_network(network) for network in settings.trusted_proxies]
+        self._trusted = Networks(settings.trusted_proxies)
         self._root = settings.root_path
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -53,14 +61,18 @@ class BehindProxies:
 
     def _rewritten(self, original: HTTPScope | WebsocketScope) -> HTTPScope | WebsocketScope:
         scope = original.copy()
-        scope["headers"] = [item for item in scope["headers"] if item[0].lower() not in {_HOST, _PROTO, _FOR}]
+        scope["headers"] = [item for item in scope["headers"] if item[0].lower() not in _FORWARDED]
         if self._root:
             # A proxy may pass the path on or take it off.
             whole = scope["path"].startswith(f"{self._root}/")
             scope["path"] = scope["path"] if whole else self._root + scope["path"]
             scope["root_path"] = self._root
-        if scope["client"] is not None and self._trusts(scope["client"][0]):
+        trusted = scope["client"] is not None and scope["client"][0] in self._trusted
+        if trusted:
             self._believe(scope, original["headers"])
+        request_id = _request_id(original["headers"]) if trusted else None
+        request_id = request_id or secrets.token_hex(_REQUEST_ID_BYTES)
+        scope["headers"] = [*scope["headers"], (_REQUEST_ID, request_id.encode())]
         return scope
 
     def _believe(self, scope: HTTPScope | WebsocketScope, headers: _Headers) -> None:
@@ -72,16 +84,14 @@ class BehindProxies:
             scope["scheme"] = _SECURE.get(scope["scheme"], scope["scheme"])
         for address in reversed(_values(headers, _FOR)):
             scope["client"] = (address, 0)
-            if not self._trusts(address):
+            if address not in self._trusted:
                 break
 
-    def _trusts(self, text: str) -> bool:
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            return False
-        address = getattr(address, "ipv4_mapped", None) or address
-        return any(address in network for network in self._trusted)
+
+def _request_id(headers: _Headers) -> str | None:
+    """The name that a proxy has given a request, if it can stand in a log."""
+    given = [value.decode("latin1") for name, value in headers if name.lower() == _REQUEST_ID]
+    return given[-1] if given and _REQUEST_ID_FORM.fullmatch(given[-1]) else None
 
 
 def _values(headers: _Headers, wanted: bytes) -> list[str]:

@@ -27,7 +27,7 @@ from trio_exec.errors import (
 from trio_exec.events import Emit, SessionCreated, SessionFacts, SessionRefused, ignore
 from trio_exec.executor.base import Executor
 from trio_exec.languages import Language, Languages
-from trio_exec.model import Batch, Job, Owner, Readiness, Reason
+from trio_exec.model import Batch, Job, Kind, Readiness, Reason, Requester
 from trio_exec.phases import Phase, Phases
 from trio_exec.session.plan import make_plan
 from trio_exec.session.session import SESSION_SIZE, Session
@@ -93,12 +93,15 @@ class Engine:
             self._admission.review()
             await self._executor.wait_lingering(known)
 
-    def create_session(self, job: Job, owner: Owner, *, detach_grace: float | None = None) -> Session:
+    def create_session(
+        self, job: Job, requester: Requester, kind: Kind = Kind.SESSION, *, detach_grace: float | None = None
+    ) -> Session:
         """Starts a session.
 
         Args:
             job: what to do.
-            owner: who asks for it.
+            requester: who asks for it.
+            kind: what it is to them.
             detach_grace: seconds that it goes on without any client; None for what the settings say.
 
         Raises:
@@ -109,33 +112,34 @@ class Engine:
             ExecutorUnavailableError: no container can be made now.
             LanguageUnavailableError: none of this language.
         """
-        with self._refusals_told(job, owner):
-            session = self._take(job, owner, self.settings.detach_grace if detach_grace is None else detach_grace)
+        with self._refusals_told(job, requester, kind):
+            grace = self.settings.detach_grace if detach_grace is None else detach_grace
+            session = self._take(job, requester, kind, grace)
         self._emit(SessionCreated(session.facts))
         return session
 
-    def create_batch(self, batch: Batch, owner: Owner) -> BatchRun:
+    def create_batch(self, batch: Batch, requester: Requester) -> BatchRun:
         """Starts a batch.
 
         Args:
             batch: what to do.
-            owner: who asks for it.
+            requester: who asks for it.
 
         Raises:
             RequestError: the batch, or one of its cases, asks for what there is not.
             TrioExecError: as for `create_session`.
         """
-        with self._refusals_told(batch.job, owner):
-            run = self._take_batch(batch, owner)
+        with self._refusals_told(batch.job, requester, Kind.BATCH):
+            run = self._take_batch(batch, requester)
         self._emit(SessionCreated(run.facts))
         return run
 
     @contextmanager
-    def _refusals_told(self, job: Job, owner: Owner) -> Generator[None]:
+    def _refusals_told(self, job: Job, requester: Requester, kind: Kind) -> Generator[None]:
         try:
             yield
         except TrioExecError as error:
-            self._emit(SessionRefused(owner, job.language[:_NAME_SHOWN], error.code))
+            self._emit(SessionRefused(requester, kind, job.language[:_NAME_SHOWN], error.code))
             raise
 
     def _check_serving(self) -> trio.Nursery:
@@ -159,7 +163,7 @@ class Engine:
             undo.pop_all()
         return account, slot
 
-    def _take_batch(self, batch: Batch, owner: Owner) -> BatchRun:
+    def _take_batch(self, batch: Batch, requester: Requester) -> BatchRun:
         nursery = self._check_serving()
         language = self.languages.find(batch.job.language)
         if len(batch.cases) > (most := self.settings.max_batch_runs):
@@ -168,7 +172,7 @@ class Engine:
         self._check_ready(language)
         account, slot = self._join(SESSION_SIZE + plan.size)
         run = BatchRun(
-            SessionFacts(secrets.token_urlsafe(_ID_BYTES), owner, language.name, terminal=False),
+            SessionFacts(_new_id(), requester, language.name, terminal=False, kind=Kind.BATCH),
             plan,
             self._executor,
             slot,
@@ -192,13 +196,13 @@ class Engine:
             self._live.discard(run)
             self._woken()
 
-    def _take(self, job: Job, owner: Owner, detach_grace: float) -> Session:
+    def _take(self, job: Job, requester: Requester, kind: Kind, detach_grace: float) -> Session:
         nursery = self._check_serving()
         plan = make_plan(job, self.languages.find(job.language), self.settings.limits)
         self._check_ready(plan.language)
         account, slot = self._join(SESSION_SIZE + plan.files_size + len(plan.stdin))
         session = Session(
-            SessionFacts(secrets.token_urlsafe(_ID_BYTES), owner, plan.language.name, plan.terminal is not None),
+            SessionFacts(_new_id(), requester, plan.language.name, plan.terminal is not None, kind),
             plan,
             self._executor,
             slot,
@@ -309,3 +313,7 @@ class Engine:
     def _woken(self) -> None:
         self._fewer.set()
         self._fewer = trio.Event()
+
+
+def _new_id() -> str:
+    return secrets.token_urlsafe(_ID_BYTES)

@@ -20,7 +20,7 @@ def log_event(event: Event) -> None:
                 "batch %s: %s for %s; %d passed, %d failed, %d skipped; %slasted %.2f s",
                 short_id(event.session.session_id),
                 event.session.language,
-                event.session.owner,
+                event.session.requester.owner,
                 event.passed,
                 event.failed,
                 event.skipped,
@@ -28,7 +28,7 @@ def log_event(event: Event) -> None:
                 event.lasted,
             )
         case SessionRefused():
-            LOGGER.info("session refused: %s; %s for %s", event.code, repr(event.language), event.owner)
+            LOGGER.info("session refused: %s; %s for %s", event.code, repr(event.language), event.requester.owner)
         case _:
             pass
 
@@ -44,7 +44,7 @@ def _describe(event: SessionEnded) -> str:
         how.append(f"cpu {figures.cpu_time:.2f} s, peak {figures.peak_memory} bytes")
     times = event.times
     parts = [
-        f"{event.session.language} for {event.session.owner}",
+        f"{event.session.language} for {event.session.requester.owner}",
         *how,
         *(
             f"{name} {seconds:.2f} s"

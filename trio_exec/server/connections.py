@@ -7,18 +7,17 @@ I/O; connections say by callbacks how they are dropped.
 
 from __future__ import annotations
 
-import ipaddress
 import resource
 from collections import Counter
 from collections.abc import Callable
+
+from trio_exec.addresses import Networks, holder_of, parse_address
 
 REFUSALS_MAX = 32
 """Connections that are kept at one time until they have read that there are too many."""
 _RESERVE = 64
 """Descriptors for what is no client: the log, the page's files, Trio's own, requests to the engine."""
 _PER_CONTAINER = 2
-_IPV6_PREFIX = 64
-"""Whoever has one IPv6 address mostly has the whole network."""
 
 
 def raise_descriptor_limit() -> int:
@@ -52,10 +51,8 @@ class Connection:
     """
 
     def __init__(self, address: str, drop: Callable[[], None]) -> None:
-        it = ipaddress.ip_address(address.partition("%")[0])
-        self.address = getattr(it, "ipv4_mapped", None) or it
-        prefix = _IPV6_PREFIX if self.address.version == 6 else self.address.max_prefixlen  # noqa: PLR2004 - its name
-        self.group = str(ipaddress.ip_network(f"{self.address}/{prefix}", strict=False))
+        self.address = parse_address(address)
+        self.holder = holder_of(self.address)
         self.drop = drop
 
 
@@ -71,9 +68,9 @@ class Connections:
     def __init__(self, limit: int, per_address: int, trusted: tuple[str, ...] = ()) -> None:
         self.limit = limit
         self._per_address = per_address
-        self._trusted = [ipaddress.ip_network(network) for network in trusted]
+        self._trusted = Networks(trusted)
         self._open: set[Connection] = set()
-        self._groups: Counter[str] = Counter()
+        self._holders: Counter[str] = Counter()
         self._idle: dict[Connection, None] = {}  # By the time since when.
         self.refusing = 0
 
@@ -86,10 +83,9 @@ class Connections:
         Returns:
             why it can't be let in, or None.
         """
-        group = connection.group
-        trusted = any(connection.address in network for network in self._trusted)
-        if self._groups[group] >= self._per_address and not trusted:
-            oldest = next((it for it in self._idle if it.group == group), None)
+        holder = connection.holder
+        if self._holders[holder] >= self._per_address and connection.address not in self._trusted:
+            oldest = next((it for it in self._idle if it.holder == holder), None)
             if oldest is None:
                 return f"too many connections from your address; {self._per_address} are allowed"
             self._drop(oldest)
@@ -99,7 +95,7 @@ class Connections:
                 return f"too many connections; {self.limit} are allowed"
             self._drop(oldest)
         self._open.add(connection)
-        self._groups[group] += 1
+        self._holders[holder] += 1
         self._idle[connection] = None
         return None
 
@@ -117,9 +113,9 @@ class Connections:
         if connection in self._open:
             self._open.remove(connection)
             self._idle.pop(connection, None)
-            self._groups[connection.group] -= 1
-            if not self._groups[connection.group]:
-                del self._groups[connection.group]
+            self._holders[connection.holder] -= 1
+            if not self._holders[connection.holder]:
+                del self._holders[connection.holder]
 
     def _drop(self, connection: Connection) -> None:
         self.remove(connection)

@@ -45,7 +45,7 @@ from trio_exec.errors import (
     UnknownLanguageError,
 )
 from trio_exec.languages import Language
-from trio_exec.model import Owner, Reason
+from trio_exec.model import Kind, Owner, Reason, Requester
 from trio_exec.phases import Phases
 from trio_exec.session.session import Session
 
@@ -226,7 +226,7 @@ class Rest:
         ]
 
     async def _create_session(self) -> Response:
-        session = self._engine.create_session(parse_session_request(await read_body()).job(), _owner(request))
+        session = self._engine.create_session(parse_session_request(await read_body()).job(), _requester(request))
         answer = SessionCreated(session_id=session.id, websocket=_path_of(session, request))
         return _json(answer, 201)
 
@@ -235,11 +235,11 @@ class Rest:
         lines = wanted.stream or any(kind == NDJSON and quality > 0 for kind, quality in request.accept_mimetypes)
         held = self._engine.client()
         if isinstance(wanted, BatchRequest):
-            batch = self._engine.create_batch(wanted.batch(), _owner(request))
+            batch = self._engine.create_batch(wanted.batch(), _requester(request))
             pieces = BatchPieces(batch, wanted.encoding, lines=lines)
             body = StreamedBody(pieces, held, following_batch(batch, pieces))
         else:
-            session = self._engine.create_session(wanted.job(), _owner(request), detach_grace=_RUN_GRACE)
+            session = self._engine.create_session(wanted.job(), _requester(request), Kind.RUN, detach_grace=_RUN_GRACE)
             answer = RunPieces(session, _path_of(session, request), wanted.encoding, lines=lines)
             body = StreamedBody(answer, held, following(session))
         response = Response(body, content_type=NDJSON if lines else JSON)
@@ -302,7 +302,7 @@ class Rest:
         await _accept()
         opening = Opening(
             websocket,
-            create=lambda job: self._engine.create_session(job, _owner(websocket)),
+            create=lambda job: self._engine.create_session(job, _requester(websocket)),
             path_of=lambda session: _path_of(session, websocket),
             attach=lambda session: Attachment(websocket, session, 0, name, encoding),
             client=self._engine.client,
@@ -336,9 +336,10 @@ def _path_of(session: Session, asked: BaseRequestWebsocket) -> str:
     return f"{asked.root_path}{_SOCKET}{session.id}"
 
 
-def _owner(asked: BaseRequestWebsocket) -> Owner:
+def _requester(asked: BaseRequestWebsocket) -> Requester:
     """Who makes a request: as long as there are no keys, the client's address, as trusted proxies tell it."""
-    return Owner(asked.remote_addr or "unknown")
+    address = asked.remote_addr or ""
+    return Requester(Owner(address or "unknown"), address, asked.headers.get("X-Request-ID", ""))
 
 
 def _describe(language: Language, version: str) -> LanguageInfo:

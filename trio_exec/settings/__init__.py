@@ -1,0 +1,134 @@
+"""Every setting of the server, in one place.
+
+Each comes from its environment variable `TRIO_EXEC_<NAME>`, else from the TOML file that `TRIO_EXEC_CONFIG` or
+`--config` names, else from the default here. pydantic-settings reads and validates them. Zero and
+negative limits are rejected.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from trio_exec.errors import ConfigurationError
+from trio_exec.settings.admission import AdmissionSettings
+from trio_exec.settings.executor import LIMIT_NAMES, ExecutorSettings, uids_of
+from trio_exec.settings.fields import Group
+from trio_exec.settings.limits import LimitSettings
+from trio_exec.settings.server import ServerSettings
+from trio_exec.variables import no_such, of_kubernetes, reject_unknown
+
+__all__ = [
+    "GROUPS",
+    "LIMIT_NAMES",
+    "PREFIX",
+    "AdmissionSettings",
+    "EngineSettings",
+    "ExecutorSettings",
+    "LimitSettings",
+    "ServerSettings",
+    "Settings",
+]
+
+PREFIX = "TRIO_EXEC_"
+_CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+UIDS_TO_SPARE = 100
+"""For containers that are still being removed, which the engine may take its time for."""
+
+
+class EngineSettings(AdmissionSettings, LimitSettings):
+    """What the engine needs."""
+
+
+GROUPS: tuple[type[Group], ...] = (ServerSettings, LimitSettings, AdmissionSettings, ExecutorSettings)
+
+
+class Settings(  # pyright: ignore[reportIncompatibleVariableOverride] - BaseSettings narrows the type of model_config
+    ExecutorSettings, EngineSettings, ServerSettings, BaseSettings
+):
+    """All settings, flat. `trio-exec config` lists them with the descriptions above, by group.
+
+    The last base's fields come first: when those of the executor are looked at, the others are known.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,  # Compose files pass variables on that nobody set.
+    )
+
+    @field_validator("uids")
+    @classmethod
+    def _enough(cls, value: str, info: ValidationInfo) -> str:
+        ids = uids_of(value)
+        pool: Mapping[str, int] = info.data.get("pool", {})
+        needed = info.data.get("max_sessions", 0) + sum(pool.values()) + UIDS_TO_SPARE
+        if len(ids) < needed:
+            raise ValueError(
+                f"{value} has {len(ids)} user ids; sessions, the pool and containers that are being removed take up "
+                f"to {needed}"
+            )
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then the TOML file."""
+        del dotenv_settings, file_secret_settings
+        assert isinstance(env_settings, EnvSettingsSource)  # noqa: S101 - as pydantic-settings makes it
+        # Their names as this source has them, in lower case.
+        variables = env_settings.env_vars.items()
+        env_settings.env_vars = {name: value for name, value in variables if not of_kubernetes(name, value or "")}
+        sources = [init_settings, env_settings]
+        if path := os.environ.get(_CONFIG_VARIABLE):
+            sources.append(TomlConfigSettingsSource(settings_cls, path))
+        return tuple(sources)
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Reads the settings.
+
+        Args:
+            overrides: settings that go before all else.
+
+        Raises:
+            ConfigurationError: a setting is unknown or its value can't be used; names each one.
+        """
+        reject_unknown(PREFIX, [*cls.model_fields, "config"])
+        path = os.environ.get(_CONFIG_VARIABLE)
+        if path and not Path(path).is_file():
+            raise ConfigurationError(f"{_CONFIG_VARIABLE}: there is no file {path}")
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            # A default that depends on others can't be made where those are wrong; that they are is said anyhow.
+            details = [detail for detail in error.errors() if detail["type"] != "default_factory_not_called"]
+            lines = [_sentence(detail) for detail in details]
+            raise ConfigurationError("\n".join(lines)) from error
+        except ValueError as error:  # A TOML file that does not parse.
+            raise ConfigurationError(f"{path}: {error}") from error
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    name, *within = [str(part) for part in detail["loc"]] or ["settings"]
+    if detail["type"] == "extra_forbidden":
+        return no_such(name, Settings.model_fields)
+    message = detail["msg"].removeprefix("Value error, ")
+    return ": ".join([f"{name} ({PREFIX}{name.upper()})", *within, message])
