@@ -78,7 +78,7 @@ BAD_REQUESTS: list[tuple[str, Any, int, str, str | None, str]] = [
         400,
         "invalid_request",
         "limits.memoryBytes",
-        "above this server's limit of 209715200",
+        "above the limit of 209715200",
     ),
     (
         "a timeout above the server's",
@@ -86,7 +86,7 @@ BAD_REQUESTS: list[tuple[str, Any, int, str, str | None, str]] = [
         400,
         "invalid_request",
         "limits.executionTimeout",
-        "above this server's limit of 120",
+        "above the limit of 120",
     ),
     ("too large", {**OK, "code": "x" * 1_100_000}, 413, "request_too_large", None, "1048576 bytes at most"),
 ]

@@ -122,7 +122,7 @@ def test_the_program_can_come_from_standard_input(command: Command) -> None:
         (["run", "notes.txt"], "name it with --language: "),
         (["run", "-l", "cobol", "notes.txt"], "unknown language 'cobol'; available: "),
         (["run", "--limit", "pids=many", "notes.txt"], "'many' is no number"),
-        (["run", "-l", "py", "--limit", "pids=100000", "notes.txt"], "above this server's limit"),
+        (["run", "-l", "py", "--limit", "pids=100000", "notes.txt"], "above the limit"),
         (["run", "-l", "py", "--limit", "speed=1", "notes.txt"], "limits.speed"),
         (["run", "-e", "=x", "notes.txt"], "NAME=VALUE"),
         (["attach"], "ID"),

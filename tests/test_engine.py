@@ -88,7 +88,7 @@ async def test_who_can_not_come_in_leaves_nothing_behind(autojump_clock: MockClo
     async with running(max_sessions=1, max_queue=0) as it:
         with pytest.raises(UnknownLanguageError, match="cobol"):
             it.engine.create_session(Job("cobol", b""), SOMEBODY)
-        with pytest.raises(RequestError, match="above this server's limit"):
+        with pytest.raises(RequestError, match="above the limit"):
             it.engine.create_session(Job("python", b"", limits={"pids": 10**6}), SOMEBODY)
         assert it.budget.held == 0
 

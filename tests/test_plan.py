@@ -175,7 +175,7 @@ def test_files_take_whole_blocks_of_the_workspace() -> None:
 
 def test_limits_can_be_lowered_and_not_raised() -> None:
     assert plan(Job("script", b"", limits={"pids": 32, "cpus": 0.1})).limits == replace(LIMITS, cpus=0.1)
-    with pytest.raises(RequestError, match="33 is above this server's limit of 32") as caught:
+    with pytest.raises(RequestError, match="33 is above the limit of 32") as caught:
         plan(Job("script", b"", limits={"pids": 33}))
     assert caught.value.field == "limits.pids"
 

@@ -292,7 +292,7 @@ async def test_an_end_in_the_moment_in_which_the_queue_moves(
 ) -> None:
     async with at("queued") as it:
         await wait_all_tasks_blocked()
-        (ticket,) = it.engine._admission._queue
+        (ticket,) = it.engine._admission._in_turn()
         if first == "move":
             ticket.move(7)
         it.session.end(Reason.STOPPED)

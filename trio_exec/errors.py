@@ -23,7 +23,7 @@ class TrioExecError(Exception):
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -58,6 +58,38 @@ class QueueFullError(TrioExecError):
     code = "queue_full"
     status = 429
     retry_after = 5
+
+
+class QuotaExceededError(TrioExecError):
+    """The owner has as much already as they may; others may well have more.
+
+    Attributes:
+        quota: which, by the names of `trio_exec.model.Quota`.
+    """
+
+    code = "quota_exceeded"
+    status = 429
+    retry_after = 5
+
+    def __init__(self, message: str, *, quota: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.quota = quota
+        if retry_after is not None:
+            self.retry_after = retry_after
+
+
+class UnauthorizedError(TrioExecError):
+    """Nobody knows who asks: there is no key, or one that is not known."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class ForbiddenError(TrioExecError):
+    """Whoever asks is known, and may not do that."""
+
+    code = "forbidden"
+    status = 403
 
 
 class OverloadedError(TrioExecError):

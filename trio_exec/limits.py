@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 
 from trio_exec.model import StageName
 
@@ -88,6 +89,12 @@ class Limits:
         """
         free = _SESSIONS_OWN | _ADJUSTABLE if can_update_limits else _SESSIONS_OWN
         return all(getattr(self, it.name) == getattr(container, it.name) for it in fields(self) if it.name not in free)
+
+
+def lowered(limits: Limits, wanted: Mapping[str, float]) -> Limits:
+    """Limits, where they are above what is wanted set to that."""
+    lower = {name: value for name, value in wanted.items() if (most := getattr(limits, name)) is None or value < most}
+    return replace(limits, **lower)
 
 
 _USUAL_PROCESSORS = 4

@@ -1,4 +1,9 @@
-"""How many sessions run at once, and who is next: first come, first served, no I/O.
+"""How many sessions run at once, and who is next: slots, and a queue that is fair over owners. No I/O.
+
+A slot goes to the owner that has the fewest, and of several to the one who has waited longest since its last; an
+owner's own sessions come one after the other. So whoever makes a thousand sessions wait delays another's first by one
+slot's turn at most, and mostly by none. Nothing is kept free for anybody: who is alone may have all that its quota
+allows.
 
 No ticket's holder runs in another's cleanup: whoever waits is woken, and looks for itself.
 """
@@ -6,18 +11,26 @@ No ticket's holder runs in another's cleanup: whoever waits is woken, and looks 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 
 import trio
 
-from trio_exec.errors import QueueFullError
+from trio_exec.errors import QueueFullError, QuotaExceededError
+from trio_exec.model import Owner, Quota
 
 
 class Ticket:
-    """One session's place; `Admission.join` makes it. It is a `trio_exec.session.session.Slot`."""
+    """One session's place; `Admission.join` makes it. It is a `trio_exec.session.session.Slot`.
 
-    def __init__(self, admission: Admission) -> None:
+    Args:
+        admission: to which it is given back.
+        line: its owner's.
+    """
+
+    def __init__(self, admission: Admission, line: _Line) -> None:
         self._admission = admission
+        self._line = line
         self._position: int | None = None
         self._moved = trio.Event()
         self._left = False
@@ -29,7 +42,7 @@ class Ticket:
 
     @property
     def position(self) -> int:
-        """The place in the queue, from 1; 0 is a slot."""
+        """The place in the queue, from 1; 0 is a slot. It can grow, when owners come that have less."""
         assert self._position is not None  # noqa: S101 - `Admission.join` gives it one before anybody sees it
         return self._position
 
@@ -42,7 +55,7 @@ class Ticket:
         """Gives the place to whoever is next; once is enough."""
         if not self._left:
             self._left = True
-            self._admission.release(self)
+            self._admission.release(self, self._line)
 
     def move(self, position: int) -> None:
         """The admission's word where the ticket is now."""
@@ -50,6 +63,26 @@ class Ticket:
             self._position = position
             self._moved.set()
             self._moved = trio.Event()
+
+
+class _Line:
+    """One owner's sessions: how many have slots, and which wait.
+
+    Attributes:
+        turn: grows with every slot and every first wait; of two owners with as many slots, the lower one is next.
+    """
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+        self.quota = Quota()
+        self.running = 0
+        self.waiting: deque[Ticket] = deque()
+        self.turn = 0
+
+    @property
+    def may_run(self) -> bool:
+        """Whether the owner's quota has room for one more slot."""
+        return self.quota.sessions is None or self.running < self.quota.sessions
 
 
 class Admission:
@@ -67,7 +100,9 @@ class Admission:
         self._queue_limit = queue
         self._blocked = blocked
         self._running = 0
-        self._queue: deque[Ticket] = deque()
+        self._queued = 0
+        self._lines: dict[Owner, _Line] = {}
+        self._turns = count(1)
 
     @property
     def running(self) -> int:
@@ -77,7 +112,7 @@ class Admission:
     @property
     def queued(self) -> int:
         """Tickets that wait."""
-        return len(self._queue)
+        return self._queued
 
     @property
     def free(self) -> int:
@@ -87,40 +122,97 @@ class Admission:
     @property
     def room(self) -> int:
         """Tickets that could be had, those that would wait included."""
-        return self.free + max(0, self._queue_limit - len(self._queue))
+        return self.free + max(0, self._queue_limit - self._queued)
 
-    def join(self) -> Ticket:
-        """A ticket: with a slot at once if one is free, else at the queue's end.
+    def check(self, owner: Owner, quota: Quota) -> None:
+        """Returns if an owner could join now.
 
         Raises:
             QueueFullError: too many wait already.
+            QuotaExceededError: too many of the owner's do.
         """
-        ticket = Ticket(self)
-        if self.free:
-            self._running += 1
-            ticket.move(0)
-        elif len(self._queue) < self._queue_limit:
-            self._queue.append(ticket)
-            ticket.move(len(self._queue))
-        else:
+        line = self._lines.get(owner)
+        if self.free and self._may_run(line, quota):
+            return
+        waiting = 0 if line is None else len(line.waiting)
+        running = 0 if line is None else line.running
+        if quota.queued is not None and waiting >= quota.queued:
+            raise QuotaExceededError(
+                f"{_count(running, 'session of yours runs', 'sessions of yours run')} and "
+                f"{_count(waiting, 'waits', 'wait')}, which is as many as you may have wait at once (`queued`); "
+                "try again when one has ended",
+                quota="queued",
+            )
+        if self._queued >= self._queue_limit:
             raise QueueFullError(
-                f"{self._running} sessions run and {len(self._queue)} wait, which is as many as this server takes; "
+                f"{self._running} sessions run and {self._queued} wait, which is as many as this server takes; "
                 "try again in a few seconds"
             )
+
+    def join(self, owner: Owner, quota: Quota) -> Ticket:
+        """A ticket: with a slot at once if one is free and the owner may have it, else in the queue.
+
+        Args:
+            owner: whose it is.
+            quota: what the owner may have; from now on that counts for all of its tickets.
+
+        Raises:
+            TrioExecError: as for `check`.
+        """
+        self.check(owner, quota)
+        line = self._lines.setdefault(owner, _Line(owner))
+        line.quota = quota
+        ticket = Ticket(self, line)
+        if not line.waiting:
+            line.turn = next(self._turns)
+        line.waiting.append(ticket)
+        self._queued += 1
+        self.review()
         return ticket
 
-    def release(self, ticket: Ticket) -> None:
+    def join_if_free(self, owner: Owner, quota: Quota) -> Ticket | None:
+        """A ticket with a slot, if one is free and the owner may have it."""
+        if self.free and self._may_run(self._lines.get(owner), quota):
+            return self.join(owner, quota)
+        return None
+
+    def release(self, ticket: Ticket, line: _Line) -> None:
         """Takes a ticket back."""
         if ticket.granted:
             self._running -= 1
+            line.running -= 1
         else:
-            self._queue.remove(ticket)
+            self._queued -= 1
+            line.waiting.remove(ticket)
+        if not line.running and not line.waiting:
+            del self._lines[line.owner]
         self.review()
 
     def review(self) -> None:
         """Gives free slots to those who wait."""
-        while self._queue and self.free:
+        while self.free and (ready := [it for it in self._lines.values() if it.waiting and it.may_run]):
+            line = min(ready, key=lambda it: (it.running, it.turn))
+            ticket = line.waiting.popleft()
+            line.running += 1
+            line.turn = next(self._turns)
+            self._queued -= 1
             self._running += 1
-            self._queue.popleft().move(0)
-        for position, waiting in enumerate(self._queue, 1):
+            ticket.move(0)
+        for position, waiting in enumerate(self._in_turn(), 1):
             waiting.move(position)
+
+    def _may_run(self, line: _Line | None, quota: Quota) -> bool:
+        return quota.sessions is None or (0 if line is None else line.running) < quota.sessions
+
+    def _in_turn(self) -> Iterator[Ticket]:
+        """Those who wait, in the order in which they'd get slots if none of those who have one ended first."""
+        levels: dict[int, list[Ticket]] = {}
+        for line in sorted((it for it in self._lines.values() if it.waiting), key=lambda it: it.turn):
+            for ahead, ticket in enumerate(line.waiting):
+                levels.setdefault(line.running + ahead, []).append(ticket)
+        for level in sorted(levels):
+            yield from levels[level]
+
+
+def _count(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import trio
 
-from trio_exec.budget import Account, Budget
+from trio_exec.budget import Account
 from trio_exec.engine.batch_plan import BatchPlan, CasePlan
 from trio_exec.engine.comparison import matches
 from trio_exec.events import BatchEnded, Emit, SessionFacts, ignore
@@ -90,7 +90,7 @@ class BatchRun:
         slot: the batch's place among the sessions that run.
         free_slot: gives one more, if one is free.
         compiles: is held while the compile stage has its limits.
-        budget: of what its sessions keep.
+        new_account: opens an account of what one of its sessions keeps.
         account: of what the batch keeps; what `plan` holds was taken from it already.
         emit: reports its end.
         queue_timeout: seconds to wait for the slot.
@@ -113,7 +113,7 @@ class BatchRun:
         *,
         free_slot: Callable[[], Slot | None],
         compiles: trio.CapacityLimiter,
-        budget: Budget,
+        new_account: Callable[[], Account],
         account: Account,
         emit: Emit,
         queue_timeout: float,
@@ -126,7 +126,7 @@ class BatchRun:
         self._slot = slot
         self._free_slot = free_slot
         self._compiles = compiles
-        self._budget = budget
+        self._new_account = new_account
         self._account = account
         self._emit = emit
         self._queue_timeout = queue_timeout
@@ -304,7 +304,7 @@ class BatchRun:
                 slot.leave()
 
     async def _run_session(self, plan: Plan, opener: Opener) -> Session:
-        account = Account(self._budget)
+        account = self._new_account()
         account.add(SESSION_SIZE + plan.files_size + len(plan.stdin))  # The batch has them in its own account as well.
         session = Session(
             self.facts,

@@ -69,18 +69,19 @@ class BatchPlan:
         return self.whole.files_size + cases
 
 
-def plan_batch(batch: Batch, language: Language, limits: Limits) -> BatchPlan:
+def plan_batch(batch: Batch, language: Language, limits: Limits, warmed: Limits | None = None) -> BatchPlan:
     """Works out what to do.
 
     Args:
         batch: what the client asks for.
         language: the language that it names.
-        limits: the server's limits, which the batch and its cases may lower.
+        limits: what the client may use at most; the batch and its cases may lower it.
+        warmed: as for `make_plan`.
 
     Raises:
         RequestError: as for `make_plan`; names the case that is to blame.
     """
-    whole = make_plan(batch.job, language, limits)
+    whole = make_plan(batch.job, language, limits, warmed)
     return BatchPlan(
         whole=whole,
         cases=[_plan_case(index, batch, whole, limits) for index in range(len(batch.cases))],

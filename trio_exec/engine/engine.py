@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Generator
+from collections.abc import Container, Generator
 from contextlib import ExitStack, contextmanager
 
 import trio
@@ -16,9 +16,11 @@ from trio_exec.budget import Account, Budget
 from trio_exec.engine.admission import Admission, Ticket
 from trio_exec.engine.batch import BatchRun
 from trio_exec.engine.batch_plan import plan_batch
+from trio_exec.engine.quota import OwnersBudgets, StartRates
 from trio_exec.errors import (
     DrainingError,
     ExecutorUnavailableError,
+    ForbiddenError,
     LanguageUnavailableError,
     RequestError,
     SessionNotFoundError,
@@ -27,7 +29,8 @@ from trio_exec.errors import (
 from trio_exec.events import Emit, SessionCreated, SessionFacts, SessionRefused, ignore
 from trio_exec.executor.base import Executor
 from trio_exec.languages import Language, Languages
-from trio_exec.model import Batch, Job, Kind, Readiness, Reason, Requester
+from trio_exec.limits import Limits, lowered
+from trio_exec.model import Batch, Job, Kind, Owner, Readiness, Reason, Requester
 from trio_exec.phases import Phase, Phases
 from trio_exec.session.plan import make_plan
 from trio_exec.session.session import SESSION_SIZE, Session
@@ -70,8 +73,9 @@ class Engine:
         self._emit = emit
         self._admission = Admission(settings.max_sessions, settings.max_queue, lambda: executor.lingering)
         self._compiles = trio.CapacityLimiter(settings.max_compiles)
-        self._budget = budget
+        self._budgets = OwnersBudgets(budget, self._reclaim)
         budget.reclaim = self._reclaim
+        self._rates = StartRates()
         self._sessions: dict[str, Session] = {}
         self._live: set[Session | BatchRun] = set()
         self._over: dict[str, trio.CancelScope] = {}
@@ -106,6 +110,8 @@ class Engine:
 
         Raises:
             RequestError: the job asks for what there is not.
+            ForbiddenError: the requester may not use the language.
+            QuotaExceededError: the owner has as much already as they may.
             QueueFullError: too many sessions wait.
             OverloadedError: the server holds as much for its clients as it may.
             DrainingError: the server is going away.
@@ -153,32 +159,56 @@ class Engine:
         if (why := self._executor.missing.get(language.name)) is not None:
             raise LanguageUnavailableError(f"{language.name} can't be run now: {why}", field="language")
 
-    def _join(self, size: int) -> tuple[Account, Ticket]:
+    def check_quota(self, requester: Requester) -> None:
+        """Returns if this requester could start a session now; for requests whose bodies are not worth reading if not.
+
+        Raises:
+            DrainingError: the server is going away.
+            QuotaExceededError: the owner has what they may have.
+            QueueFullError: too many sessions wait.
+        """
+        self._check_serving()
+        self._rates.check(requester.owner, requester.quota.starts_per_minute)
+        self._admission.check(requester.owner, requester.quota)
+
+    def _language(self, name: str, requester: Requester) -> Language:
+        language = self.languages.find(name)
+        if requester.languages is not None and language.name not in requester.languages:
+            allowed = ", ".join(sorted(requester.languages))
+            raise ForbiddenError(
+                f"language: you may not use {language.name!r}; what you may use: {allowed}", field="language"
+            )
+        return language
+
+    def _join(self, requester: Requester, size: int) -> tuple[Account, Ticket]:
         """Room for so many bytes, and a place."""
-        account = Account(self._budget)
+        owner, quota = requester.owner, requester.quota
+        self._rates.check(owner, quota.starts_per_minute)
+        account = self._budgets.account(requester)
         with ExitStack() as undo:
             undo.callback(account.close)
             account.take(size)
-            slot = self._admission.join()
+            slot = self._admission.join(owner, quota)
             undo.pop_all()
+        self._rates.take(owner, quota.starts_per_minute)
         return account, slot
 
     def _take_batch(self, batch: Batch, requester: Requester) -> BatchRun:
         nursery = self._check_serving()
-        language = self.languages.find(batch.job.language)
+        language = self._language(batch.job.language, requester)
         if len(batch.cases) > (most := self.settings.max_batch_runs):
             raise RequestError(f"runs: {len(batch.cases)} are too many; this server takes {most} at most", field="runs")
-        plan = plan_batch(batch, language, self.settings.limits)
+        plan = plan_batch(batch, language, self.limits_of(requester), self.settings.limits)
         self._check_ready(language)
-        account, slot = self._join(SESSION_SIZE + plan.size)
+        account, slot = self._join(requester, SESSION_SIZE + plan.size)
         run = BatchRun(
             SessionFacts(_new_id(), requester, language.name, terminal=False, kind=Kind.BATCH),
             plan,
             self._executor,
             slot,
-            free_slot=lambda: self._admission.join() if self._admission.free else None,
+            free_slot=lambda: self._admission.join_if_free(requester.owner, requester.quota),
             compiles=self._compiles,
-            budget=self._budget,
+            new_account=lambda: self._budgets.account(requester),
             account=account,
             emit=self._emit,
             queue_timeout=self.settings.queue_timeout,
@@ -198,9 +228,10 @@ class Engine:
 
     def _take(self, job: Job, requester: Requester, kind: Kind, detach_grace: float) -> Session:
         nursery = self._check_serving()
-        plan = make_plan(job, self.languages.find(job.language), self.settings.limits)
+        language = self._language(job.language, requester)
+        plan = make_plan(job, language, self.limits_of(requester), self.settings.limits)
         self._check_ready(plan.language)
-        account, slot = self._join(SESSION_SIZE + plan.files_size + len(plan.stdin))
+        account, slot = self._join(requester, SESSION_SIZE + plan.files_size + len(plan.stdin))
         session = Session(
             SessionFacts(_new_id(), requester, plan.language.name, plan.terminal is not None, kind),
             plan,
@@ -232,13 +263,18 @@ class Engine:
             self._sessions.pop(session.id, None)
             session.account.close()
 
-    def _reclaim(self, missing: int) -> None:
-        """Forgets sessions that are over and that nobody watches, the oldest first, until so many bytes are free."""
+    def _reclaim(self, missing: int, owner: Owner | None = None) -> None:
+        """Forgets sessions that are over and that nobody watches, the oldest first, until so many bytes are free.
+
+        Args:
+            missing: so many bytes.
+            owner: whose sessions; None for all.
+        """
         for session_id in list(self._over):
             if missing <= 0:
                 return
             session = self._sessions[session_id]
-            if session.clients:
+            if session.clients or owner not in {None, session.facts.requester.owner}:
                 continue
             missing -= session.account.held
             session.account.close()
@@ -268,6 +304,16 @@ class Engine:
         finally:
             self._clients -= 1
             self._woken()
+
+    def limits_of(self, requester: Requester) -> Limits:
+        """What a requester's sessions may use."""
+        return lowered(self.settings.limits, requester.limits)
+
+    def end_sessions(self, owners: Container[Owner], reason: Reason) -> None:
+        """Ends all sessions of some owners."""
+        for session in self._live:
+            if session.facts.requester.owner in owners:
+                session.end(reason)
 
     def version(self, language: Language) -> str:
         """A language's version: what its containers have, as x.y.z, or what its description says."""

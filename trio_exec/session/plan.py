@@ -150,19 +150,21 @@ def _can_use_prestart(language: Language, files: Mapping[str, bytes], *, as_size
     )
 
 
-def make_plan(job: Job, language: Language, limits: Limits) -> Plan:
+def make_plan(job: Job, language: Language, limits: Limits, warmed: Limits | None = None) -> Plan:
     """Works out what to do.
 
     Args:
         job: what the client asks for.
         language: the language that it names.
-        limits: the server's limits, which the job may lower.
+        limits: what the client may use at most; the job may lower it.
+        warmed: what commands that are started ahead may use, where that is something else.
 
     Raises:
-        RequestError: a limit is above the server's, a file's name is needed for something else, the files don't fit
-            the workspace, or the command does not fit a frame.
+        RequestError: a limit is above what the client may use, a file's name is needed for something else, the files
+            don't fit the workspace, or the command does not fit a frame.
     """
-    most, limits = limits, _lower(limits, job.limits)
+    seen = (warmed or limits).memory_bytes
+    limits = _lower(limits, job.limits)
     files = dict(job.files)
     if job.code is not None:
         if language.source_file in files:
@@ -173,7 +175,7 @@ def make_plan(job: Job, language: Language, limits: Limits) -> Plan:
         files = {language.source_file: job.code, **files}
     _check_names(list(files), language)
     sources = language.sources(files)
-    can_use_prestart = _can_use_prestart(language, files, as_sized=limits.memory_bytes == most.memory_bytes)
+    can_use_prestart = _can_use_prestart(language, files, as_sized=limits.memory_bytes == seen)
     for stage in language.stages.values():
         files |= stage.list_sources(sources)
     size = sum(-(-len(content) // _BLOCK) * _BLOCK for content in files.values())
@@ -252,5 +254,5 @@ def _lower(limits: Limits, wanted: Mapping[str, float]) -> Limits:
         most: float | None = getattr(limits, name)
         if most is not None and value > most:
             field = f"limits.{name}"
-            raise RequestError(f"{field}: {value} is above this server's limit of {most}", field=field)
+            raise RequestError(f"{field}: {value} is above the limit of {most}", field=field)
     return dataclasses.replace(limits, **wanted)
