@@ -49,7 +49,8 @@ FROM ${BASE}
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 >/dev/null \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/apt /var/log/dpkg.log \
- && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin trio-exec
+ && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin trio-exec \
+ && install --directory --owner trio-exec --group trio-exec --mode 750 /etc/trio-exec
 COPY --from=wheel /opt/trio-exec /opt/trio-exec
 COPY deploy/entrypoint /usr/local/bin/entrypoint
 # The container's own loopback can't be published. By the next three, memory that large requests have taken goes back to

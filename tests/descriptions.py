@@ -29,7 +29,7 @@ def described_sockets() -> dict[str, Any]:
 
 
 def _wire() -> Rest:
-    return Rest(None, None)  # type: ignore[arg-type] - what it serves makes no difference to what it describes
+    return Rest(None, None, None)  # type: ignore[arg-type] - what it serves makes no difference to what it describes
 
 
 def _closed(description: dict[str, Any]) -> dict[str, Any]:

@@ -65,9 +65,12 @@ class RawAttached(Follower):
             await self._socket.aclose()
 
 
-async def attach_over(stream: trio.SocketStream, nursery: trio.Nursery, port: int, path: str) -> RawAttached:
+async def attach_over(
+    stream: trio.SocketStream, nursery: trio.Nursery, port: int, path: str, headers: dict[str, str] | None = None
+) -> RawAttached:
     """Upgrades a connection that is there; the nursery gets the client's own tasks."""
-    socket = await wrap_client_stream(nursery, stream, f"127.0.0.1:{port}", path)
+    extra = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+    socket = await wrap_client_stream(nursery, stream, f"127.0.0.1:{port}", path, extra_headers=extra)
     return RawAttached(socket, path.rpartition("/")[2])
 
 
@@ -80,13 +83,13 @@ async def raw_session(client: Client, **body: Any) -> AsyncGenerator[RawAttached
 
 
 @asynccontextmanager
-async def attach_raw(port: int, path: str) -> AsyncGenerator[RawAttached]:
+async def attach_raw(port: int, path: str, headers: dict[str, str] | None = None) -> AsyncGenerator[RawAttached]:
     """A WebSocket at a path, such as `/ws/session/ID`."""
     with trio.fail_after(PATIENCE):
         # A stream of our own: trio-websocket 0.12 leaves its own one open when the server closes first.
         stream = await trio.open_tcp_stream("127.0.0.1", port)
         async with stream, trio.open_nursery() as nursery:
-            attached = await attach_over(stream, nursery, port, path)
+            attached = await attach_over(stream, nursery, port, path, headers)
             yield attached
             await attached.aclose()
             nursery.cancel_scope.cancel(reason="the client has left")

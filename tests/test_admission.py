@@ -157,7 +157,7 @@ def test_positions_are_a_line_whoever_waits() -> None:
 
 def test_beyond_its_quota_an_owner_waits_while_slots_are_free() -> None:
     admission = Admission(slots=4, queue=10)
-    quota = Quota(sessions=2, queued=2)
+    quota = Quota(max_sessions=2, max_queued=2)
     mine = join_all(admission, ONE, 4, quota)
 
     assert [ticket.granted for ticket in mine] == [True, True, False, False]
@@ -165,9 +165,9 @@ def test_beyond_its_quota_an_owner_waits_while_slots_are_free() -> None:
     assert admission.join_if_free(ONE, quota) is None
     other = admission.join(TWO, FREE)
     assert other.granted
-    with pytest.raises(QuotaExceededError, match=r"2 sessions of yours run and 2 wait.*`queued`") as caught:
+    with pytest.raises(QuotaExceededError, match=r"2 sessions of yours run and 2 wait.*`max_queued`") as caught:
         admission.join(ONE, quota)
-    assert caught.value.quota == "queued"
+    assert caught.value.quota == "max_queued"
     assert admission.queued == 2
 
     other.leave()
@@ -178,7 +178,7 @@ def test_beyond_its_quota_an_owner_waits_while_slots_are_free() -> None:
 
 def test_an_owner_at_its_quota_holds_up_nobody_behind() -> None:
     admission = Admission(slots=2, queue=10)
-    mine = join_all(admission, ONE, 3, Quota(sessions=1))
+    mine = join_all(admission, ONE, 3, Quota(max_sessions=1))
     other = join_all(admission, TWO, 3)
     assert [ticket.granted for ticket in mine + other] == [True, False, False, True, False, False]
 
@@ -188,19 +188,19 @@ def test_an_owner_at_its_quota_holds_up_nobody_behind() -> None:
 
 def test_the_newest_quota_counts_for_all_of_an_owner_s() -> None:
     admission = Admission(slots=4, queue=10)
-    mine = join_all(admission, ONE, 3, Quota(sessions=1))
+    mine = join_all(admission, ONE, 3, Quota(max_sessions=1))
     assert [ticket.granted for ticket in mine] == [True, False, False]
 
-    last = admission.join(ONE, Quota(sessions=3))
+    last = admission.join(ONE, Quota(max_sessions=3))
     assert [ticket.granted for ticket in (*mine, last)] == [True, True, True, False]
 
 
 def test_without_a_queue_of_one_s_own_one_more_is_refused() -> None:
     admission = Admission(slots=4, queue=10)
-    admission.join(ONE, Quota(sessions=1, queued=0))
+    admission.join(ONE, Quota(max_sessions=1, max_queued=0))
     with pytest.raises(QuotaExceededError, match="1 session of yours runs and 0 wait"):
-        admission.check(ONE, Quota(sessions=1, queued=0))
-    admission.check(TWO, Quota(sessions=1, queued=0))
+        admission.check(ONE, Quota(max_sessions=1, max_queued=0))
+    admission.check(TWO, Quota(max_sessions=1, max_queued=0))
 
 
 def test_owners_without_sessions_are_forgotten() -> None:

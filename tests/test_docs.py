@@ -19,6 +19,7 @@ import trio
 from tests.raw import attach_raw
 from tests.support import PATIENCE, Client, ServerProcess
 from trio_exec.api.native.parsing import parse_server_message
+from trio_exec.keys import load_keys
 from trio_exec.languages import Languages
 from trio_exec.model import Stream
 from trio_exec.settings import Settings
@@ -191,7 +192,15 @@ async def test_the_languages_are_listed_as_shown(start_server: Callable[..., Ser
     assert documented["limits"] == answer["limits"]
 
 
-@pytest.mark.parametrize("block", of_kind("toml"), ids=str)
+def test_a_file_of_keys_is_as_shown(tmp_path: Path) -> None:
+    (shown,) = [block for block in of_kind("toml") if block.page.name == "access.md"]
+    (tmp_path / "keys.toml").write_text(shown.text)
+    (key,) = load_keys(tmp_path / "keys.toml").values()
+    told = {"id", "hash", "max_sessions", "languages", "limits", "operator"}
+    assert key.model_fields_set == told
+
+
+@pytest.mark.parametrize("block", [it for it in of_kind("toml") if it.page.name != "access.md"], ids=str)
 def test_language_descriptions_can_be_loaded(tmp_path: Path, block: Block) -> None:
     text = block.text
     if "name" not in tomllib.loads(text):

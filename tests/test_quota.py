@@ -120,7 +120,7 @@ def test_owners_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def requester(owner: Owner, retained_bytes: int | None) -> Requester:
-    return Requester(owner, quota=Quota(retained_bytes=retained_bytes))
+    return Requester(owner, quota=Quota(max_retained_bytes=retained_bytes))
 
 
 def test_one_owner_s_bytes_are_a_part_of_all() -> None:
@@ -129,9 +129,9 @@ def test_one_owner_s_bytes_are_a_part_of_all() -> None:
     owners = OwnersBudgets(whole, lambda missing, owner: reclaimed.append((missing, owner)))
     first, second = (owners.account(requester(ONE, 300)) for _ in range(2))
     first.take(200)
-    with pytest.raises(QuotaExceededError, match=re.escape("(300 bytes, `retained_bytes`)")) as caught:
+    with pytest.raises(QuotaExceededError, match=re.escape("(300 bytes, `max_retained_bytes`)")) as caught:
         second.take(101)
-    assert caught.value.quota == "retained_bytes"
+    assert caught.value.quota == "max_retained_bytes"
     assert reclaimed == [(1, ONE)]
     assert (first.held, second.held, whole.held) == (200, 0, 200)
 
@@ -163,6 +163,7 @@ def test_what_the_owner_has_too_much_of_is_given_back_first() -> None:
 def test_an_owner_for_whom_nothing_is_held_is_forgotten() -> None:
     whole = Budget(1000)
     owners = OwnersBudgets(whole, lambda _, __: None)
+
     def come_and_go(owner: Owner) -> None:
         account = owners.account(requester(owner, 10))
         account.take(1)

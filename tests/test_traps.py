@@ -25,10 +25,12 @@ from tests.sessions import SOMEBODY
 from tests.support import Client, ServerProcess
 from trio_exec.api.app import Application, create_app
 from trio_exec.api.arrivals import Arrivals
+from trio_exec.api.auth import Authentication
 from trio_exec.api.native.websocket import Attachment
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
 from trio_exec.executor.docker.janitor import Janitor
+from trio_exec.keys import Keys
 from trio_exec.languages import Languages
 from trio_exec.limits import MIB
 from trio_exec.model import Job
@@ -234,7 +236,9 @@ async def test_a_slow_download_is_not_cut_short(tmp_path: Path, monkeypatch: pyt
     size = 16 * MIB  # More than sockets hold.
     (tmp_path / "large").write_bytes(b"x" * size)
     engine = Engine(Settings(), Languages.load(), FakeExecutor(), Budget(64 * MIB), Phases())
-    app = create_app(engine, Settings(), Phases(), tmp_path, arrivals())
+    app = create_app(
+        engine, Settings(), Authentication(Settings(), Keys({})), Phases(), static=tmp_path, arrivals=arrivals()
+    )
     with trio.fail_after(PATIENCE):
         async with serving(app) as port, await trio.open_tcp_stream("127.0.0.1", port) as stream:
             await stream.send_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

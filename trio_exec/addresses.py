@@ -29,6 +29,14 @@ def holder_of(address: Address) -> str:
     return str(ipaddress.ip_network(f"{address}/{_IPV6_PREFIX}", strict=False))
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address can be reached from this machine alone."""
+    try:
+        return host == "localhost" or parse_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class Networks:
     """Some networks, as a setting names them: addresses, or networks such as 10.0.0.0/8."""
 

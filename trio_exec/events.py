@@ -64,7 +64,10 @@ class SessionCreated:
 
 @dataclass(frozen=True, slots=True)
 class SessionRefused:
-    """A session was asked for and not taken; `code` is the error's. The language may be none of ours."""
+    """A session was asked for and not taken; `code` is the error's.
+
+    The language may be none of ours, and is empty where that was not even looked at.
+    """
 
     requester: Requester
     kind: Kind

@@ -54,16 +54,16 @@ class Quota:
     """What one owner may take; None where nothing but the server's own bounds counts.
 
     Attributes:
-        sessions: slots at once.
-        queued: sessions that wait for one.
+        max_sessions: slots at once.
+        max_queued: sessions that wait for one.
         starts_per_minute: sessions that are started, on average; so many at once after a minute without any.
-        retained_bytes: what the server holds for the owner's sessions, those that are over included.
+        max_retained_bytes: what the server holds for the owner's sessions, those that are over included.
     """
 
-    sessions: int | None = None
-    queued: int | None = None
+    max_sessions: int | None = None
+    max_queued: int | None = None
     starts_per_minute: float | None = None
-    retained_bytes: int | None = None
+    max_retained_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,7 @@ class Reason(StrEnum):
     STOPPED = "stopped"
     DETACHED = "detached"
     QUEUE_TIMEOUT = "queue_timeout"
+    REVOKED = "revoked"
     SHUTDOWN = "shutdown"
     EXECUTOR_FAILED = "engine_error"
 

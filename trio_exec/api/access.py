@@ -6,11 +6,11 @@ A page on another origin must not be able to drive a server on somebody's own ma
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from werkzeug.datastructures import Headers
 
+from trio_exec.addresses import is_loopback
 from trio_exec.errors import RequestError, TrioExecError
 from trio_exec.settings import ServerSettings
 
@@ -83,14 +83,7 @@ class Access:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             return False
-        return self._any_host or name in self._hosts or name == "localhost" or _is_loopback(name)
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+        return self._any_host or name in self._hosts or is_loopback(name)
 
 
 def _same(origin: str, host: str) -> bool:

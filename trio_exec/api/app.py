@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Set
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic.alias_generators import to_snake
@@ -16,14 +16,15 @@ from werkzeug.routing import MapAdapter, WebsocketMismatch
 
 from trio_exec.api.access import Access
 from trio_exec.api.arrivals import Arrivals, HeldRequest, HeldWebsocket, HTTPConnection, WebSocketConnection
+from trio_exec.api.auth import Authentication, check_operator
 from trio_exec.api.bodies import ContentCodingError
 from trio_exec.api.descriptions import Descriptions
 from trio_exec.api.native.parts import ErrorBody
 from trio_exec.api.native.rest import Rest, UpgradeRequiredError
 from trio_exec.api.page import add_page
-from trio_exec.api.routes import JSON
+from trio_exec.api.routes import JSON, Audience, Route, Socket
 from trio_exec.engine.engine import Engine
-from trio_exec.errors import TrioExecError
+from trio_exec.errors import TrioExecError, UnauthorizedError
 from trio_exec.phases import Phases
 from trio_exec.settings import ServerSettings
 
@@ -68,12 +69,21 @@ class Application(QuartTrio):
             return self.url_map.bind("localhost", default_method=request.method, path_info=request.path)
 
 
-def create_app(engine: Engine, settings: ServerSettings, phases: Phases, static: Path, arrivals: Arrivals) -> QuartTrio:
+def create_app(
+    engine: Engine,
+    settings: ServerSettings,
+    auth: Authentication,
+    phases: Phases,
+    *,
+    static: Path,
+    arrivals: Arrivals,
+) -> QuartTrio:
     """The ASGI application.
 
     Args:
         engine: whose sessions it shows.
         settings: the server's own ones.
+        auth: tells who asks.
         phases: at the last one, clients are sent away.
         static: directory with the built page.
         arrivals: counts what has arrived from clients.
@@ -81,8 +91,8 @@ def create_app(engine: Engine, settings: ServerSettings, phases: Phases, static:
     app = Application(arrivals)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     app.config["RESPONSE_TIMEOUT"] = None  # It would cut a slow download short without any sign of it.
-    wire = Rest(engine, phases)
-    surface = _Surface(settings, {route.name for route in wire.routes if route.any_host})
+    wire = Rest(engine, auth, phases)
+    surface = _Surface(settings, auth, wire.routes, wire.sockets)
     app.before_request(surface.check_access)
     app.before_websocket(surface.check_websocket_access)
     app.after_request(surface.add_headers)
@@ -115,22 +125,38 @@ class _Surface:
 
     Args:
         settings: the server's own ones.
-        any_host: names of the operations that answer under any `Host`.
+        auth: tells who asks.
+        routes: what there is.
+        sockets: likewise.
     """
 
-    def __init__(self, settings: ServerSettings, any_host: Set[str]) -> None:
+    def __init__(
+        self, settings: ServerSettings, auth: Authentication, routes: Sequence[Route], sockets: Sequence[Socket]
+    ) -> None:
         self._settings = settings
         self._access = Access(settings)
-        self._any_host = any_host
+        self._auth = auth
+        self._any_host = {route.name for route in routes if route.any_host}
+        self._audiences = {it.name: it.audience for it in (*routes, *sockets)}
 
     async def check_access(self) -> Response | None:
         self._access.check(request.headers, any_host=request.endpoint in self._any_host)
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             return Response("", 204)
+        self._check_audience(request)
         return None
 
     async def check_websocket_access(self) -> None:
         self._access.check(websocket.headers)
+        self._check_audience(websocket)
+
+    def _check_audience(self, asked: BaseRequestWebsocket) -> None:
+        """Before anything of a request is read."""
+        audience = self._audiences.get(asked.endpoint or "", Audience.ANYBODY)
+        if audience is not Audience.ANYBODY:
+            identity = self._auth.identify(asked.headers, asked.remote_addr or "")
+            if audience is Audience.OPERATORS:
+                check_operator(identity)
 
     async def add_headers(self, response: Response) -> Response:
         headers = response.headers
@@ -157,6 +183,8 @@ class _Surface:
         response = _error(ErrorBody.of(error), error.status, error.retry_after)
         if isinstance(error, ContentCodingError):
             response.headers["Accept-Encoding"] = "identity"
+        elif isinstance(error, UnauthorizedError):
+            response.headers["WWW-Authenticate"] = "Bearer"
         elif isinstance(error, UpgradeRequiredError):
             response.headers["Upgrade"] = "websocket"
             response.headers["Connection"] = "Upgrade"

@@ -8,9 +8,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from trio_exec.api.access import HostError, OriginError
+from trio_exec.api.auth import KEY_HEADER
 from trio_exec.api.native.parts import ErrorBody
-from trio_exec.api.routes import JSON, NDJSON, Models, Parameter, Route
+from trio_exec.api.routes import JSON, NDJSON, Audience, Models, Parameter, Route
 from trio_exec.api.schemas import Schemas, schemas_of
+from trio_exec.errors import ForbiddenError, TrioExecError, UnauthorizedError
 from trio_exec.version import __version__
 
 DESCRIPTION = (
@@ -26,16 +28,26 @@ _ANY = {
 }
 """What any request can meet, by status, beside our own errors: from what is in front of the routes."""
 _WITH_A_BODY = {408: ("request_timeout",), 413: ("request_too_large",), 501: ("not_implemented",)}
+_OF_AUDIENCES: dict[Audience, Sequence[type[TrioExecError]]] = {
+    Audience.ANYBODY: (),
+    Audience.OWNERS: (UnauthorizedError,),
+    Audience.OPERATORS: (UnauthorizedError, ForbiddenError),
+}
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, where the server needs one."},
+    "apiKey": {"type": "apiKey", "in": "header", "name": KEY_HEADER, "description": "The same, another way."},
+}
 _REASONS = {
     400: "The request can't be used; `field` and `error` say what to do.",
-    403: "The page that asks may not use this server.",
+    401: "The server needs a key, and there was none, or one that it does not know.",
+    403: "Whoever asks, or the page from which they do, may not do that.",
     404: "There is no such thing.",
     408: "The body did not come in time.",
     409: "That is not possible now.",
     413: "The body is larger than this server takes.",
     415: "The body is not declared as JSON in UTF-8.",
     426: "The path is that of a WebSocket.",
-    429: "There is no room; try again later.",
+    429: "There is no room, or you have had your share; try again later.",
     431: "The headers are larger than this server takes.",
     500: "Internal error; see the server's log.",
     501: "The body comes in an encoding that this server does not take.",
@@ -54,7 +66,7 @@ def openapi(routes: Sequence[Route]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "trio-exec", "version": __version__, "description": DESCRIPTION},
         "paths": paths,
-        "components": {"schemas": schemas.definitions},
+        "components": {"schemas": schemas.definitions, "securitySchemes": _SCHEMES},
     }
 
 
@@ -72,6 +84,8 @@ def _models(routes: Iterable[Route]) -> tuple[Models, Models]:
 
 def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
     operation: dict[str, Any] = {"operationId": route.name, "summary": route.summary}
+    if route.audience is not Audience.ANYBODY:
+        operation["security"] = [{name: list[str]()} for name in _SCHEMES] + [{}]  # As the server's settings say.
     if route.parameters:
         operation["parameters"] = [parameter(it) for it in route.parameters]
     if route.request:
@@ -99,7 +113,7 @@ def _errors_of(route: Route) -> dict[int, list[str]]:
     for table in [_ANY, _WITH_A_BODY if route.request else {}]:
         for status, codes in table.items():
             found.setdefault(status, []).extend(codes)
-    ours = [*route.errors, OriginError, *([] if route.any_host else [HostError])]
+    ours = [*route.errors, *_OF_AUDIENCES[route.audience], OriginError, *([] if route.any_host else [HostError])]
     for error in ours:
         codes = found.setdefault(error.status, [])
         if error.code not in codes:

@@ -3,7 +3,8 @@
 Hypercorn's own ProxyFixMiddleware believes a number of hops, whoever the peer is, so anybody who reaches the server
 past the proxy could forge the client's address and the host. Here the peer's address decides: from a trusted proxy,
 `X-Forwarded-Host`, `-Proto` and `-For` take the place of what the connection says; from anybody else they count for
-nothing. Either way nobody behind this sees them. `X-Request-ID`, by which a request is known in logs, is a trusted
+nothing. Either way nobody behind this sees them. The header in which a proxy names its user is a trusted one's or
+nobody's. `X-Request-ID`, by which a request is known in logs, is a trusted
 proxy's as well, and else made here: behind this, every request has one.
 """
 
@@ -23,7 +24,7 @@ from hypercorn.typing import (
 )
 
 from trio_exec.addresses import Networks
-from trio_exec.settings import ServerSettings
+from trio_exec.settings import APISettings
 
 _HOST, _PROTO, _FOR = b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-for"
 _REQUEST_ID = b"x-request-id"
@@ -36,16 +37,17 @@ _Headers = Iterable[tuple[bytes, bytes]]
 
 
 class BehindProxies:
-    """ASGI middleware, by the settings `trusted_proxies` and `root_path`.
+    """ASGI middleware, by the settings `trusted_proxies`, `auth_header` and `root_path`.
 
     Args:
         app: the application; it finds everything in its usual place in the scope.
         settings: the server's own ones.
     """
 
-    def __init__(self, app: ASGIFramework, settings: ServerSettings) -> None:
+    def __init__(self, app: ASGIFramework, settings: APISettings) -> None:
         self._app = app
         self._trusted = Networks(settings.trusted_proxies)
+        self._user = settings.auth_header.lower().encode()
         self._root = settings.root_path
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -61,13 +63,14 @@ class BehindProxies:
 
     def _rewritten(self, original: HTTPScope | WebsocketScope) -> HTTPScope | WebsocketScope:
         scope = original.copy()
-        scope["headers"] = [item for item in scope["headers"] if item[0].lower() not in _FORWARDED]
+        trusted = scope["client"] is not None and scope["client"][0] in self._trusted
+        hidden = _FORWARDED if trusted else {*_FORWARDED, self._user}
+        scope["headers"] = [item for item in scope["headers"] if item[0].lower() not in hidden]
         if self._root:
             # A proxy may pass the path on or take it off.
             whole = scope["path"].startswith(f"{self._root}/")
             scope["path"] = scope["path"] if whole else self._root + scope["path"]
             scope["root_path"] = self._root
-        trusted = scope["client"] is not None and scope["client"][0] in self._trusted
         if trusted:
             self._believe(scope, original["headers"])
         request_id = _request_id(original["headers"]) if trusted else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 from pydantic import BaseModel
 from quart import Response
@@ -12,6 +13,18 @@ from trio_exec.errors import TrioExecError
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+
+
+class Audience(Enum):
+    """Whom something is for."""
+
+    ANYBODY = "anybody"
+    """Also for whom nobody knows: it is no secret, or its path holds a session's id, which is one."""
+    OWNERS = "owners"
+    """For whoever has a key, or is named by a proxy; where neither is needed, for anybody."""
+    OPERATORS = "operators"
+    """For those with an operator's key; where nothing is needed, for anybody."""
+
 
 Models = Sequence[type[BaseModel]]
 """What may be in a place: one of these."""
@@ -64,6 +77,7 @@ class Route:
         answers: when all is well.
         errors: ours that may be raised beside those that any request can meet.
         any_host: whether it answers under whatever name.
+        audience: whom it answers.
     """
 
     method: str
@@ -76,6 +90,7 @@ class Route:
     request: Models = ()
     errors: Sequence[type[TrioExecError]] = ()
     any_host: bool = False
+    audience: Audience = Audience.ANYBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +125,7 @@ class Socket:
         sends: what the server sends.
         errors: ours that may refuse the upgrade.
         closes: close codes, with their meaning for users.
+        audience: whom it serves.
     """
 
     path: str
@@ -121,3 +137,4 @@ class Socket:
     parameters: Sequence[Parameter] = ()
     errors: Sequence[type[TrioExecError]] = ()
     closes: Mapping[int, str] = field(default_factory=dict[int, str])
+    audience: Audience = Audience.ANYBODY

@@ -77,6 +77,33 @@ def completion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=SHELLS)
 
 
+def add_keys_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `trio-exec keys` takes."""
+    parser.add_argument(
+        "--keys-file", metavar="FILE", type=Path, default=argparse.SUPPRESS, help="the file; default: keys_file"
+    )
+    actions = parser.add_subparsers(required=True, metavar="action", dest="action")
+    create = actions.add_parser("create", help="make a key, and print it: once, since it is stored nowhere")
+    create.add_argument("name", metavar="NAME", help="whose it is; quotas, logs and metrics go by it")
+    create.add_argument("--max-sessions", metavar="N", type=int, help="sessions that run at once; more wait")
+    create.add_argument("--max-queued", metavar="N", type=int, help="sessions that may wait")
+    create.add_argument("--starts-per-minute", metavar="N", type=float, help="sessions that are started in a minute")
+    create.add_argument("--max-retained-bytes", metavar="N", type=int, help="bytes that the server holds for them")
+    create.add_argument(
+        "--languages", metavar="NAME,...", type=lambda text: text.split(","), help="those that may be used"
+    )
+    create.add_argument(
+        "--limit", metavar="NAME=NUMBER", type=_limit, action="append", default=[], help="such as memory_bytes=67108864"
+    )
+    create.add_argument("--operator", action="store_true", help="may see what only operators should, such as /metrics")
+    revoke = actions.add_parser("revoke", help="end a key's use, and what runs by it; servers notice by themselves")
+    revoke.add_argument("name", metavar="NAME", help="whose it is")
+    show = actions.add_parser("list", help="list the keys, and what each may take")
+    show.add_argument("--json", action="store_true", help="as one object")
+    for action in (create, revoke, show):
+        action.add_argument("--keys-file", metavar="FILE", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
 OF_CLIENTS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "run": (run, "run a local program on a server, as though it ran here"),
     "attach": (attach, "watch a session, or join it"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import cast
 
 from trio_exec.cli.output import say
@@ -13,6 +14,7 @@ from trio_exec.settings import GROUPS, PREFIX, Settings
 def run(_: argparse.Namespace) -> None:
     """Prints them, if the server can be started with them."""
     settings = Settings.load()
+    settings.check_access()
     settings.check_pool(Languages.load(settings.languages_dir, settings.languages))
     say(describe(settings))
 
@@ -36,8 +38,12 @@ def _toml(value: object) -> str:
         return f"[{', '.join(_toml(item) for item in cast('tuple[object, ...]', value))}]"
     if isinstance(value, dict):
         pairs = cast("dict[str, object]", value)
-        return f"{{ {', '.join(f'{_toml(name)} = {_toml(item)}' for name, item in pairs.items())} }}"
+        return f"{{ {', '.join(f'{_toml_key(name)} = {_toml(item)}' for name, item in pairs.items())} }}"
     if isinstance(value, int | float):
         return str(value)
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'
+
+
+def _toml_key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml(name)

@@ -16,7 +16,7 @@ from types import ModuleType
 import argcomplete
 
 from trio_exec import __version__
-from trio_exec.cli.arguments import OF_CLIENTS
+from trio_exec.cli.arguments import OF_CLIENTS, add_keys_arguments
 from trio_exec.errors import ConfigurationError, TrioExecError
 from trio_exec.logs import Sparing
 
@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     build_command.add_argument("--rebuild", action="store_true", help="build even those that are there")
     for name, (add_arguments, text) in OF_CLIENTS.items():
         add_arguments(add(name, text))
+    add_keys_arguments(add("keys", "make, list and revoke API keys"))
     add("prune", "remove the images that other versions have built for the languages")
     add("config", "print all settings, with their values and what they mean, as TOML")
     return parser

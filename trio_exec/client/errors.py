@@ -63,6 +63,7 @@ class ServerError(ClientError):
         code: a stable name; docs/api.md lists them. There is a subclass for those that callers treat differently.
         status: of HTTP; 0 where it came over a WebSocket that was open.
         field: the request's field that is to blame, or None.
+        quota: which of one's quotas is used up, or None.
         retry_after: seconds after which the same request may succeed, or None.
     """
 
@@ -75,12 +76,14 @@ class ServerError(ClientError):
         *,
         status: int = 0,
         field: str | None = None,
+        quota: str | None = None,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
         self.field = field
+        self.quota = quota
         self.retry_after = retry_after
 
 
@@ -138,6 +141,12 @@ class QueueFullError(UnavailableError):
     codes = frozenset({"queue_full"})
 
 
+class QuotaExceededError(UnavailableError):
+    """One has as much already as one may; `quota` says of what, `retry_after` when there may be more."""
+
+    codes = frozenset({"quota_exceeded"})
+
+
 class LanguageUnavailableError(UnavailableError):
     """There is such a language, but what it runs in is not there yet; others may well run."""
 
@@ -152,16 +161,23 @@ _KINDS: tuple[type[ServerError], ...] = (
     WrongStateError,
     UnavailableError,
     QueueFullError,
+    QuotaExceededError,
     LanguageUnavailableError,
 )
 _BY_CODE = {code: kind for kind in _KINDS for code in kind.codes}
 
 
 def server_error(
-    message: str, code: str, *, status: int = 0, field: str | None = None, retry_after: float | None = None
+    message: str,
+    code: str,
+    *,
+    status: int = 0,
+    field: str | None = None,
+    quota: str | None = None,
+    retry_after: float | None = None,
 ) -> ServerError:
     """The exception for an error's code; a code that is not known here makes a plain `ServerError`."""
     kind = _BY_CODE.get(code)
     if kind is None:
         kind = UnavailableError if status in {429, 502, 503, 504} else ServerError
-    return kind(message, code, status=status, field=field, retry_after=retry_after)
+    return kind(message, code, status=status, field=field, quota=quota, retry_after=retry_after)

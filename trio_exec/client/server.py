@@ -185,6 +185,7 @@ def _refusal(status: int, headers: Mapping[str, str], body: bytes) -> ServerErro
         text_of(data, "code") or "http_error",
         status=status,
         field=text_of(data, "field"),
+        quota=text_of(data, "quota"),
         retry_after=retry_after,
     )
 
@@ -195,5 +196,6 @@ def refusal_of(data: Object) -> ServerError:
         text_of(data, "error") or "the server refused the request",
         text_of(data, "code") or "http_error",
         field=text_of(data, "field"),
+        quota=text_of(data, "quota"),
         retry_after=number_of(data, "retryAfter"),
     )

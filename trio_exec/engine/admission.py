@@ -82,7 +82,7 @@ class _Line:
     @property
     def may_run(self) -> bool:
         """Whether the owner's quota has room for one more slot."""
-        return self.quota.sessions is None or self.running < self.quota.sessions
+        return self.quota.max_sessions is None or self.running < self.quota.max_sessions
 
 
 class Admission:
@@ -136,12 +136,12 @@ class Admission:
             return
         waiting = 0 if line is None else len(line.waiting)
         running = 0 if line is None else line.running
-        if quota.queued is not None and waiting >= quota.queued:
+        if quota.max_queued is not None and waiting >= quota.max_queued:
             raise QuotaExceededError(
                 f"{_count(running, 'session of yours runs', 'sessions of yours run')} and "
-                f"{_count(waiting, 'waits', 'wait')}, which is as many as you may have wait at once (`queued`); "
+                f"{_count(waiting, 'waits', 'wait')}, which is as many as you may have wait at once (`max_queued`); "
                 "try again when one has ended",
-                quota="queued",
+                quota="max_queued",
             )
         if self._queued >= self._queue_limit:
             raise QueueFullError(
@@ -202,7 +202,7 @@ class Admission:
             waiting.move(position)
 
     def _may_run(self, line: _Line | None, quota: Quota) -> bool:
-        return quota.sessions is None or (0 if line is None else line.running) < quota.sessions
+        return quota.max_sessions is None or (0 if line is None else line.running) < quota.max_sessions
 
     def _in_turn(self) -> Iterator[Ticket]:
         """Those who wait, in the order in which they'd get slots if none of those who have one ended first."""

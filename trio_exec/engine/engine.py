@@ -118,7 +118,7 @@ class Engine:
             ExecutorUnavailableError: no container can be made now.
             LanguageUnavailableError: none of this language.
         """
-        with self._refusals_told(job, requester, kind):
+        with self._refusals_told(job.language, requester, kind):
             grace = self.settings.detach_grace if detach_grace is None else detach_grace
             session = self._take(job, requester, kind, grace)
         self._emit(SessionCreated(session.facts))
@@ -135,17 +135,17 @@ class Engine:
             RequestError: the batch, or one of its cases, asks for what there is not.
             TrioExecError: as for `create_session`.
         """
-        with self._refusals_told(batch.job, requester, Kind.BATCH):
+        with self._refusals_told(batch.job.language, requester, Kind.BATCH):
             run = self._take_batch(batch, requester)
         self._emit(SessionCreated(run.facts))
         return run
 
     @contextmanager
-    def _refusals_told(self, job: Job, requester: Requester, kind: Kind) -> Generator[None]:
+    def _refusals_told(self, language: str, requester: Requester, kind: Kind) -> Generator[None]:
         try:
             yield
         except TrioExecError as error:
-            self._emit(SessionRefused(requester, kind, job.language[:_NAME_SHOWN], error.code))
+            self._emit(SessionRefused(requester, kind, language[:_NAME_SHOWN], error.code))
             raise
 
     def _check_serving(self) -> trio.Nursery:
@@ -159,17 +159,22 @@ class Engine:
         if (why := self._executor.missing.get(language.name)) is not None:
             raise LanguageUnavailableError(f"{language.name} can't be run now: {why}", field="language")
 
-    def check_quota(self, requester: Requester) -> None:
+    def check_quota(self, requester: Requester, kind: Kind) -> None:
         """Returns if this requester could start a session now; for requests whose bodies are not worth reading if not.
+
+        Args:
+            requester: who asks.
+            kind: what for.
 
         Raises:
             DrainingError: the server is going away.
             QuotaExceededError: the owner has what they may have.
             QueueFullError: too many sessions wait.
         """
-        self._check_serving()
-        self._rates.check(requester.owner, requester.quota.starts_per_minute)
-        self._admission.check(requester.owner, requester.quota)
+        with self._refusals_told("", requester, kind):
+            self._check_serving()
+            self._rates.check(requester.owner, requester.quota.starts_per_minute)
+            self._admission.check(requester.owner, requester.quota)
 
     def _language(self, name: str, requester: Requester) -> Language:
         language = self.languages.find(name)
@@ -308,6 +313,11 @@ class Engine:
     def limits_of(self, requester: Requester) -> Limits:
         """What a requester's sessions may use."""
         return lowered(self.settings.limits, requester.limits)
+
+    def languages_of(self, requester: Requester) -> list[Language]:
+        """The languages that a requester may use."""
+        allowed = requester.languages
+        return [it for it in self.languages.values() if allowed is None or it.name in allowed]
 
     def end_sessions(self, owners: Container[Owner], reason: Reason) -> None:
         """Ends all sessions of some owners."""

@@ -105,7 +105,7 @@ class OwnersBudgets:
 
     def account(self, requester: Requester) -> Account:
         """An account of an owner's."""
-        owner, limit = requester.owner, requester.quota.retained_bytes
+        owner, limit = requester.owner, requester.quota.max_retained_bytes
         budget = self._budgets.get(owner)
         if budget is None:
             budget = Budget(0, lambda missing: self._reclaim(missing, owner), self._whole, _too_much)
@@ -116,7 +116,7 @@ class OwnersBudgets:
 
 def _too_much(limit: int) -> QuotaExceededError:
     return QuotaExceededError(
-        f"the server holds as much for you as it may ({limit} bytes, `retained_bytes`): requests, input and output, "
-        "also of sessions that ended lately; try again in a few seconds",
-        quota="retained_bytes",
+        f"the server holds as much for you as it may ({limit} bytes, `max_retained_bytes`): requests, input and "
+        "output, also of sessions that ended lately; try again in a few seconds",
+        quota="max_retained_bytes",
     )

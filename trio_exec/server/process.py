@@ -5,6 +5,7 @@
     └─ executor             makes containers, and removes them; whichever it is
        ├─ pool              keeps warm containers
        ├─ engine            hosts the sessions
+       ├─ keys              are those that their file has
        └─ hypercorn         only attaches clients to them
 
 The root nursery is ours, so that a crash of any part ends the process, visibly, and does not leave a server that
@@ -30,6 +31,7 @@ from hypercorn.typing import ASGIFramework
 
 from trio_exec.api.app import create_app
 from trio_exec.api.arrivals import Arrivals
+from trio_exec.api.auth import Authentication
 from trio_exec.api.proxies import BehindProxies
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
@@ -37,9 +39,11 @@ from trio_exec.events import Emit, Events, PhaseReached
 from trio_exec.executor.base import Executor
 from trio_exec.executor.pool import Pool
 from trio_exec.languages import Languages
+from trio_exec.model import Reason
 from trio_exec.observe.logs import log_event
 from trio_exec.phases import Phase, Phases
 from trio_exec.server import hypercorn_worker
+from trio_exec.server.keys import FollowedKeys
 from trio_exec.session.plan import prestarts, resources
 from trio_exec.session.tasks import batch_lifetime
 from trio_exec.settings import Settings
@@ -84,6 +88,8 @@ async def run_server(
         ExceptionGroup: a part has crashed.
     """
     settings.check_pool(languages)
+    followed = FollowedKeys(settings.keys_file if settings.auth_mode == "keys" else None)
+    auth = Authentication(settings, followed.keys)
     phases = Phases()
     wishes = _Wishes()
     budget = Budget(settings.max_retained_bytes)
@@ -98,7 +104,9 @@ async def run_server(
                 nursery.start_soon(pool.run)
                 engine = Engine(settings, languages, pool, budget, phases, emit=events.emit)
                 await nursery.start(engine.run)
-                app = BehindProxies(create_app(engine, settings, phases, STATIC, arrivals), settings)
+                nursery.start_soon(followed.run, partial(engine.end_sessions, reason=Reason.REVOKED))
+                quart = create_app(engine, settings, auth, phases, static=STATIC, arrivals=arrivals)
+                app = BehindProxies(quart, settings)
                 async with trio.open_nursery() as connections:
                     addresses = await connections.start(_serve_connections, app, config, phases)
                     listening(addresses[0])

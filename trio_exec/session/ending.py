@@ -41,6 +41,7 @@ def explain(reason: Reason, limits: Limits, stage: StageName | None) -> str:
         Reason.STOPPED: "a client asked for it",
         Reason.DETACHED: "every client left, and none came back in time",
         Reason.QUEUE_TIMEOUT: "no slot became free in time; try again later",
+        Reason.REVOKED: "the API key that it was started with was revoked",
         Reason.SHUTDOWN: "the server is going away",
         Reason.EXECUTOR_FAILED: "what runs the programs failed",
     }

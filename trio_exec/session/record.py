@@ -21,7 +21,10 @@ from trio_exec.session.output import OutputLog
 from trio_exec.session.plan import Plan
 from trio_exec.session.stdin import Stdin
 
-_NOT_ITS_DOING = {Reason.STOPPED, Reason.DETACHED, Reason.QUEUE_TIMEOUT, Reason.SHUTDOWN, Reason.EXECUTOR_FAILED}
+_NOT_ITS_DOING = {
+    *(Reason.STOPPED, Reason.DETACHED, Reason.QUEUE_TIMEOUT),
+    *(Reason.REVOKED, Reason.SHUTDOWN, Reason.EXECUTOR_FAILED),
+}
 _STATES = {StageName.COMPILE: State.COMPILING, StageName.RUN: State.RUNNING}
 
 

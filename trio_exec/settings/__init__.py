@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
@@ -22,7 +22,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from trio_exec.addresses import is_loopback
 from trio_exec.errors import ConfigurationError
+from trio_exec.keys import load_keys
+from trio_exec.model import Quota
+from trio_exec.settings.access import AccessSettings
 from trio_exec.settings.admission import AdmissionSettings
 from trio_exec.settings.executor import LIMIT_NAMES, ExecutorSettings, uids_of
 from trio_exec.settings.fields import Group
@@ -34,6 +38,8 @@ __all__ = [
     "GROUPS",
     "LIMIT_NAMES",
     "PREFIX",
+    "APISettings",
+    "AccessSettings",
     "AdmissionSettings",
     "EngineSettings",
     "ExecutorSettings",
@@ -52,11 +58,60 @@ class EngineSettings(AdmissionSettings, LimitSettings):
     """What the engine needs."""
 
 
-GROUPS: tuple[type[Group], ...] = (ServerSettings, LimitSettings, AdmissionSettings, ExecutorSettings)
+class APISettings(AccessSettings, AdmissionSettings, ServerSettings):
+    """What the API needs."""
+
+    @property
+    def auth_mode(self) -> Literal["none", "keys", "proxy"]:
+        """Who may use the API.
+
+        Raises:
+            ConfigurationError: nobody has said so, or not all of it, and it would be anybody who reaches the server.
+        """
+        auth = self.auth or ("none" if self.keys_file is None else "keys")
+        if auth == "keys" and self.keys_file is None:
+            raise ConfigurationError(
+                f"auth is keys, and keys_file ({PREFIX}KEYS_FILE) names no file; make one: "
+                "trio-exec keys create NAME --keys-file FILE"
+            )
+        if auth == "proxy" and not self.trusted_proxies:
+            raise ConfigurationError(
+                f"auth is proxy, and trusted_proxies ({PREFIX}TRUSTED_PROXIES) is empty: whom {self.auth_header} names "
+                "is believed of trusted proxies alone; name their addresses"
+            )
+        if self.auth is None and auth == "none" and not is_loopback(self.host):
+            raise ConfigurationError(
+                f"host is {self.host}: whoever reaches that could run programs here, since nobody needs a key. Make "
+                "keys (trio-exec keys create NAME --keys-file FILE) and set keys_file; or let a proxy say who asks "
+                f"(auth = proxy); or say that anybody may: {PREFIX}AUTH=none"
+            )
+        return auth
+
+    def check_access(self) -> None:
+        """Returns if it is clear who may use the API.
+
+        Raises:
+            ConfigurationError: it is not.
+        """
+        if self.auth_mode == "keys" and self.keys_file is not None:
+            load_keys(self.keys_file)
+
+    @property
+    def owner_quota(self) -> Quota:
+        """What one owner may take, unless their key says something else."""
+        return Quota(
+            max_sessions=self.owner_max_sessions or max(1, self.max_sessions // 2),
+            max_queued=self.max_queue // 2 if self.owner_max_queued is None else self.owner_max_queued,
+            starts_per_minute=self.owner_starts_per_minute,
+            max_retained_bytes=self.owner_max_retained_bytes or self.max_retained_bytes // 2,
+        )
+
+
+GROUPS: tuple[type[Group], ...] = (ServerSettings, AccessSettings, LimitSettings, AdmissionSettings, ExecutorSettings)
 
 
 class Settings(  # pyright: ignore[reportIncompatibleVariableOverride] - BaseSettings narrows the type of model_config
-    ExecutorSettings, EngineSettings, ServerSettings, BaseSettings
+    ExecutorSettings, EngineSettings, APISettings, BaseSettings
 ):
     """All settings, flat. `trio-exec config` lists them with the descriptions above, by group.
 

@@ -11,7 +11,7 @@ from pydantic_settings import NoDecode
 
 from trio_exec.defaults import default_pool
 from trio_exec.errors import ConfigurationError
-from trio_exec.settings.fields import Group, Names
+from trio_exec.settings.fields import Group, Names, sizes
 
 MAX_UID = 65535
 """The last one that an engine with user namespaces can map by default."""
@@ -65,17 +65,9 @@ class ExecutorSettings(Group):
     @field_validator("pool", mode="before")
     @classmethod
     def _sizes(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        if value.strip() == "0":
+        if isinstance(value, str) and value.strip() == "0":
             return {}
-        sizes: dict[str, str] = {}
-        for part in value.split(","):
-            name, equals, size = part.partition("=")
-            if not equals:
-                raise ValueError(f"{part.strip()!r} is not of the form language=size; write python=4,java=2, or 0")
-            sizes[name.strip()] = size.strip()
-        return sizes
+        return sizes(value, "language=size; write python=4,java=2, or 0")
 
     @field_validator("uids")
     @classmethod

@@ -15,6 +15,27 @@ def split(value: object) -> object:
     return value
 
 
+def sizes(value: object, form: str) -> object:
+    """Numbers by names, written as one text: name=number, separated by commas. Anything else as it is.
+
+    Args:
+        value: the text.
+        form: how it has to look, for whoever wrote it otherwise.
+
+    Raises:
+        ValueError: it has another form.
+    """
+    if not isinstance(value, str):
+        return value
+    found: dict[str, str] = {}
+    for part in value.split(","):
+        name, equals, size = part.rpartition("=")
+        if not equals:
+            raise ValueError(f"{part.strip()!r} is not of the form {form}")
+        found[name.strip()] = size.strip()
+    return found
+
+
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)]
 """A list; in the environment, separated by commas."""

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from trio_exec.errors import TrioExecError
+from trio_exec.errors import QuotaExceededError, TrioExecError
 from trio_exec.model import Figures, Status
 
 EncodingName = Literal["utf-8", "base64"]
@@ -33,6 +33,7 @@ ReasonName = Literal[
     "stopped",
     "detached",
     "queue_timeout",
+    "revoked",
     "shutdown",
     "engine_error",
 ]
@@ -153,6 +154,8 @@ class ErrorBody(Wire):
     error: str
     code: str
     field: str | None = None
+    quota: str | None = None
+    """Which of your quotas is used up, with the code `quota_exceeded`."""
 
     @classmethod
     def of(cls, error: TrioExecError) -> ErrorBody:
@@ -163,7 +166,8 @@ class ErrorBody(Wire):
             if separator:
                 field = f"{head}{separator}{to_camel(name)}"
                 message = message.replace(error.field or "", field, 1)
-        return cls(error=message, code=error.code, field=field)
+        quota = error.quota if isinstance(error, QuotaExceededError) else None
+        return cls(error=message, code=error.code, field=field, quota=quota)
 
 
 def signal_name(number: int) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, model_validator
 
 from trio_exec.api.native.parts import EncodingName, Wire
+from trio_exec.bounds import Cpus, CpuTime, MemoryBytes, OutputBytes, Pids, Timeout, WorkspaceBytes
 from trio_exec.launcher.patterns import PATTERNS_MAX, check_pattern
 from trio_exec.model import Batch, Case, Comparison, Isolation, Job
 
@@ -22,8 +23,6 @@ MAX_STRINGS_BYTES = 16384
 MAX_CASES = 1000
 """Of a batch, whatever the server's setting allows."""
 MAX_TERMINAL = 1000
-MAX_CPU_TIME = 4_000_000
-"""Seconds; what the launcher counts in has 32 bits of milliseconds."""
 _PART_MAX = 255
 """NAME_MAX: bytes of a file's name, without its folders."""
 
@@ -101,27 +100,27 @@ Patterns = Annotated[list[Pattern], Field(max_length=PATTERNS_MAX)]
 class RequestedLimits(Wire):
     """Limits that a request may lower; whether they are lower is for the engine to say."""
 
-    memory_bytes: Annotated[int, Field(ge=16 * 1024 * 1024)] | None = None
+    memory_bytes: MemoryBytes | None = None
     """All processes together, and the workspace's content."""
-    cpus: Annotated[float, Field(ge=0.01, allow_inf_nan=False)] | None = None
+    cpus: Cpus | None = None
     """CPU seconds per second."""
-    pids: Annotated[int, Field(ge=2)] | None = None
+    pids: Pids | None = None
     """Processes and threads."""
-    workspace_bytes: Annotated[int, Field(ge=65536)] | None = None
+    workspace_bytes: WorkspaceBytes | None = None
     """Size of the workspace."""
-    output_bytes: Annotated[int, Field(ge=1)] | None = None
+    output_bytes: OutputBytes | None = None
     """Standard output and standard error together."""
-    stdout_bytes: Annotated[int, Field(ge=1)] | None = None
+    stdout_bytes: OutputBytes | None = None
     """Standard output alone."""
-    stderr_bytes: Annotated[int, Field(ge=1)] | None = None
+    stderr_bytes: OutputBytes | None = None
     """Standard error alone."""
-    idle_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    idle_timeout: Timeout | None = None
     """Seconds without input and output."""
-    execution_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    execution_timeout: Timeout | None = None
     """Seconds that the program may take."""
-    compile_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    compile_timeout: Timeout | None = None
     """Seconds that the compiler may take."""
-    cpu_time: Annotated[float, Field(ge=0.001, le=MAX_CPU_TIME, allow_inf_nan=False)] | None = None
+    cpu_time: CpuTime | None = None
     """CPU seconds of all the program's processes together."""
 
     def given(self) -> dict[str, float]:

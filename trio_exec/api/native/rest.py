@@ -9,6 +9,7 @@ from functools import cached_property
 from quart import Response, request, websocket
 from quart.wrappers.base import BaseRequestWebsocket
 
+from trio_exec.api.auth import Authentication, subprotocol
 from trio_exec.api.bodies import MediaTypeError, read_body
 from trio_exec.api.native import queries
 from trio_exec.api.native.answers import (
@@ -31,26 +32,26 @@ from trio_exec.api.native.queries import AFTER, CLIENT, ENCODING, KEEP, ROOM, SE
 from trio_exec.api.native.requests import BatchRequest, RunRequest, SessionRequest
 from trio_exec.api.native.run import BatchPieces, RunPieces, StreamedBody, following, following_batch
 from trio_exec.api.native.websocket import CLOSE_CODES, Attachment
-from trio_exec.api.routes import JSON, NDJSON, Answer, Message, Route, Socket
+from trio_exec.api.routes import JSON, NDJSON, Answer, Audience, Message, Route, Socket
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import (
     DrainingError,
     ExecutorUnavailableError,
+    ForbiddenError,
     LanguageUnavailableError,
     OverloadedError,
     QueueFullError,
+    QuotaExceededError,
     RequestError,
     SessionNotFoundError,
     SessionStateError,
     UnknownLanguageError,
 )
 from trio_exec.languages import Language
-from trio_exec.model import Kind, Owner, Reason, Requester
+from trio_exec.model import Job, Kind, Reason, Requester
 from trio_exec.phases import Phases
 from trio_exec.session.session import Session
 
-SUBPROTOCOL = "trio-exec"
-"""What clients may offer when they open a WebSocket. None need be."""
 _SOCKET = "/ws/session/"
 _RUN_GRACE = 5
 """Seconds that a one-shot run goes on before its answer is begun, or after its client has left."""
@@ -59,6 +60,8 @@ _STARTING = (
     RequestError,
     UnknownLanguageError,
     MediaTypeError,
+    ForbiddenError,
+    QuotaExceededError,
     QueueFullError,
     DrainingError,
     ExecutorUnavailableError,
@@ -80,11 +83,13 @@ class Rest:
 
     Args:
         engine: whose sessions they show.
+        auth: tells who asks.
         phases: at the last one, clients are sent away.
     """
 
-    def __init__(self, engine: Engine, phases: Phases) -> None:
+    def __init__(self, engine: Engine, auth: Authentication, phases: Phases) -> None:
         self._engine = engine
+        self._auth = auth
         self._phases = phases
 
     @cached_property
@@ -108,6 +113,7 @@ class Rest:
                 ],
                 request=[RunRequest, BatchRequest],
                 errors=_STARTING,
+                audience=Audience.OWNERS,
             ),
             Route(
                 "POST",
@@ -118,6 +124,7 @@ class Rest:
                 [Answer(201, "The session was started, or waits for a slot.", {JSON: [SessionCreated]})],
                 request=[SessionRequest],
                 errors=_STARTING,
+                audience=Audience.OWNERS,
             ),
             Route(
                 "GET",
@@ -155,7 +162,8 @@ class Rest:
                 "listLanguages",
                 "List the languages, and the server's limits",
                 self._list_languages,
-                [Answer(200, "What there is.", {JSON: [LanguagesInfo]})],
+                [Answer(200, "What there is, of what you may use.", {JSON: [LanguagesInfo]})],
+                audience=Audience.OWNERS,
             ),
             Route(
                 "GET",
@@ -211,6 +219,7 @@ class Rest:
                 parameters=[CLIENT, ENCODING, KEEP],
                 errors=(RequestError,),
                 closes=OPENING_CLOSE_CODES,
+                audience=Audience.OWNERS,
             ),
             Socket(
                 f"{_SOCKET}{{sessionId}}",
@@ -226,20 +235,24 @@ class Rest:
         ]
 
     async def _create_session(self) -> Response:
-        session = self._engine.create_session(parse_session_request(await read_body()).job(), _requester(request))
+        requester = self._requester(request)
+        self._engine.check_quota(requester, Kind.SESSION)
+        session = self._engine.create_session(parse_session_request(await read_body()).job(), requester)
         answer = SessionCreated(session_id=session.id, websocket=_path_of(session, request))
         return _json(answer, 201)
 
     async def _run(self) -> Response:
+        requester = self._requester(request)
+        self._engine.check_quota(requester, Kind.RUN)
         wanted = parse_run_request(await read_body())
         lines = wanted.stream or any(kind == NDJSON and quality > 0 for kind, quality in request.accept_mimetypes)
         held = self._engine.client()
         if isinstance(wanted, BatchRequest):
-            batch = self._engine.create_batch(wanted.batch(), _requester(request))
+            batch = self._engine.create_batch(wanted.batch(), requester)
             pieces = BatchPieces(batch, wanted.encoding, lines=lines)
             body = StreamedBody(pieces, held, following_batch(batch, pieces))
         else:
-            session = self._engine.create_session(wanted.job(), _requester(request), Kind.RUN, detach_grace=_RUN_GRACE)
+            session = self._engine.create_session(wanted.job(), requester, Kind.RUN, detach_grace=_RUN_GRACE)
             answer = RunPieces(session, _path_of(session, request), wanted.encoding, lines=lines)
             body = StreamedBody(answer, held, following(session))
         response = Response(body, content_type=NDJSON if lines else JSON)
@@ -260,10 +273,10 @@ class Rest:
         return _json(SessionInfo.of(self._engine.session(session_id)), status)
 
     async def _list_languages(self) -> Response:
-        limits = self._engine.settings.limits
+        requester = self._requester(request)
         info = LanguagesInfo(
-            languages=[_describe(it, self._engine.version(it)) for it in self._engine.languages.values()],
-            limits=LimitsInfo.model_validate(limits, from_attributes=True),
+            languages=[_describe(it, self._engine.version(it)) for it in self._engine.languages_of(requester)],
+            limits=LimitsInfo.model_validate(self._engine.limits_of(requester), from_attributes=True),
         )
         return _json(info)
 
@@ -296,13 +309,17 @@ class Rest:
         with self._engine.client():
             await Attachment(websocket, session, position, name, encoding).serve(self._phases)
 
+    def _create_over_websocket(self, job: Job) -> Session:
+        # Asked anew for each session of a connection that is kept: a key may have been revoked.
+        return self._engine.create_session(job, self._requester(websocket))
+
     async def _start(self) -> None:
         name, encoding = _client()
         keep = queries.flag("keep", websocket.args.get("keep"))
         await _accept()
         opening = Opening(
             websocket,
-            create=lambda job: self._engine.create_session(job, _requester(websocket)),
+            create=self._create_over_websocket,
             path_of=lambda session: _path_of(session, websocket),
             attach=lambda session: Attachment(websocket, session, 0, name, encoding),
             client=self._engine.client,
@@ -310,6 +327,9 @@ class Rest:
             keep=keep,
         )
         await opening.serve()
+
+    def _requester(self, asked: BaseRequestWebsocket) -> Requester:
+        return self._auth.identify(asked.headers, asked.remote_addr or "").requester
 
 
 def _json(answer: Wire, status: int = 200) -> Response:
@@ -323,23 +343,12 @@ def _client() -> tuple[str | None, EncodingName]:
 
 
 async def _accept() -> None:
-    await websocket.accept(subprotocol=_subprotocol(websocket.requested_subprotocols))  # pyright: ignore[reportUnknownMemberType] - its dict has no parameters
-
-
-def _subprotocol(offered: Sequence[str]) -> str | None:
-    """The one to answer: clients that offer some give up where none is chosen, and ours is the same in all of them."""
-    return SUBPROTOCOL if SUBPROTOCOL in offered else next(iter(offered), None)
+    await websocket.accept(subprotocol=subprotocol(websocket.headers))  # pyright: ignore[reportUnknownMemberType] - its dict has no parameters
 
 
 def _path_of(session: Session, asked: BaseRequestWebsocket) -> str:
     """Where a session's WebSocket is, seen from its client."""
     return f"{asked.root_path}{_SOCKET}{session.id}"
-
-
-def _requester(asked: BaseRequestWebsocket) -> Requester:
-    """Who makes a request: as long as there are no keys, the client's address, as trusted proxies tell it."""
-    address = asked.remote_addr or ""
-    return Requester(Owner(address or "unknown"), address, asked.headers.get("X-Request-ID", ""))
 
 
 def _describe(language: Language, version: str) -> LanguageInfo:
