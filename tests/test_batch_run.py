@@ -18,7 +18,7 @@ from trio_exec.budget import Budget
 from trio_exec.engine.batch import BatchRun, CaseEnded, Compiled
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import ExecutorError, RequestError
-from trio_exec.events import BatchEnded, Event
+from trio_exec.events import BatchEnded, Event, SessionStarted
 from trio_exec.languages import Languages
 from trio_exec.launcher import frames
 from trio_exec.limits import MIB
@@ -169,6 +169,23 @@ async def test_one_container_is_put_back_before_every_case_but_the_first(autojum
             (3, 0, 0, None),
             (2, 0, 0, None),
         ]
+
+
+async def test_what_its_sessions_take_is_told_of_the_batch(autojump_clock: MockClock) -> None:
+    async with playing(max_sessions=1) as it:
+        first = it.start(batch(2, "cpp"))
+        second = it.start(batch(1))
+        assert await results_of(first) == ["compiled", "0 passed", "1 passed"]
+        assert await results_of(second) == ["0 passed"]
+        started = [event for event in it.events if isinstance(event, SessionStarted)]
+        assert [event.session for event in started] == [first.facts, second.facts]
+        cpp, python = it.ended
+        assert (cpp.warm, cpp.times.queued, python.warm) == (False, 0, False)
+        assert cpp.times.opening == pytest.approx(it.executor.opening, abs=0.01)
+        assert python.times.queued == pytest.approx(cpp.times.lasted)
+        assert (python.times.lasted or 0) > (python.times.queued or 0) + (python.times.opening or 0)
+        assert [end.usage.cpu_time for end in it.ended] == [pytest.approx(1.8), pytest.approx(0.6)]
+        assert cpp.usage.output_bytes == 3 * python.usage.output_bytes > 0
 
 
 async def test_what_is_compiled_is_carried_into_containers_of_their_own(autojump_clock: MockClock) -> None:

@@ -54,6 +54,7 @@ REQUESTS: list[tuple[str, str, Any, dict[str, str], int, str | None]] = [
     ("GET", "/readyz", None, {}, 200, None),
     ("GET", "/readyz?room=100000", None, {}, 503, None),
     ("GET", "/readyz?room=x", None, {}, 400, "invalid_request"),
+    ("GET", "/metrics", None, {"Host": "any.example"}, 200, None),
     ("GET", "/ws/run", None, {}, 426, "upgrade_required"),
     ("GET", "/ws/session/none", None, {}, 426, "upgrade_required"),
 ]

@@ -26,7 +26,9 @@ from trio_exec.events import (
     Event,
     Events,
     LeftoverRemoved,
+    Miss,
     PhaseReached,
+    PoolMissed,
     SessionCreated,
     SessionEnded,
     SessionFacts,
@@ -184,7 +186,10 @@ async def test_what_becomes_of_warm_containers(autojump_clock: MockClock) -> Non
         phases.move(Phase.LEAVING)
         phases.move(Phase.DRAINING)
         await trio.sleep(10)
-        assert told == [ContainerUnused("python", terminal=False, why=Unused.DRAINING)]
+        assert told == [
+            PoolMissed("python", terminal=False, why=Miss.UNSUITABLE),
+            ContainerUnused("python", terminal=False, why=Unused.DRAINING),
+        ]
         nursery.cancel_scope.cancel(reason="the test is over")
 
 

@@ -56,6 +56,35 @@ class SessionTimes:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What programs took.
+
+    Attributes:
+        wall_time: seconds that they ran.
+        cpu_time: seconds, of all their processes.
+        peak_memory: the most bytes that one of them had at once.
+        input_bytes: what was taken for them from clients.
+        output_bytes: what was taken from them.
+    """
+
+    wall_time: float = 0.0
+    cpu_time: float = 0.0
+    peak_memory: int = 0
+    input_bytes: int = 0
+    output_bytes: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        """What these and others took together."""
+        return Usage(
+            self.wall_time + other.wall_time,
+            self.cpu_time + other.cpu_time,
+            max(self.peak_memory, other.peak_memory),
+            self.input_bytes + other.input_bytes,
+            self.output_bytes + other.output_bytes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SessionCreated:
     """A session was taken, and waits for a slot or has one."""
 
@@ -104,6 +133,19 @@ class SessionEnded:
     input_bytes: int
     output_bytes: int
 
+    @property
+    def usage(self) -> Usage:
+        """What its stages took together, as far as they told."""
+        stages = () if self.status.outcome is None else self.status.outcome.stages
+        figures = [stage.figures for stage in stages if stage.figures is not None]
+        return Usage(
+            sum(it.wall_time for it in figures),
+            sum(it.cpu_time for it in figures),
+            max((it.peak_memory for it in figures), default=0),
+            self.input_bytes,
+            self.output_bytes,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class BatchEnded:
@@ -115,7 +157,9 @@ class BatchEnded:
         passed: cases that passed.
         failed: cases that did not.
         skipped: cases that were not run to their end.
-        lasted: seconds from its creation.
+        warm: whether its first container was there already; None if it had none.
+        times: how long what took.
+        usage: what its compile stage and its cases took together.
     """
 
     session: SessionFacts
@@ -123,7 +167,9 @@ class BatchEnded:
     passed: int
     failed: int
     skipped: int
-    lasted: float
+    warm: bool | None
+    times: SessionTimes
+    usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +211,35 @@ class ContainerUnused:
     language: str
     terminal: bool
     why: Unused
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerBorrowed:
+    """A session has taken a container out of the pool, where it had been for so many seconds."""
+
+    language: str
+    terminal: bool
+    age: float
+
+
+class Miss(StrEnum):
+    """Why a session got no container of the pool."""
+
+    NOT_KEPT = "not_kept"
+    """The pool has no place for its language."""
+    EMPTY = "empty"
+    """None was there just then."""
+    UNSUITABLE = "unsuitable"
+    """What was there could not be made to fit its limits, or what it asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolMissed:
+    """A container had to be opened for a session, since the pool had none for it."""
+
+    language: str
+    terminal: bool
+    why: Miss
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +311,8 @@ Event = (
     | ClientLeft
     | ContainerWarmed
     | ContainerUnused
+    | ContainerBorrowed
+    | PoolMissed
     | WarmingFailed
     | ContainerLingers
     | LeftoverRemoved

@@ -19,12 +19,14 @@ from trio_exec.api.arrivals import Arrivals, HeldRequest, HeldWebsocket, HTTPCon
 from trio_exec.api.auth import Authentication, check_operator
 from trio_exec.api.bodies import ContentCodingError
 from trio_exec.api.descriptions import Descriptions
+from trio_exec.api.metrics import add_metrics, metrics_route
 from trio_exec.api.native.parts import ErrorBody
 from trio_exec.api.native.rest import Rest, UpgradeRequiredError
 from trio_exec.api.page import add_page
 from trio_exec.api.routes import JSON, Audience, Route, Socket
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import TrioExecError, UnauthorizedError
+from trio_exec.observe.metrics import Metrics
 from trio_exec.phases import Phases
 from trio_exec.settings import ServerSettings
 
@@ -77,6 +79,7 @@ def create_app(
     *,
     static: Path,
     arrivals: Arrivals,
+    metrics: Metrics | None = None,
 ) -> QuartTrio:
     """The ASGI application.
 
@@ -87,24 +90,43 @@ def create_app(
         phases: at the last one, clients are sent away.
         static: directory with the built page.
         arrivals: counts what has arrived from clients.
+        metrics: what to show at `/metrics`; None for no such path.
     """
     app = Application(arrivals)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     app.config["RESPONSE_TIMEOUT"] = None  # It would cut a slow download short without any sign of it.
     wire = Rest(engine, auth, phases)
-    surface = _Surface(settings, auth, wire.routes, wire.sockets)
+    routes = [*wire.routes, *([] if metrics is None else [metrics_route(metrics)])]
+    surface = _Surface(settings, auth, routes, wire.sockets)
+    errors = _Errors(settings)
     app.before_request(surface.check_access)
     app.before_websocket(surface.check_websocket_access)
     app.after_request(surface.add_headers)
-    app.register_error_handler(TrioExecError, surface.our_error)
-    app.register_error_handler(HTTPException, surface.http_error)
-    app.register_error_handler(Exception, surface.unexpected_error)
-    for route in wire.routes:
+    app.register_error_handler(TrioExecError, errors.our_error)
+    app.register_error_handler(HTTPException, errors.http_error)
+    app.register_error_handler(Exception, errors.unexpected_error)
+    for route in routes:
         app.add_url_rule(_rule(route.path), route.name, route.handler, methods=[route.method])
     for socket in wire.sockets:
         app.add_websocket(_rule(socket.path), socket.name, socket.handler)
-    Descriptions(wire.routes, wire.sockets).add_to(app)
-    add_page(app, static, surface.http_error)
+    Descriptions(routes, wire.sockets).add_to(app)
+    add_page(app, static, errors.http_error)
+    return app
+
+
+def create_metrics_app(metrics: Metrics, settings: ServerSettings, arrivals: Arrivals) -> QuartTrio:
+    """An application that has nothing but `/metrics`, under whatever name it is asked for.
+
+    Args:
+        metrics: what to show.
+        settings: the server's own ones.
+        arrivals: counts what has arrived from clients.
+    """
+    app = Application(arrivals)
+    errors = _Errors(settings)
+    app.register_error_handler(HTTPException, errors.http_error)
+    app.register_error_handler(Exception, errors.unexpected_error)
+    add_metrics(app, metrics)
     return app
 
 
@@ -133,7 +155,6 @@ class _Surface:
     def __init__(
         self, settings: ServerSettings, auth: Authentication, routes: Sequence[Route], sockets: Sequence[Socket]
     ) -> None:
-        self._settings = settings
         self._access = Access(settings)
         self._auth = auth
         self._any_host = {route.name for route in routes if route.any_host}
@@ -176,6 +197,17 @@ class _Surface:
             headers["Access-Control-Expose-Headers"] = "Retry-After, X-Request-ID"
             headers["Access-Control-Max-Age"] = "3600"
         return response
+
+
+class _Errors:
+    """Every error in its one form.
+
+    Args:
+        settings: the server's own ones.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
 
     async def our_error(self, error: TrioExecError) -> Response:
         if error.status == 500:  # noqa: PLR2004 - internal server error

@@ -94,7 +94,7 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for answer in route.answers:
         content = {
-            media_type: {"schema": one_of([schemas.of[model] for model in models])}
+            media_type: {"schema": one_of([schemas.of[model] for model in models]) if models else {"type": "string"}}
             for media_type, models in answer.content.items()
         }
         description = answer.description

@@ -54,7 +54,7 @@ class Answer:
     Attributes:
         status: the HTTP status.
         description: when, and with what, for users.
-        content: models by media type; for `NDJSON`, of its lines.
+        content: models by media type; for `NDJSON`, of its lines; none for what is plain text.
     """
 
     status: int

@@ -39,6 +39,8 @@ def _toml(value: object) -> str:
     if isinstance(value, dict):
         pairs = cast("dict[str, object]", value)
         return f"{{ {', '.join(f'{_toml_key(name)} = {_toml(item)}' for name, item in pairs.items())} }}"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, int | float):
         return str(value)
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')

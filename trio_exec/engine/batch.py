@@ -21,14 +21,23 @@ import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
 from trio_exec.budget import Account
 from trio_exec.engine.batch_plan import BatchPlan, CasePlan
 from trio_exec.engine.comparison import matches
-from trio_exec.events import BatchEnded, Emit, SessionFacts, ignore
+from trio_exec.events import (
+    BatchEnded,
+    Emit,
+    Event,
+    SessionEnded,
+    SessionFacts,
+    SessionStarted,
+    SessionTimes,
+    Usage,
+)
 from trio_exec.executor.base import ContainerSpec, Executor, Opener
 from trio_exec.model import Isolation, Outcome, Reason
 from trio_exec.session.carried import Carried, Carrying
@@ -92,7 +101,7 @@ class BatchRun:
         compiles: is held while the compile stage has its limits.
         new_account: opens an account of what one of its sessions keeps.
         account: of what the batch keeps; what `plan` holds was taken from it already.
-        emit: reports its end.
+        emit: reports its start and its end.
         queue_timeout: seconds to wait for the slot.
         timeout: seconds that all of it may take from then on.
         patience: seconds that it waits for its client to take a result.
@@ -139,6 +148,9 @@ class BatchRun:
         self._created_at = trio.current_time()
         self.end_reason: Reason | None = None
         self.message: str | None = None
+        self._warm: bool | None = None
+        self._times = SessionTimes()
+        self._usage = Usage()
         self.passed = 0
         self.failed = 0
 
@@ -181,14 +193,16 @@ class BatchRun:
                 self.end(Reason.SHUTDOWN)
             self._slot.leave()
             self._account.close()
-            lasted = trio.current_time() - self._created_at
-            self._emit(BatchEnded(self.facts, self.end_reason, self.passed, self.failed, self.skipped, lasted))
+            times = replace(self._times, lasted=trio.current_time() - self._created_at)
+            counts = (self.passed, self.failed, self.skipped)
+            self._emit(BatchEnded(self.facts, self.end_reason, *counts, self._warm, times, self._usage))
 
     async def _wait_for_slot(self) -> None:
         with trio.move_on_after(self._queue_timeout) as scope:
             async with self._until_end():
                 while self._slot.position:
                     await self._slot.wait_moved(self._slot.position)
+                self._times = SessionTimes(queued=trio.current_time() - self._created_at)
         if scope.cancelled_caught:
             self.end(Reason.QUEUE_TIMEOUT)
 
@@ -313,7 +327,7 @@ class BatchRun:
             _Granted(),
             compiles=self._compiles,
             account=account,
-            emit=ignore,
+            emit=self._note,
             queue_timeout=math.inf,
             detach_grace=math.inf,
         )
@@ -325,6 +339,19 @@ class BatchRun:
         finally:
             self._sessions.discard(session)
         return session
+
+    def _note(self, event: Event) -> None:
+        """Adds what happens in one of its sessions to what is told of the batch."""
+        match event:
+            case SessionStarted() if self._warm is None:
+                self._warm = event.warm
+                opening = trio.current_time() - self._created_at - (self._times.queued or 0)
+                self._times = replace(self._times, opening=opening)
+                self._emit(SessionStarted(self.facts, event.warm, self._times))
+            case SessionEnded():
+                self._usage += event.usage
+            case _:
+                pass
 
     async def _deliver_case(self, case: CasePlan, session: Session) -> None:
         expected = case.expected

@@ -370,6 +370,16 @@ class Engine:
         self._fewer.set()
         self._fewer = trio.Event()
 
+    @property
+    def running(self) -> int:
+        """Slots that are taken."""
+        return self._admission.running
+
+    @property
+    def queued(self) -> int:
+        """Sessions that wait for one."""
+        return self._admission.queued
+
 
 def _new_id() -> str:
     return secrets.token_urlsafe(_ID_BYTES)

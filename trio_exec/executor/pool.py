@@ -23,7 +23,17 @@ from dataclasses import dataclass, field
 import trio
 
 from trio_exec.errors import ExecutorError
-from trio_exec.events import ContainerUnused, ContainerWarmed, Emit, Unused, WarmingFailed, ignore
+from trio_exec.events import (
+    ContainerBorrowed,
+    ContainerUnused,
+    ContainerWarmed,
+    Emit,
+    Miss,
+    PoolMissed,
+    Unused,
+    WarmingFailed,
+    ignore,
+)
 from trio_exec.executor.base import Container, ContainerSpec, Executor
 from trio_exec.executor.targets import PoolKey, Targets
 from trio_exec.launcher import frames
@@ -76,16 +86,33 @@ class _Warm:
 
     Attributes:
         prestarted: whether it holds commands that were started ahead.
+        since: when it was ready, on Trio's clock.
         dead: whether it ended, or said something, before it was borrowed.
     """
 
     container: Container
     prestarted: bool
+    since: float
     dead: bool = False
     borrowed: trio.Event = field(default_factory=trio.Event)
     handed_over: trio.Event = field(default_factory=trio.Event)
     given_back: trio.Event = field(default_factory=trio.Event)
     removed: trio.Event = field(default_factory=trio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What there is of one kind.
+
+    Attributes:
+        warm: containers that are there, unused.
+        warming: containers that are being made ready.
+        wanted: how many there should be.
+    """
+
+    warm: int
+    warming: int
+    wanted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +169,12 @@ class Pool:
         for kind, warm in self._idle.items():
             counts[kind.language] += len(warm)
         return counts
+
+    @property
+    def stock(self) -> Mapping[PoolKey, Stock]:
+        """What there is of each kind, and should be."""
+        wanted = self._targets.targets(trio.current_time())
+        return {kind: Stock(len(idle), self._warming[kind], wanted[kind]) for kind, idle in self._idle.items()}
 
     async def wait_ready(self) -> None:
         """Returns once containers can be opened; see `Executor`."""
@@ -215,11 +248,14 @@ class Pool:
                 self._wake()
                 await stack.enter_async_context(self._borrow(warm))
                 if warm.dead:
+                    self._emit(ContainerUnused(kind.language, kind.terminal, Unused.DEAD))
                     continue  # It died just before.
+                self._emit(ContainerBorrowed(kind.language, kind.terminal, now - warm.since))
                 if warm.prestarted and not spec.may_use_prestart:
                     await warm.container.send(frames.encode_kill())
                 yield warm.container
                 return
+            self._emit(PoolMissed(kind.language, kind.terminal, self._why_missed(kind)))
             self._opening += 1
             try:
                 container = await stack.enter_async_context(self._executor.open_container(spec))
@@ -227,6 +263,11 @@ class Pool:
                 self._opening -= 1
                 self._wake()
             yield container
+
+    def _why_missed(self, kind: PoolKey) -> Miss:
+        if kind not in self._idle:
+            return Miss.NOT_KEPT
+        return Miss.UNSUITABLE if self._idle[kind] else Miss.EMPTY
 
     def _will_do(self, spec: ContainerSpec) -> bool:
         """Whether a warm container will do, or can be made to."""
@@ -304,7 +345,8 @@ class Pool:
         start = trio.current_time()
         try:
             async with self._executor.open_container(self._spec(kind)) as container:
-                warm = _Warm(container, prestarted=await self._prestart(container, kind))
+                prestarted = await self._prestart(container, kind)
+                warm = _Warm(container, prestarted, since=trio.current_time())
                 container.warm = True
                 self._emit(ContainerWarmed(kind.language, kind.terminal, trio.current_time() - start))
                 self._warmed(kind, warm)

@@ -25,7 +25,7 @@ def log_event(event: Event) -> None:
                 event.failed,
                 event.skipped,
                 f"{event.reason}; " if event.reason else "",
-                event.lasted,
+                event.times.lasted or 0,
             )
         case SessionRefused():
             LOGGER.info("session refused: %s; %s for %s", event.code, repr(event.language), event.requester.owner)

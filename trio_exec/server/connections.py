@@ -10,6 +10,7 @@ from __future__ import annotations
 import resource
 from collections import Counter
 from collections.abc import Callable
+from enum import StrEnum
 
 from trio_exec.addresses import Networks, holder_of, parse_address
 
@@ -42,6 +43,13 @@ def connections_that_fit(wanted: int, containers: int, descriptors: int) -> int:
     return min(wanted, descriptors - reserve)
 
 
+class Crowding(StrEnum):
+    """Of what there were too many when a connection was refused."""
+
+    ALL = "all"
+    ADDRESS = "address"
+
+
 class Connection:
     """One client's connection, as it is counted.
 
@@ -63,6 +71,11 @@ class Connections:
         limit: in all.
         per_address: from one address, or from one network in IPv6.
         trusted: networks of proxies, which may have as many as there are.
+
+    Attributes:
+        limit: the same.
+        refusing: how many are being told that there are too many.
+        refused: how many have been told so, and of what there were too many.
     """
 
     def __init__(self, limit: int, per_address: int, trusted: tuple[str, ...] = ()) -> None:
@@ -73,6 +86,7 @@ class Connections:
         self._holders: Counter[str] = Counter()
         self._idle: dict[Connection, None] = {}  # By the time since when.
         self.refusing = 0
+        self.refused = dict.fromkeys(Crowding, 0)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -87,11 +101,13 @@ class Connections:
         if self._holders[holder] >= self._per_address and connection.address not in self._trusted:
             oldest = next((it for it in self._idle if it.holder == holder), None)
             if oldest is None:
+                self.refused[Crowding.ADDRESS] += 1
                 return f"too many connections from your address; {self._per_address} are allowed"
             self._drop(oldest)
         elif len(self._open) >= self.limit:
             oldest = next(iter(self._idle), None)
             if oldest is None:
+                self.refused[Crowding.ALL] += 1
                 return f"too many connections; {self.limit} are allowed"
             self._drop(oldest)
         self._open.add(connection)

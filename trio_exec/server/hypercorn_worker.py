@@ -12,7 +12,6 @@ import socket
 import hypercorn.protocol.h11
 import hypercorn.protocol.ws_stream
 import hypercorn.trio.run
-from hypercorn.config import Config
 
 from trio_exec.api.arrivals import Arrivals
 from trio_exec.errors import ConfigurationError
@@ -34,6 +33,8 @@ ACCEPTORS = 8
 RECEIVE_BUFFER = 128 * 1024
 """Bytes that the kernel keeps of what a client has sent and we have not read. Left alone it would let that grow to
 megabytes for each, which count as the server's memory."""
+METRICS_CONNECTIONS = 32
+"""On the listener that has nothing but metrics."""
 VANISHED = 60
 """Seconds that what we have sent may be without an answer from the client's machine; then it has vanished. After as
 long a silence it is asked whether it is there."""
@@ -47,7 +48,7 @@ def install() -> None:
     hypercorn.protocol.ws_stream.Handshake = PlainHandshake
 
 
-def make_config(settings: ServerSettings, arrivals: Arrivals, containers: int) -> Config:
+def make_config(settings: ServerSettings, arrivals: Arrivals, containers: int) -> ServerConfig:
     """Hypercorn's configuration, everything that matters set explicitly.
 
     Args:
@@ -58,9 +59,36 @@ def make_config(settings: ServerSettings, arrivals: Arrivals, containers: int) -
     Raises:
         ConfigurationError: the address can't be listened on.
     """
+    listener = _listen(settings.host, settings.port, "host, port")
+    connections = Connections(
+        connections_that_fit(settings.max_connections, containers, raise_descriptor_limit()),
+        settings.max_connections_per_address,
+        settings.trusted_proxies,
+    )
+    return _configure(listener, ACCEPTORS, settings, arrivals, connections)
+
+
+def make_metrics_config(host: str, port: int, settings: ServerSettings, arrivals: Arrivals) -> ServerConfig:
+    """The same for the listener that has nothing but metrics: a few connections, of whoever collects them.
+
+    Args:
+        host: address to listen on.
+        port: port to listen on; 0 takes a free one.
+        settings: the server's own ones.
+        arrivals: counts what has arrived from clients.
+
+    Raises:
+        ConfigurationError: the address can't be listened on.
+    """
+    listener = _listen(host, port, "metrics_host, metrics_port")
+    return _configure(listener, 1, settings, arrivals, Connections(METRICS_CONNECTIONS, METRICS_CONNECTIONS))
+
+
+def _configure(
+    listener: socket.socket, acceptors: int, settings: ServerSettings, arrivals: Arrivals, connections: Connections
+) -> ServerConfig:
     config = ServerConfig()
-    listener = _listen(settings.host, settings.port)
-    config.bind = [f"fd://{listener.dup().detach()}" for _ in range(ACCEPTORS)]
+    config.bind = [f"fd://{listener.dup().detach()}" for _ in range(acceptors)]
     listener.close()
     config.backlog = BACKLOG
     config.keep_alive_timeout = settings.keep_alive_timeout
@@ -71,15 +99,11 @@ def make_config(settings: ServerSettings, arrivals: Arrivals, containers: int) -
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn")
     config.arrivals = arrivals
-    config.connections = Connections(
-        connections_that_fit(settings.max_connections, containers, raise_descriptor_limit()),
-        settings.max_connections_per_address,
-        settings.trusted_proxies,
-    )
+    config.connections = connections
     return config
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, names: str) -> socket.socket:
     """A listening socket, made here so that a taken port gives a sentence and not a stack trace."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -94,5 +118,5 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, VANISHED)
         listener.bind(address)
     except OSError as error:
-        raise ConfigurationError(f"host, port: can't listen on {host} port {port}: {error}") from error
+        raise ConfigurationError(f"{names}: can't listen on {host} port {port}: {error}") from error
     return listener

@@ -29,9 +29,10 @@ import trio
 from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
 
-from trio_exec.api.app import create_app
+from trio_exec.api.app import create_app, create_metrics_app
 from trio_exec.api.arrivals import Arrivals
 from trio_exec.api.auth import Authentication
+from trio_exec.api.metrics import PATH as METRICS_PATH
 from trio_exec.api.proxies import BehindProxies
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
@@ -41,9 +42,11 @@ from trio_exec.executor.pool import Pool
 from trio_exec.languages import Languages
 from trio_exec.model import Reason
 from trio_exec.observe.logs import log_event
+from trio_exec.observe.metrics import Metrics
 from trio_exec.phases import Phase, Phases
 from trio_exec.server import hypercorn_worker
 from trio_exec.server.keys import FollowedKeys
+from trio_exec.server.observing import reader
 from trio_exec.session.plan import prestarts, resources
 from trio_exec.session.tasks import batch_lifetime
 from trio_exec.settings import Settings
@@ -96,7 +99,14 @@ async def run_server(
     arrivals = Arrivals(budget)
     hypercorn_worker.install()
     config = hypercorn_worker.make_config(settings, arrivals, settings.max_sessions + sum(settings.pool.values()))
-    with trio.open_signal_receiver(*SIGNALS) as signals, events.subscribed(log_event):
+    metrics = Metrics(languages, owners=settings.metrics_owners)
+    apart = _make_metrics_listener(settings, metrics, arrivals)
+    with (
+        trio.open_signal_receiver(*SIGNALS) as signals,
+        events.subscribed(log_event),
+        events.subscribed(metrics.tell),
+        metrics.watching_loop(),
+    ):
         async with trio.open_nursery() as outermost:
             outermost.start_soon(_hear, signals, wishes)
             async with executor as opened, trio.open_nursery() as nursery:
@@ -105,14 +115,29 @@ async def run_server(
                 engine = Engine(settings, languages, pool, budget, phases, emit=events.emit)
                 await nursery.start(engine.run)
                 nursery.start_soon(followed.run, partial(engine.end_sessions, reason=Reason.REVOKED))
-                quart = create_app(engine, settings, auth, phases, static=STATIC, arrivals=arrivals)
-                app = BehindProxies(quart, settings)
+                metrics.read(reader(engine, pool, phases, budget, config.connections))
+                shown = metrics if apart is None else None
+                whole = create_app(engine, settings, auth, phases, static=STATIC, arrivals=arrivals, metrics=shown)
+                app = BehindProxies(whole, settings)
                 async with trio.open_nursery() as connections:
                     addresses = await connections.start(_serve_connections, app, config, phases)
+                    if apart is not None:
+                        (address,) = await connections.start(_serve_connections, *apart, phases)
+                        LOGGER.info("metrics are at %s%s", address, METRICS_PATH)
                     listening(addresses[0])
                     await _wind_down(phases, engine, wishes, events.emit)
                 nursery.cancel_scope.cancel(reason="the server has stopped")
             outermost.cancel_scope.cancel(reason="signals are of no use any more")
+
+
+def _make_metrics_listener(
+    settings: Settings, metrics: Metrics, arrivals: Arrivals
+) -> tuple[ASGIFramework, Config] | None:
+    """What a listener for metrics alone serves, and how; None when they are shown beside everything else."""
+    if settings.metrics_port is None:
+        return None
+    config = hypercorn_worker.make_metrics_config(settings.metrics_host, settings.metrics_port, settings, arrivals)
+    return create_metrics_app(metrics, settings, arrivals), config
 
 
 def _make_pool(settings: Settings, languages: Languages, executor: Executor, phases: Phases, emit: Emit) -> Pool:

@@ -31,6 +31,7 @@ from trio_exec.settings.admission import AdmissionSettings
 from trio_exec.settings.executor import LIMIT_NAMES, ExecutorSettings, uids_of
 from trio_exec.settings.fields import Group
 from trio_exec.settings.limits import LimitSettings
+from trio_exec.settings.observe import ObserveSettings
 from trio_exec.settings.server import ServerSettings
 from trio_exec.variables import no_such, of_kubernetes, reject_unknown
 
@@ -44,6 +45,7 @@ __all__ = [
     "EngineSettings",
     "ExecutorSettings",
     "LimitSettings",
+    "ObserveSettings",
     "ServerSettings",
     "Settings",
 ]
@@ -107,11 +109,18 @@ class APISettings(AccessSettings, AdmissionSettings, ServerSettings):
         )
 
 
-GROUPS: tuple[type[Group], ...] = (ServerSettings, AccessSettings, LimitSettings, AdmissionSettings, ExecutorSettings)
+GROUPS: tuple[type[Group], ...] = (
+    ServerSettings,
+    AccessSettings,
+    LimitSettings,
+    AdmissionSettings,
+    ExecutorSettings,
+    ObserveSettings,
+)
 
 
 class Settings(  # pyright: ignore[reportIncompatibleVariableOverride] - BaseSettings narrows the type of model_config
-    ExecutorSettings, EngineSettings, APISettings, BaseSettings
+    ExecutorSettings, ObserveSettings, EngineSettings, APISettings, BaseSettings
 ):
     """All settings, flat. `trio-exec config` lists them with the descriptions above, by group.
 
