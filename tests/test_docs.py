@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 MEASURED = {"stages", "wallTime", "cpuTime", "peakMemory"}
 """Fields of messages that differ from run to run."""
-FROM_ELSEWHERE = {"$EDITOR", "docker", "echo", "nginx", "pip", "seq", "trio-exec"}
+FROM_ELSEWHERE = {"$EDITOR", "docker", "echo", "nginx", "pip", "prometheus", "seq", "trio-exec"}
 """What commands of the documentation start with that is not ours and not for a test to run."""
 
 

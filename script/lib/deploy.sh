@@ -12,6 +12,10 @@ ensure_deploy_tools() {
   if ! [[ -x /usr/sbin/haproxy ]] || ! command -v caddy >/dev/null; then
     RUNLEVEL=1 install_packages "HAProxy and Caddy, for the deployment's tests," haproxy caddy
   fi
+  # Nor does this one. It has promtool, too.
+  if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null; then
+    RUNLEVEL=1 install_packages "Prometheus, for the tests of the metrics," prometheus
+  fi
   if ! command -v curl >/dev/null; then
     install_packages "curl, for the tests of the documentation," curl
   fi
