@@ -49,6 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     for name, (add_arguments, text) in OF_CLIENTS.items():
         add_arguments(add(name, text))
     add_keys_arguments(add("keys", "make, list and revoke API keys"))
+    doctor_command = add("doctor", "check this machine, its engine and the settings, and say what to do")
+    doctor_command.add_argument("--json", action="store_true", help="as one object, for programs")
+    doctor_command.add_argument("--no-probe", dest="probe", action="store_false", help="open no containers")
+    doctor_command.add_argument("--build", action="store_true", help="build images that are missing, as a server would")
     add("prune", "remove the images that other versions have built for the languages")
     add("config", "print all settings, with their values and what they mean, as TOML")
     return parser
@@ -75,7 +79,7 @@ def main() -> None:
     parser = _parser()
     argcomplete.autocomplete(parser)
     arguments = parser.parse_args(namespace=argparse.Namespace(config=None, verbose=False))
-    quiet = arguments.command in OF_CLIENTS
+    quiet = arguments.command in OF_CLIENTS or arguments.command == "doctor"
     logging.basicConfig(
         level=logging.DEBUG if arguments.verbose else logging.WARNING if quiet else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",

@@ -33,7 +33,7 @@ from trio_exec.limits import Limits
 from trio_exec.model import Reason, StageName, State, Stream
 from trio_exec.session.failures import failures_ended
 from trio_exec.session.files import Collection, collect_files, send_files
-from trio_exec.session.plan import StagePlan
+from trio_exec.session.plan import Plan, StagePlan
 from trio_exec.session.record import Record
 from trio_exec.session.stage import follow_stage
 from trio_exec.session.watchdog import Watchdog
@@ -56,6 +56,19 @@ def container_lifetime(limits: Limits) -> int:
 def batch_lifetime(limits: Limits, timeout: float) -> int:
     """The same for a container in which the cases of a batch run, for so many seconds at most."""
     return container_lifetime(limits) + math.ceil(timeout)
+
+
+def container_spec(plan: Plan, session_id: str) -> ContainerSpec:
+    """The container that a session needs."""
+    return ContainerSpec(
+        session_id=session_id,
+        language=plan.language.name,
+        limits=plan.limits,
+        resources=[stage.resources for stage in plan.stages],
+        terminal=plan.terminal is not None,
+        may_use_prestart=plan.may_use_prestart,
+        lifetime=container_lifetime(plan.limits),
+    )
 
 
 class Slot(Protocol):
@@ -157,7 +170,8 @@ class Tasks:
             with self._failures_concluded():
                 async with self._until_end():
                     await self._wait_for_slot()
-                    container = await stack.enter_async_context(self._executor.open_container(self._spec()))
+                    spec = container_spec(self._record.plan, self._record.facts.session_id)
+                    container = await stack.enter_async_context(self._executor.open_container(spec))
                     self._record.container_opened(warm=container.warm)
                     await self._send_files(container)
                 if self._record.ended:
@@ -176,18 +190,6 @@ class Tasks:
                 self._watchdog.clear(Reason.QUEUE_TIMEOUT)
                 return
             await self._slot.wait_moved(position)
-
-    def _spec(self) -> ContainerSpec:
-        plan = self._record.plan
-        return ContainerSpec(
-            session_id=self._record.facts.session_id,
-            language=plan.language.name,
-            limits=plan.limits,
-            resources=[stage.resources for stage in plan.stages],
-            terminal=plan.terminal is not None,
-            may_use_prestart=plan.may_use_prestart,
-            lifetime=container_lifetime(plan.limits),
-        )
 
     async def _send_files(self, container: Container) -> None:
         await send_files(container, self._record.plan.files)

@@ -47,6 +47,11 @@ class Listed:
     status: str
 
 
+def time_of(info: Mapping[str, Any]) -> float:
+    """Unix time by the clock of an engine that has told so much of itself."""
+    return datetime.fromisoformat(info["SystemTime"]).timestamp()
+
+
 class DockerAPI:
     """A connection to the engine that the environment names (`DOCKER_HOST` and so on).
 
@@ -82,8 +87,30 @@ class DockerAPI:
 
     def machine(self) -> Machine:
         """What the engine runs on."""
+        return Machine.of(self.info())
+
+    def info(self) -> Mapping[str, Any]:
+        """What the engine tells of itself and its machine (`docker info`)."""
         with self._asking("tell about its machine") as api:
-            return Machine.of(api.info())
+            return api.info()
+
+    def version(self) -> tuple[str, str]:
+        """The engine's version, and that of its API which is spoken with it."""
+        with self._asking("tell its version") as api:
+            about: Mapping[str, Any] = api.version()
+            return str(about.get("Version", "unknown")), str(api.api_version)
+
+    def gateway(self) -> str | None:
+        """The address by which containers on the engine's default network reach its machine; None if there is none."""
+        with self._asking("tell about its network") as api:
+            try:
+                network: Mapping[str, Any] = api.inspect_network("bridge")
+            except APIError as error:
+                if error.status_code == HTTP_NOT_FOUND:
+                    return None
+                raise
+            configurations: Sequence[Mapping[str, str]] = network["IPAM"]["Config"] or ()
+            return next((it["Gateway"] for it in configurations if it.get("Gateway")), None)
 
     def create(
         self,
@@ -217,8 +244,7 @@ class DockerAPI:
     def now(self) -> float:
         """Unix time by the engine's clock; to be compared with `Listed.created`."""
         with self._asking("tell its time") as api:
-            info: Mapping[str, Any] = api.info()
-            return datetime.fromisoformat(info["SystemTime"]).timestamp()
+            return time_of(api.info())
 
     def list(self, label: str) -> list[Listed]:
         """All containers with a label, whatever their state."""

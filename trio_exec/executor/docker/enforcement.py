@@ -23,12 +23,30 @@ _FIELDS: Mapping[str, Mapping[str, str]] = {
     "cpu": {"cpu_period": "CpuPeriod", "cpu_quota": "CpuQuota"},
 }
 """By limit: what docker-py calls it where it is asked for, and the engine where it says what is in force."""
-_REMEDIES = {
+_CAPABILITIES: Mapping[str, Sequence[str]] = {
+    "memory": ["MemoryLimit"],
+    "swap": ["SwapLimit"],
+    "pids": ["PidsLimit"],
+    "cpu": ["CpuCfsPeriod", "CpuCfsQuota"],
+}
+"""By limit: what the engine calls it where it says what it can do at all (`docker info`)."""
+REMEDIES = {
     "memory": "boot the engine's machine with cgroup_enable=memory",
     "swap": "boot the engine's machine with swapaccount=1, or without swap",
     "pids": "give the engine the pids controller",
     "cpu": "give the engine the cpu controller",
 }
+
+
+def lacking(info: Mapping[str, Any]) -> list[str]:
+    """The limits that an engine says it can't enforce.
+
+    Args:
+        info: what it tells of itself (`docker info`).
+    """
+    if info.get("CgroupDriver") == "none":
+        return list(LIMIT_NAMES)
+    return [limit for limit in LIMIT_NAMES if not all(info.get(name, True) for name in _CAPABILITIES[limit])]
 
 
 class Enforcement:
@@ -74,7 +92,7 @@ class Enforcement:
         """
         found = frozenset(missing)
         if bad := sorted(found - self._dispensable, key=LIMIT_NAMES.index):
-            remedies = "; ".join(_REMEDIES[limit] for limit in bad)
+            remedies = "; ".join(REMEDIES[limit] for limit in bad)
             raise LimitsMissingError(
                 f"the Docker engine does not enforce limits: {', '.join(bad)} ({shortened(words)}); {remedies}; "
                 f"or have programs run without, by the setting missing_limits={','.join(bad)}"

@@ -34,7 +34,7 @@ from trio_exec.executor.docker.attach_stream import AttachStream
 from trio_exec.executor.docker.calls import Calls
 from trio_exec.executor.docker.container import DockerContainer
 from trio_exec.executor.docker.enforcement import Enforcement
-from trio_exec.executor.docker.hardening import HARDENING
+from trio_exec.executor.docker.hardening import HARDENING, Hardening
 from trio_exec.executor.docker.health import Health
 from trio_exec.executor.docker.janitor import Janitor, host_name
 from trio_exec.executor.docker.labels import (
@@ -181,6 +181,11 @@ class DockerExecutor:
     async def wait_ready(self) -> None:
         """Returns once a container could be opened; see `Executor`."""
         await self._ready.wait()
+
+    @property
+    def hardening(self) -> Hardening:
+        """How containers are locked down, as far as the engine's machine is known."""
+        return self._hardening
 
     @property
     def warm_at_once(self) -> int:

@@ -48,6 +48,11 @@ class Health:
         """What keeps the engine from running containers, in a sentence for users; None when nothing does."""
         return self._unusable or self._failure
 
+    @property
+    def failure(self) -> str | None:
+        """Why the engine could not be reached when it was last asked; None when it could."""
+        return self._failure
+
     def unusable(self, reason: str) -> None:
         """Says that no container could be opened yet, and why."""
         self._unusable = reason

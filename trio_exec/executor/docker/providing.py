@@ -66,9 +66,9 @@ class Provider:
     async def provide(self) -> None:
         """Returns when every language has its image and a container could be opened."""
         start = trio.current_time()
-        await self._insist(self._look)
+        await self._insist(self.look)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._insist, self._try_out)
+            nursery.start_soon(self._insist, self._try_out_first)
             async with trio.open_nursery() as builds:
                 for name in list(self._executor.missing):
                     builds.start_soon(self._build, name)
@@ -92,7 +92,12 @@ class Provider:
             await trio.sleep(delay)
             delay = min(2 * delay, RETRY_LAST)
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Tells the executor which images the engine has, and which languages lack theirs.
+
+        Raises:
+            ExecutorUnavailableError: the engine can't be reached.
+        """
         missing = await trio.to_thread.run_sync(missing_images, self._api, self._images, abandon_on_cancel=True)
         self._executor.missing.update(dict.fromkeys(missing, "its image is being built"))
         await self._use({name: image for name, image in self._images.items() if name not in missing})
@@ -113,23 +118,40 @@ class Provider:
             each = "; ".join(f"{name}: {why}" for name, why in self._executor.missing.items())
             self._executor.health.unusable(f"no language can be run yet; {each}")
 
-    async def _try_out(self) -> None:
-        await self._some.wait()
+    async def try_out(self) -> None:
+        """Opens a container of a language that has its image; see `DockerExecutor.try_out`.
+
+        Raises:
+            ExecutorError: the engine can't be reached, or can't run our containers; says why.
+        """
         await self._executor.try_out(self._limits)
+
+    async def _try_out_first(self) -> None:
+        await self._some.wait()
+        await self.try_out()
         # Its containers bear this as the label trio-exec.instance.
         names = ", ".join(name for name in self._images if name not in self._executor.missing)
         LOGGER.info("instance %s is ready to run %s", self._executor.instance, names)
 
+    async def build(self, name: str) -> None:
+        """Builds a language's image, if it is missing, and has the executor use it.
+
+        Raises:
+            ExecutorUnavailableError: the engine can't be reached.
+            BuildFailedError: it was built in vain; says why.
+        """
+        async with self._launcher:
+            await self._build_missing(self._launcher_image)
+        async with self._builds:
+            await self._build_missing(self._images[name])
+        await self._use({name: self._images[name]})
+
     async def _build(self, name: str) -> None:
-        """Returns when a language has its image."""
+        """Returns when a language has its image, however often that takes."""
         delay = RETRY_FIRST
         while True:
             try:
-                async with self._launcher:
-                    await self._build_missing(self._launcher_image)
-                async with self._builds:
-                    await self._build_missing(self._images[name])
-                await self._use({name: self._images[name]})
+                await self.build(name)
             except ExecutorError as error:
                 self._executor.missing[name] = f"{error}; it is tried again in {delay} seconds"
                 self._tell()

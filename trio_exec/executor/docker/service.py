@@ -10,7 +10,7 @@ open_docker_executor
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 
 import trio
@@ -56,11 +56,23 @@ def open_docker_executor(
     """
     api = DockerAPI()
     executor = DockerExecutor(api, uids, runtime, missing_limits, emit)
-    return _running(api, executor, Provider(api, executor, languages, limits, registry=registry, emit=emit))
+    provider = Provider(api, executor, languages, limits, registry=registry, emit=emit)
+    return running(api, executor, provider.provide)
 
 
 @asynccontextmanager
-async def _running(api: DockerAPI, executor: DockerExecutor, provider: Provider) -> AsyncGenerator[DockerExecutor]:
+async def running(
+    api: DockerAPI, executor: DockerExecutor, provide: Callable[[], Awaitable[None]] | None = None
+) -> AsyncGenerator[DockerExecutor]:
+    """Runs an executor for as long as the context lasts, and closes the connection to its engine afterwards.
+
+    Args:
+        api: the engine.
+        executor: has not run yet.
+        provide: makes the executor ready meanwhile; None where whoever opens the context does.
+
+    Cancellation: at any moment; containers are removed all the same.
+    """
     # Shielded, so that the guard outlives the owners also where this is cancelled; and ended however it is left.
     guarding = trio.CancelScope(shield=True)
     with closing(api):
@@ -69,7 +81,8 @@ async def _running(api: DockerAPI, executor: DockerExecutor, provider: Provider)
             try:
                 async with trio.open_nursery() as nursery:
                     await nursery.start(executor.run)
-                    nursery.start_soon(provider.provide)
+                    if provide is not None:
+                        nursery.start_soon(provide)
                     yield executor
                     nursery.cancel_scope.cancel(reason="nobody opens containers any more")
             finally:
