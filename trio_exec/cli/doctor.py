@@ -13,6 +13,7 @@ from trio_exec.cli import terminal
 from trio_exec.cli.output import say
 from trio_exec.doctor.examination import Extent, examine
 from trio_exec.doctor.findings import Finding, Level, as_json, as_text, broken, worst
+from trio_exec.doctor.proxies import look_through
 from trio_exec.errors import ConfigurationError
 from trio_exec.languages import Languages
 from trio_exec.settings import Settings
@@ -42,7 +43,10 @@ async def _look(settings: Settings, languages: Languages, arguments: argparse.Na
     line = terminal.StatusLine(wanted=True)
     try:
         extent = Extent(probe=arguments.probe, build=arguments.build)
-        return await examine(settings, languages, extent, tell=line.show)
+        findings = await examine(settings, languages, extent, tell=line.show)
+        if arguments.url is not None:
+            findings += await look_through(arguments.url, settings, tell=line.show)
+        return findings
     finally:
         line.erase()
 

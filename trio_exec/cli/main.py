@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         add_arguments(add(name, text))
     add_keys_arguments(add("keys", "make, list and revoke API keys"))
     doctor_command = add("doctor", "check this machine, its engine and the settings, and say what to do")
+    doctor_command.add_argument("--url", help="a running server's address, as its clients have it: look at the proxies")
     doctor_command.add_argument("--json", action="store_true", help="as one object, for programs")
     doctor_command.add_argument("--no-probe", dest="probe", action="store_false", help="open no containers")
     doctor_command.add_argument("--build", action="store_true", help="build images that are missing, as a server would")
