@@ -69,7 +69,7 @@ def test_a_rootless_engine_may_have_no_cgroups_at_all() -> None:
 
 def test_a_limit_that_there_is_not_can_not_be_dispensed_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIO_EXEC_MISSING_LIMITS", "memory,disk")
-    with pytest.raises(ConfigurationError, match="disk is none of memory, swap, pids, cpu"):
+    with pytest.raises(ConfigurationError, match="unknown: disk; available: memory, swap, pids, cpu"):
         Settings.load()
 
 

@@ -89,7 +89,30 @@ def test_a_setting_that_cannot_be_used_is_named(
     assert part in caught.value.message
 
 
-@pytest.mark.parametrize(("text", "part"), [("port = ", "Invalid value"), ("prot = 1", "prot")])
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("port = ", "Invalid value"),
+        ("prot = 1", "prot: there is no such setting, did you mean port?"),
+        ("max-session = 1", "did you mean max_sessions?"),
+        ("maxSessions = 1", "did you mean max_sessions?"),
+        ("TRIO_EXEC_PORT = 1", "TRIO_EXEC_PORT: there is no such setting, did you mean port?"),
+        ("[server]\nport = 1", "[server]: settings have no headings; take that line away, and write port above"),
+        ("[server]\nprot = 1", "prot: there is no such setting, did you mean port?"),
+        ("[trio-exec.limits]\npids = 8", "[trio-exec]: settings have no headings"),
+        ("[pool]\npython = 1\nport = 2", "port is a setting of its own, but stands below [pool]; write it above"),
+        ('[pool]\nhost = "x"', "host is a setting of its own, but stands below [pool]; write it above"),
+        ('pool = ["python"]', "pool (TRIO_EXEC_POOL): write a table such as"),
+        ("[[pool]]\npython = 1", "pool (TRIO_EXEC_POOL): write a table such as"),
+        ("allowed_hosts = { a = 1 }", "allowed_hosts (TRIO_EXEC_ALLOWED_HOSTS): write a list such as"),
+        ("host = 1", "host (TRIO_EXEC_HOST): write a text, in quotes"),
+        ('languages_dir = ["a"]', "languages_dir (TRIO_EXEC_LANGUAGES_DIR): write a path, in quotes"),
+        ("port = true", "port (TRIO_EXEC_PORT): true is no value for it"),
+        ("cpus = false", "cpus (TRIO_EXEC_CPUS): false is no value for it"),
+        ('languages = ["pyhton"]', "languages: unknown: pyhton (did you mean python?); available: cpp, java,"),
+        ('missing_limits = ["memroy", "x"]', "unknown: memroy (did you mean memory?), x; available: memory, swap,"),
+    ],
+)
 def test_a_file_that_cannot_be_used_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, part: str
 ) -> None:
@@ -144,6 +167,39 @@ def test_each_language_says_how_many_warm_containers_it_wants(monkeypatch: pytes
     assert pool(64, languages_dir=tmp_path) == {**built_in, "few": 1, "many": 7}
     assert pool(3, languages_dir=tmp_path) == {**dict.fromkeys(built_in, 1), "few": 1, "many": 1}
     assert pool(64, pool="python=4", languages_dir=tmp_path) == {"python": 4}
+
+
+@pytest.mark.parametrize(
+    "name", ["TRIOEXEC_PORT", "TRIO-EXEC-PORT", "trioexec_port", "TRIO_EXEC-PROT", "TRIO_EXECPORT"]
+)
+def test_a_prefix_that_is_not_quite_right_is_no_reason_to_pass_a_setting_over(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load()
+    assert f"{name}: there is no such setting, did you mean TRIO_EXEC_PORT?" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["TRIOEXECUTOR_HOME", "TRIO_EXEC_API_KEY", "TRIO_EXEC_URL", "TRIO_TOKEN"])
+def test_variables_of_others_are_none_of_ours(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "1")
+    assert Settings.load().port == 8080
+
+
+def test_settings_in_a_file_may_be_in_capitals_and_a_pool_may_be_none_at_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "c.toml").write_text("PORT = 1\npool = 0\n")
+    monkeypatch.setenv("TRIO_EXEC_CONFIG", str(tmp_path / "c.toml"))
+    settings = Settings.load()
+    assert (settings.port, settings.pool) == (1, {})
+
+
+def test_a_language_in_the_pool_that_there_is_not_may_be_a_slip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIO_EXEC_POOL", "pyton=1")
+    with pytest.raises(ConfigurationError, match=r"pool: unknown: pyton \(did you mean python\?\); available"):
+        Settings.load().check_pool(["python"])
 
 
 @pytest.mark.parametrize(

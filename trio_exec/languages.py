@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, fiel
 
 from trio_exec.errors import ConfigurationError, UnknownLanguageError
 from trio_exec.model import StageName
+from trio_exec.variables import none_of
 
 RUNTIMES = Path(__file__).parent / "runtimes"
 """The runtimes that come with the package, and the launcher's source."""
@@ -260,7 +261,7 @@ class Languages(Mapping[str, Language]):
                     languages[language.name] = language
         unknown = sorted(set(only) - set(languages))
         if unknown:
-            raise ConfigurationError(f"languages: unknown: {', '.join(unknown)}; available: {', '.join(languages)}")
+            raise ConfigurationError(f"languages: {none_of(unknown, languages)}")
         return cls([language for name, language in languages.items() if not only or name in only])
 
     def find(self, name: str) -> Language:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import ValidationError, ValidationInfo, field_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -32,8 +31,9 @@ from trio_exec.settings.executor import LIMIT_NAMES, ExecutorSettings, uids_of
 from trio_exec.settings.fields import Group
 from trio_exec.settings.limits import LimitSettings
 from trio_exec.settings.observe import ObserveSettings
+from trio_exec.settings.sentences import sentence
 from trio_exec.settings.server import ServerSettings
-from trio_exec.variables import no_such, of_kubernetes, reject_unknown
+from trio_exec.variables import of_kubernetes, reject_unknown
 
 __all__ = [
     "GROUPS",
@@ -52,6 +52,8 @@ __all__ = [
 
 PREFIX = "TRIO_EXEC_"
 _CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+OF_CLIENTS = ("url", "api_key")
+"""What the command line takes for a client; who sets it may serve all the same."""
 UIDS_TO_SPARE = 100
 """For containers that are still being removed, which the engine may take its time for."""
 
@@ -175,7 +177,7 @@ class Settings(  # pyright: ignore[reportIncompatibleVariableOverride] - BaseSet
         Raises:
             ConfigurationError: a setting is unknown or its value can't be used; names each one.
         """
-        reject_unknown(PREFIX, [*cls.model_fields, "config"])
+        reject_unknown(PREFIX, [*cls.model_fields, "config"], others=OF_CLIENTS)
         path = os.environ.get(_CONFIG_VARIABLE)
         if path and not Path(path).is_file():
             raise ConfigurationError(f"{_CONFIG_VARIABLE}: there is no file {path}")
@@ -184,15 +186,9 @@ class Settings(  # pyright: ignore[reportIncompatibleVariableOverride] - BaseSet
         except ValidationError as error:
             # A default that depends on others can't be made where those are wrong; that they are is said anyhow.
             details = [detail for detail in error.errors() if detail["type"] != "default_factory_not_called"]
-            lines = [_sentence(detail) for detail in details]
+            lines = [sentence(detail, cls.model_fields, PREFIX) for detail in details]
             raise ConfigurationError("\n".join(lines)) from error
+        except OSError as error:
+            raise ConfigurationError(f"{path}: {error.strerror}") from error
         except ValueError as error:  # A TOML file that does not parse.
             raise ConfigurationError(f"{path}: {error}") from error
-
-
-def _sentence(detail: ErrorDetails) -> str:
-    name, *within = [str(part) for part in detail["loc"]] or ["settings"]
-    if detail["type"] == "extra_forbidden":
-        return no_such(name, Settings.model_fields)
-    message = detail["msg"].removeprefix("Value error, ")
-    return ": ".join([f"{name} ({PREFIX}{name.upper()})", *within, message])

@@ -12,6 +12,7 @@ from pydantic_settings import NoDecode
 from trio_exec.defaults import default_pool
 from trio_exec.errors import ConfigurationError
 from trio_exec.settings.fields import Group, Names, sizes
+from trio_exec.variables import none_of
 
 MAX_UID = 65535
 """The last one that an engine with user namespaces can map by default."""
@@ -59,13 +60,13 @@ class ExecutorSettings(Group):
     @classmethod
     def _limits(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := [name for name in value if name not in LIMIT_NAMES]:
-            raise ValueError(f"{', '.join(unknown)} is none of {', '.join(LIMIT_NAMES)}")
+            raise ValueError(none_of(unknown, LIMIT_NAMES))
         return value
 
     @field_validator("pool", mode="before")
     @classmethod
     def _sizes(cls, value: object) -> object:
-        if isinstance(value, str) and value.strip() == "0":
+        if str(value).strip() == "0":
             return {}
         return sizes(value, "language=size; write python=4,java=2, or 0")
 
@@ -89,7 +90,7 @@ class ExecutorSettings(Group):
             ConfigurationError: it is not; names those.
         """
         if unknown := sorted(set(self.pool) - set(languages)):
-            raise ConfigurationError(f"pool: unknown: {', '.join(unknown)}; available: {', '.join(languages)}")
+            raise ConfigurationError(f"pool: {none_of(unknown, languages)}")
 
 
 def uids_of(text: str) -> range:

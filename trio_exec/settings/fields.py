@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 
@@ -48,3 +48,20 @@ class Group(BaseModel):
 
     heading: ClassVar[str]
     """What `trio-exec config` writes above them."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _meant(cls, value: object, info: ValidationInfo) -> object:
+        """Refuses what would be taken for something else: true for 1, and settings below the heading of a table."""
+        name = str(info.field_name)
+        if isinstance(value, bool) and cls.model_fields[name].annotation is not bool:
+            raise ValueError(f"{str(value).lower()} is no value for it; write a number or a text")
+        if isinstance(value, dict):
+            table = cast("dict[str, object]", value)
+            if written := [it for it in table if it in cls.model_fields]:
+                raise ValueError("; ".join(_misplaced(it, name) for it in written))
+        return value
+
+
+def _misplaced(name: str, heading: str) -> str:
+    return f"{name} is a setting of its own, but stands below [{heading}]; write it above that line"
