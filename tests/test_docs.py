@@ -104,8 +104,9 @@ def test_commands_name_what_there_is(block: Block, command: str) -> None:
     else:
         assert first in FROM_ELSEWHERE | {"curl"}, block
     for word in words[1:]:
-        if word.startswith("tests/") or word.endswith(".yml"):
-            assert (ROOT / word).exists(), block
+        path = word.rpartition("=")[2]
+        if path.startswith("tests/") or path.endswith(".yml"):
+            assert (ROOT / path).exists(), block
 
 
 @pytest.mark.parametrize(("block", "command", "output"), REQUESTS, ids=[str(it[0]) for it in REQUESTS])

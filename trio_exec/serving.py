@@ -11,7 +11,9 @@ from trio_exec.server.process import run_server
 from trio_exec.settings import Settings
 
 
-async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
+async def serve(
+    settings: Settings, listening: Callable[[str], None], reload: Callable[[], Settings] | None = None
+) -> None:
     """Serves until SIGTERM or SIGINT and for `drain_delay` more, then drains.
 
     A second signal, or the end of `drain_timeout`, ends what still runs; a third one ends the process at once.
@@ -19,6 +21,8 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
     Args:
         settings: the server's settings.
         listening: is called with the address once requests are taken.
+        reload: reads the settings again, at SIGHUP, so that those which can change at run time do. It is called in a
+            thread, and may raise ConfigurationError. None to have them stay as they are.
 
     Raises:
         ConfigurationError: a setting or a language can't be used.
@@ -36,4 +40,4 @@ async def serve(settings: Settings, listening: Callable[[str], None]) -> None:
         registry=settings.base_registry,
         emit=events.emit,
     )
-    await run_server(settings, languages, executor, events, listening)
+    await run_server(settings, languages, executor, events, listening, reload=reload)

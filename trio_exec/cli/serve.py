@@ -17,7 +17,11 @@ from trio_exec.settings import Settings
 def run(arguments: argparse.Namespace) -> None:
     """Serves until a signal ends it."""
     chosen = {name: value for name in ("host", "port") if (value := getattr(arguments, name)) is not None}
-    settings = Settings.load(**chosen)
+
+    def load() -> Settings:
+        return Settings.load(**chosen)
+
+    settings = load()
 
     early: list[int] = []
 
@@ -34,4 +38,4 @@ def run(arguments: argparse.Namespace) -> None:
     # What was imported stays. The collector would look through it again every few sessions: a tenth of their cost.
     gc.collect()
     gc.freeze()
-    trio.run(serve, settings, listening)
+    trio.run(serve, settings, listening, load)

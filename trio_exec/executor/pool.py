@@ -165,16 +165,28 @@ class Pool:
     @property
     def warm(self) -> Mapping[str, int]:
         """How many containers are there already, unused, by language."""
-        counts = dict.fromkeys((kind.language for kind in self._idle), 0)
+        counts = dict.fromkeys((kind.language for kind in self._targets.kinds), 0)
         for kind, warm in self._idle.items():
-            counts[kind.language] += len(warm)
+            if warm:
+                counts[kind.language] = counts.get(kind.language, 0) + len(warm)
         return counts
 
     @property
     def stock(self) -> Mapping[PoolKey, Stock]:
         """What there is of each kind, and should be."""
         wanted = self._targets.targets(trio.current_time())
-        return {kind: Stock(len(idle), self._warming[kind], wanted[kind]) for kind, idle in self._idle.items()}
+        return {kind: Stock(len(idle), self._warming[kind], wanted.get(kind, 0)) for kind, idle in self._idle.items()}
+
+    def resize(self, sizes: Mapping[str, int]) -> None:
+        """Takes other sizes; see `__init__`. What is missing is warmed and what is too much let go of, soon.
+
+        Containers that sessions use are not touched.
+        """
+        self._targets.resize(sizes)
+        for kind in self._targets.kinds:
+            self._idle.setdefault(kind, deque())
+            self._retries.pop(kind, None)
+        self._wake()
 
     async def wait_ready(self) -> None:
         """Returns once containers can be opened; see `Executor`."""

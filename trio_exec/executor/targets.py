@@ -9,7 +9,7 @@ back to where it began, and after `IDLE_AFTER` seconds shrinks to one place for 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 HALF_LIFE = 60
@@ -35,14 +35,22 @@ class Targets:
     """
 
     def __init__(self, sizes: Mapping[str, int], now: float) -> None:
-        self._sizes = {language: size for language, size in sizes.items() if size > 0}
+        self._sizes = _positive(sizes)
+        self._dropped: set[str] = set()
         self._demand: dict[PoolKey, tuple[float, float]] = {}
         self._last = now
 
     @property
     def kinds(self) -> list[PoolKey]:
         """All kinds that there may be places for."""
-        return [PoolKey(language, terminal) for language in self._sizes for terminal in (False, True)]
+        return _kinds(self._sizes)
+
+    def resize(self, sizes: Mapping[str, int]) -> None:
+        """Takes other sizes; languages that have none any more are still among the targets, with zero."""
+        before = set(self._sizes) | self._dropped
+        self._sizes = _positive(sizes)
+        self._dropped = before - set(self._sizes)
+        self._demand = {kind: demand for kind, demand in self._demand.items() if kind.language in self._sizes}
 
     def ask(self, kind: PoolKey, now: float) -> None:
         """Notes that a session of a kind was asked for."""
@@ -66,6 +74,7 @@ class Targets:
         weights = {kind: self._sizes[kind.language] / 2 + DEMAND_WEIGHT * self._faded(kind, now) for kind in self.kinds}
         ranked = self._ranked(weights)
         targets = {kind: 1 if place < total else 0 for place, kind in enumerate(ranked)}
+        targets |= dict.fromkeys(_kinds(self._dropped), 0)
         if now - self._last > IDLE_AFTER:
             return targets
         # The rest by weight, largest remainders last: whole places, and exactly as many as there are.
@@ -77,3 +86,11 @@ class Targets:
         for kind in remainders[: total - sum(targets.values())]:
             targets[kind] += 1
         return targets
+
+
+def _positive(sizes: Mapping[str, int]) -> dict[str, int]:
+    return {language: size for language, size in sizes.items() if size > 0}
+
+
+def _kinds(languages: Iterable[str]) -> list[PoolKey]:
+    return [PoolKey(language, terminal) for language in languages for terminal in (False, True)]

@@ -91,6 +91,11 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
+    def resize(self, limit: int, per_address: int) -> None:
+        """Takes other limits; who is connected stays so."""
+        self.limit = limit
+        self._per_address = per_address
+
     def add(self, connection: Connection) -> str | None:
         """Lets a connection in, idle at first; drops another one for it if need be.
 

@@ -1,9 +1,10 @@
 """The server's process: what is started in which order, and how it ends.
 
     run_server
-    ├─ signals              what they ask for: leave; hurry; go at once
+    ├─ signals              what they ask for: read the settings again; leave; hurry; go at once
     └─ executor             makes containers, and removes them; whichever it is
        ├─ pool              keeps warm containers
+       ├─ reloader          reads the settings again
        ├─ engine            hosts the sessions
        ├─ keys              are those that their file has
        └─ hypercorn         only attaches clients to them
@@ -15,6 +16,7 @@ one hypercorn stops, and then the rest is cancelled.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -47,6 +49,7 @@ from trio_exec.phases import Phase, Phases
 from trio_exec.server import hypercorn_worker
 from trio_exec.server.keys import FollowedKeys
 from trio_exec.server.observing import reader
+from trio_exec.server.reload import Reloader, reloadable
 from trio_exec.session.plan import prestarts, resources
 from trio_exec.session.tasks import batch_lifetime
 from trio_exec.settings import Settings
@@ -63,6 +66,7 @@ FAREWELL_TIMEOUT = 5
 class _Wishes:
     """What signals have asked for so far."""
 
+    reload: trio.MemorySendChannel[None] | None = None
     leave: trio.Event = field(default_factory=trio.Event)
     hurry: trio.Event = field(default_factory=trio.Event)
 
@@ -73,6 +77,8 @@ async def run_server(
     executor: AbstractAsyncContextManager[Executor],
     events: Events,
     listening: Callable[[str], None],
+    *,
+    reload: Callable[[], Settings] | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT and for `drain_delay` more, then drains.
 
@@ -85,6 +91,7 @@ async def run_server(
         executor: where containers come from; is opened once all else is known to be right.
         events: of everything, the executor's among them.
         listening: is called with the address once requests are taken.
+        reload: reads the settings again, at SIGHUP; see `reload`. None to pass it over.
 
     Raises:
         ConfigurationError: a setting can't be used.
@@ -94,7 +101,8 @@ async def run_server(
     followed = FollowedKeys(settings.keys_file if settings.auth_mode == "keys" else None)
     auth = Authentication(settings, followed.keys)
     phases = Phases()
-    wishes = _Wishes()
+    send_reload, wanted_reloads = trio.open_memory_channel[None](1)
+    wishes = _Wishes(None if reload is None else send_reload)
     budget = Budget(settings.max_retained_bytes)
     arrivals = Arrivals(budget)
     hypercorn_worker.install()
@@ -112,6 +120,11 @@ async def run_server(
             async with executor as opened, trio.open_nursery() as nursery:
                 pool = _make_pool(settings, languages, opened, phases, events.emit)
                 nursery.start_soon(pool.run)
+                if reload is not None:
+                    reloader = Reloader(
+                        settings, reload, reloadable(pool, config.connections, auth), languages, followed
+                    )
+                    nursery.start_soon(reloader.run, wanted_reloads)
                 engine = Engine(settings, languages, pool, budget, phases, emit=events.emit)
                 await nursery.start(engine.run)
                 nursery.start_soon(followed.run, partial(engine.end_sessions, reason=Reason.REVOKED))
@@ -182,8 +195,13 @@ async def _hear(signals: AsyncIterator[int], wishes: _Wishes) -> None:
     async for number in signals:
         name = signal.Signals(number).name
         if number == signal.SIGHUP:
-            # A terminal that was closed, or a wish to reload; no reason to end anybody's session.
-            LOGGER.info("SIGHUP: settings are read at the start alone; the server goes on as it is")
+            # A wish to reload, or a terminal that was closed; no reason to end anybody's session.
+            if wishes.reload is None:
+                LOGGER.info("SIGHUP: nothing to read again; the server goes on as it is")
+                continue
+            LOGGER.info("SIGHUP: reading the settings again")
+            with contextlib.suppress(trio.WouldBlock):  # One that is still to come will do.
+                wishes.reload.send_nowait(None)
         elif not wishes.leave.is_set():
             LOGGER.info("%s: draining", name)
             wishes.leave.set()

@@ -60,6 +60,7 @@ class Group(BaseModel):
             table = cast("dict[str, object]", value)
             if written := [it for it in table if it in cls.model_fields]:
                 raise ValueError("; ".join(_misplaced(it, name) for it in written))
+            return table
         return value
 
 
