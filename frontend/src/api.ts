@@ -29,11 +29,26 @@ export interface Catalogue {
 /** What went wrong, in words for the person in front of the page. */
 export class ApiError extends Error {}
 
+/** The server wants a key, or another one. */
+export class KeyNeededError extends ApiError {}
+
 const START_TIMEOUT = 30_000;
 const QUICK_TIMEOUT = 8_000;
 
 const address = (path: string): URL => new URL(path, document.baseURI);
 const sessionPath = (id: string): string => `session/${encodeURIComponent(id)}`;
+
+let apiKey: string | undefined;
+
+/** From now on this key is sent with what needs one. */
+export function useKey(key: string | undefined): void {
+  apiKey = key;
+}
+
+const authorization = (): Record<string, string> => (apiKey === undefined ? {} : { Authorization: `Bearer ${apiKey}` });
+
+/** Browsers let pages set no header of a WebSocket; what they can choose are the subprotocols that they offer. */
+const subprotocols = (): string[] => (apiKey === undefined ? [] : ["trio-exec", `trio-exec.key.${apiKey}`]);
 
 const UNREACHABLE = "The server can't be reached. Your code is kept in this browser.";
 
@@ -42,6 +57,14 @@ function refusal(body: unknown, wait: number, otherwise: string): ApiError {
   const { error, code } = isRecord(body) ? body : {};
   const again = wait > 0 ? ` Try again in ${wait === 1 ? "a second" : `${wait} seconds`}.` : " Try again in a moment.";
   switch (code) {
+    case "unauthorized":
+      return new KeyNeededError(
+        apiKey === undefined
+          ? "It runs programs for whoever has an API key. Ask those who run it for one."
+          : "It does not know the key that you gave, or not any more.",
+      );
+    case "quota_exceeded":
+      return new ApiError(`You have your share: ${String(error)}.`);
     case "queue_full":
       return new ApiError(`The server is busy, and its queue is full.${again}`);
     case "draining":
@@ -63,6 +86,9 @@ async function call(path: string, init: RequestInit, timeout: number): Promise<u
     throw new ApiError(UNREACHABLE);
   }
   if (response.ok) return body;
+  if (response.status === 401 && !isRecord(body)) {
+    throw new ApiError("You are not signed in any more: load this page again. Your code is kept in this browser.");
+  }
   const wait = Number(response.headers.get("Retry-After"));
   throw refusal(body, wait, `The server answered with status ${response.status} and no explanation.`);
 }
@@ -90,7 +116,7 @@ function parseLanguage(value: unknown): Language[] {
 }
 
 export async function fetchCatalogue(): Promise<Catalogue> {
-  const body = await call("languages", {}, QUICK_TIMEOUT);
+  const body = await call("languages", { headers: authorization() }, QUICK_TIMEOUT);
   const languages = isRecord(body) && Array.isArray(body["languages"]) ? body["languages"].flatMap(parseLanguage) : [];
   if (languages.length === 0) throw new ApiError("The server offers no languages.");
   const limits = isRecord(body) && isRecord(body["limits"]) ? body["limits"] : {};
@@ -100,13 +126,15 @@ export async function fetchCatalogue(): Promise<Catalogue> {
 
 /** Starts a session: what comes of it comes over the same WebSocket. */
 export async function startSession(request: string): Promise<Started> {
-  const result = await startOver(openSocket("ws/run"), request, START_TIMEOUT);
+  const result = await startOver(openSocket("ws/run", subprotocols()), request, START_TIMEOUT);
   switch (result.kind) {
     case "started":
       return result;
     case "refused":
       throw refusal(result.answer, Number(result.answer["retryAfter"]), "The server refused, without an explanation.");
     case "unreachable":
+      // A page is not told why a WebSocket was refused; where that was for want of a key, this is as well.
+      await fetchCatalogue();
       throw new ApiError(UNREACHABLE);
   }
 }
@@ -155,10 +183,10 @@ export async function fetchFiles(id: string): Promise<LeftFiles | undefined> {
 export const openSession = (id: string, after: number): Socket =>
   openSocket(`ws/session/${encodeURIComponent(id)}${after > 0 ? `?after=${after}` : ""}`);
 
-function openSocket(path: string): Socket {
+function openSocket(path: string, offered: string[] = []): Socket {
   const url = address(path);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  const socket = new WebSocket(url);
+  const socket = new WebSocket(url, offered);
   const result: Socket = {
     onopen: null,
     onmessage: null,

@@ -1,7 +1,8 @@
 /** Starts the page, also when the server does not answer yet. */
 
-import { ApiError, fetchCatalogue, type Catalogue } from "./api";
+import { ApiError, fetchCatalogue, KeyNeededError, type Catalogue } from "./api";
 import { connectHelp } from "./dialogs";
+import { Key } from "./key";
 import { backoff } from "./lib/backoff";
 import { Store } from "./lib/storage";
 import { Notice } from "./notice";
@@ -10,7 +11,14 @@ import { connectSplitter } from "./splitter";
 import { useConstructedStyles } from "./stylesheets";
 import { Theme } from "./theme";
 
-async function catalogue(notice: Notice): Promise<Catalogue> {
+/** Resolves once a key was given. */
+async function askUntilGiven(key: Key, notice: Notice, why: string): Promise<void> {
+  while (!(await key.ask(why))) {
+    await new Promise<void>((resolve) => notice.show("This server needs an API key.", { label: "Give it", run: resolve }));
+  }
+}
+
+async function catalogue(notice: Notice, key: Key): Promise<Catalogue> {
   for (let attempt = 0; ; attempt++) {
     try {
       const result = await fetchCatalogue();
@@ -18,6 +26,10 @@ async function catalogue(notice: Notice): Promise<Catalogue> {
       return result;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      if (error instanceof KeyNeededError) {
+        await askUntilGiven(key, notice, error.message);
+        continue;
+      }
       notice.show(`${error.message} Trying again…`);
       await new Promise((resolve) => setTimeout(resolve, backoff(attempt, Math.random)));
     }
@@ -29,7 +41,8 @@ useConstructedStyles(document);
 
 const kept = new Store(() => localStorage);
 const notice = new Notice();
-const page = new Page({ kept, tab: new Store(() => sessionStorage) }, notice, new Theme(kept));
+const key = new Key(kept);
+const page = new Page({ kept, tab: new Store(() => sessionStorage) }, notice, new Theme(kept), key);
 connectSplitter(kept);
 connectHelp();
-void catalogue(notice).then((found) => page.open(found));
+void catalogue(notice, key).then((found) => page.open(found));

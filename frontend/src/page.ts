@@ -5,6 +5,7 @@ import { Console } from "./console";
 import { ShareDialog } from "./dialogs";
 import { byId, hasKeyboard } from "./dom";
 import { describeLimits } from "./facts";
+import type { Key } from "./key";
 import { LeftFilesList } from "./left-files";
 import { splitArguments } from "./lib/arguments";
 import { changedFiles, type SentFile } from "./lib/files";
@@ -41,6 +42,7 @@ export interface Stores {
 export class Page {
   readonly #stores: Stores;
   readonly #notice: Notice;
+  readonly #key: Key;
   readonly #run: Run;
   readonly #output: Console;
   readonly #status: StatusLine;
@@ -62,10 +64,11 @@ export class Page {
   #busyWithCode = false;
   #workbench: Workbench | undefined;
 
-  constructor(stores: Stores, notice: Notice, theme: Theme) {
+  constructor(stores: Stores, notice: Notice, theme: Theme, key: Key) {
     this.#stores = stores;
+    this.#key = key;
     this.#notice = notice;
-    const key = shortcuts(
+    const handleKey = shortcuts(
       [
         { element: document.getElementsByTagName("header")[0] ?? document.body, enter: () => this.#enterHeader() },
         { element: this.#codePane, enter: () => this.#enterCode() },
@@ -73,9 +76,9 @@ export class Page {
       ],
       () => this.#start(),
     );
-    document.addEventListener("keydown", key);
+    document.addEventListener("keydown", handleKey);
     this.#output = new Console(theme.shade, {
-      key,
+      key: handleKey,
       cleared: () => this.#clearFiles(),
       send: (message) => {
         const sent = this.#run.send(message);
@@ -90,6 +93,7 @@ export class Page {
       output: (stream, text) => this.#output.output(stream, text),
       size: () => this.#output.size,
       rejected: (words) => notice.showOfRun(`The server could not use what was sent: ${words}`),
+      keyWanted: (words) => void this.#askForKey(words),
       over: (session, state) => void this.#showFiles(session, state),
     });
     this.#setTty(stores.kept.get("tty", asBoolean) ?? true);
@@ -153,6 +157,11 @@ export class Page {
     const request = sessionRequest({ language: name, sourceFile, project, args: parsed.args, terminal });
     const sent = project.files.map(({ name, text }) => [name, text.toWellFormed()] as const);
     void this.#run.start({ request, tty, sent });
+  }
+
+  /** Goes on where the want of a key has stopped. */
+  async #askForKey(words: string): Promise<void> {
+    if (await this.#key.ask(words)) this.#start();
   }
 
   #clearFiles(): void {

@@ -1,6 +1,6 @@
 /** One run at a time: started, followed, talked to, ended. What is known of it is one value, the `view`. */
 
-import { ApiError, endSession, openSession, probeSession, startSession } from "./api";
+import { ApiError, endSession, KeyNeededError, openSession, probeSession, startSession } from "./api";
 import type { SentFile } from "./lib/files";
 import { SessionLink, type Phase, type Socket } from "./lib/link";
 import type { Limits, RunView } from "./lib/status";
@@ -18,6 +18,8 @@ export interface RunEvents {
   size(): Size;
   /** A message of ours could not be used. */
   rejected(words: string): void;
+  /** The server started nothing, since it wants a key, or another one. */
+  keyWanted(words: string): void;
   /** A session that was followed is over, in this state. */
   over(session: Session, state: SessionState): void;
 }
@@ -89,7 +91,9 @@ export class Run {
       }
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (turn === this.#turn) this.#show({ kind: "refused", message: error.message });
+      if (turn !== this.#turn) return;
+      this.#show({ kind: "refused", message: error.message });
+      if (error instanceof KeyNeededError) this.#events.keyWanted(error.message);
     }
   }
 

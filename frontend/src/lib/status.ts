@@ -117,6 +117,8 @@ function terminated(state: SessionState, limits: Limits): Status {
       return bad("Ended by the server: this page was away for too long.");
     case "queue_timeout":
       return bad("Not started: no slot became free in time. Try again in a moment.");
+    case "revoked":
+      return bad("Ended: the API key that it was started with was revoked.");
     case "shutdown":
       return bad("Ended: the server is shutting down. Your code is kept in this browser.");
     case "engine_error":
