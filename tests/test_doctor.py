@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,6 +123,7 @@ def test_an_engine_that_is_well() -> None:
         ({"SwapLimit": False}, {}, "engine.limits.swap", Level.BROKEN),
         ({"SwapLimit": False}, {"missing_limits": ("swap",)}, "engine.limits.swap", Level.WARNING),
         ({"CpuCfsQuota": False}, {}, "engine.limits.cpu", Level.BROKEN),
+        ({"MemoryLimit": False, "SwapLimit": False}, {}, "engine.limits.memory", Level.BROKEN),
         ({"SecurityOptions": []}, {}, "engine.security", Level.BROKEN),
         ({}, {"runtime": "kata"}, "engine.runtime", Level.BROKEN),
         ({}, {"runtime": "runsc"}, "engine.runtime", Level.OK),
@@ -413,6 +416,22 @@ async def test_doctor_and_server_agree_that_there_is_no_engine(tmp_path: Path) -
     assert told_by_doctor("engine.reachable", **settings) == reason
 
 
+async def test_doctor_and_server_agree_that_an_image_is_missing(images: dict[str, str], tmp_path: Path) -> None:
+    # Another image at each run, which takes longer to build than doctor takes to look.
+    add_language(tmp_path, "slow", f"FROM {images['python']}\nRUN echo {time.monotonic_ns()}; sleep 20\n")
+    variables = {"TRIO_EXEC_LANGUAGES_DIR": tmp_path, "TRIO_EXEC_LANGUAGES": "slow"}
+    server = ServerProcess(languages_dir=tmp_path, languages="slow")
+    try:
+        answer = await Client(server).until_told("its image is being built")
+        assert answer.json()["reason"] == "no language can be run yet; slow: its image is being built"
+        code, text = await trio.to_thread.run_sync(lambda: run_doctor("--json", **variables))
+    finally:
+        server.close()
+    found = {it["check"]: it for it in json.loads(text)["findings"]}
+    assert (code, found["images.slow"]["level"], found["probe"]["level"]) == (0, "warning", "skipped")
+    assert found["images.slow"]["message"].startswith("its image is not there; a server builds it")
+
+
 @pytest.mark.docker
 async def test_doctor_and_server_agree_that_a_language_can_not_be_built(tmp_path: Path) -> None:
     add_language(tmp_path, "unbuildable", "FROM scratch\nCOPY nothing /\n")
@@ -436,6 +455,10 @@ async def test_doctor_and_server_agree_that_limits_are_missing(images: dict[str,
         assert reason.startswith(f"{told_by_doctor('containers.open', **settings)}; ")
         assert "memory" in told_by_doctor("engine.limits.memory", **settings)
 
-        # Who does without them is told what it means.
-        message = told_by_doctor("limit.memory", **settings, missing_limits="memory,swap")
-        assert "and went on" in message
+        # Who does without it has no alarm, and is told what it means.
+        code, text = run_doctor(
+            "--json", DOCKER_HOST=dockerd.host, TRIO_EXEC_LANGUAGES="python", TRIO_EXEC_MISSING_LIMITS="memory"
+        )
+        found = {it["check"]: it for it in json.loads(text)["findings"]}
+        assert (code, found["limit.memory"]["level"]) == (0, "warning")
+        assert re.search("and went on, .* as missing_limits allows", found["limit.memory"]["message"])

@@ -147,52 +147,6 @@ def network(addresses: list[list[Any]], name: str) -> None:
     tell(interfaces=interfaces, reached=reached, resolved=resolved)
 
 
-CALLS = {
-    "x86_64": {
-        "add_key": 248,
-        "io_uring_setup": 425,
-        "kcmp": 312,
-        "keyctl": 250,
-        "perf_event_open": 298,
-        "pidfd_getfd": 438,
-        "process_vm_readv": 310,
-        "ptrace": 101,
-        "setns": 308,
-        "unshare": 272,
-        "userfaultfd": 323,
-        "vmsplice": 278,
-    },
-    "aarch64": {
-        "add_key": 217,
-        "io_uring_setup": 425,
-        "kcmp": 272,
-        "keyctl": 219,
-        "perf_event_open": 241,
-        "pidfd_getfd": 438,
-        "process_vm_readv": 270,
-        "ptrace": 117,
-        "setns": 268,
-        "unshare": 97,
-        "userfaultfd": 282,
-        "vmsplice": 75,
-    },
-}
-"""Numbers of system calls, by machine; see syscall(2)."""
-NOBODY = 0x7FFFFFFF
-"""No process has this number."""
-ARGUMENTS: dict[str, list[int]] = {
-    "kcmp": [0, 0, 1],
-    "pidfd_getfd": [-1],
-    "process_vm_readv": [NOBODY],
-    "ptrace": [16, NOBODY],
-    "setns": [-1],
-    "userfaultfd": [-1],
-    "vmsplice": [-1],
-}
-"""Such that nothing would come of the call if it were made."""
-FAMILIES = {"AF_NETLINK": 16, "AF_PACKET": 17, "AF_ALG": 38, "AF_VSOCK": 40}
-
-
 def call(number: int, arguments: list[int]) -> str:
     """How the kernel answers a system call."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -202,15 +156,19 @@ def call(number: int, arguments: list[int]) -> str:
     return "done" if result != -1 else errno.errorcode.get(ctypes.get_errno(), "unknown")
 
 
-def privileges() -> None:
-    """Looks at what this process is allowed, and tries what it should not be."""
-    own = os.getpid()
+def privileges(numbers: dict[str, dict[str, int]], arguments: dict[str, list[int]], families: dict[str, int]) -> None:
+    """Looks at what this process is allowed, and tries what it should not be.
+
+    Args:
+        numbers: of system calls, by machine and name.
+        arguments: of those that take some.
+        families: of sockets.
+    """
     lines = status()
-    calls: dict[str, str] = {}
-    for name, number in CALLS.get(platform.machine(), {}).items():
-        arguments = [own, own, 1] if name == "kcmp" else ARGUMENTS.get(name, [])
-        calls[name] = call(number, arguments)
-    for name, family in FAMILIES.items():
+    calls = {
+        name: call(number, arguments.get(name, [])) for name, number in numbers.get(platform.machine(), {}).items()
+    }
+    for name, family in families.items():
         calls[name] = outcome(lambda: socket.socket(family, socket.SOCK_RAW).close())  # noqa: B023 - called at once
     tell(
         uids=lines["Uid"].split(),

@@ -160,5 +160,9 @@ class _Examination:
         gateway = await trio.to_thread.run_sync(self.api.gateway)
         attempts = plan_attempts(self.settings.limits, self.executor.hardening, gateway)
         return await probe(
-            self.executor, language, attempts, tell=lambda name: self.tell(f"trying what holds: {name}…")
+            self.executor,
+            language,
+            attempts,
+            dispensable=self.settings.missing_limits,
+            tell=lambda name: self.tell(f"trying what holds: {name}…"),
         )

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from trio_exec.doctor.findings import Finding, broken, skipped
+from trio_exec.doctor.calls import ARGUMENTS, FAMILIES, NUMBERS
+from trio_exec.doctor.findings import Finding, Level, broken, skipped
 from trio_exec.doctor.judging import JUDGES, ROOM, Trial
 from trio_exec.errors import ExecutorError, OutOfMemoryError
 from trio_exec.executor.base import Container, Opener
@@ -88,7 +89,7 @@ def plan_attempts(limits: Limits, hardening: Hardening, gateway: str | None) -> 
                 "files": hardening.workspace_files + ROOM.files,
             },
             "network": {"addresses": addresses, "name": "example.com"},
-            "privileges": {},
+            "privileges": {"numbers": NUMBERS, "arguments": ARGUMENTS, "families": FAMILIES},
             "files": {
                 "masked": hardening.masked_paths,
                 "writable": WRITABLE,
@@ -101,7 +102,12 @@ def plan_attempts(limits: Limits, hardening: Hardening, gateway: str | None) -> 
 
 
 async def probe(
-    executor: Opener, language: Language, attempts: Attempts, *, tell: Callable[[str], None]
+    executor: Opener,
+    language: Language,
+    attempts: Attempts,
+    *,
+    dispensable: Collection[str],
+    tell: Callable[[str], None],
 ) -> list[Finding]:
     """Makes all attempts, one after the other: they measure.
 
@@ -109,6 +115,7 @@ async def probe(
         executor: where containers come from.
         language: Python.
         attempts: what to try.
+        dispensable: names of limits that sessions may do without, by the setting `missing_limits`.
         tell: is called with the name of each attempt before it.
 
     Cancellation: at any moment; the container is removed first.
@@ -120,7 +127,14 @@ async def probe(
         job = Job(language=language.name, code=code, args=[name, json.dumps(arguments)])
         trial = await _try(executor, make_plan(job, language, attempts.limits))
         findings += judged(name, trial, attempts.limits)
-    return findings
+    return [_dispensed(it) if it.check in {f"limit.{name}" for name in dispensable} else it for it in findings]
+
+
+def _dispensed(finding: Finding) -> Finding:
+    """What the operator has allowed is worth a word, and no alarm."""
+    if finding.level is not Level.BROKEN:
+        return finding
+    return replace(finding, level=Level.WARNING, message=f"{finding.message}, as missing_limits allows")
 
 
 def judged(name: str, trial: Trial, limits: Limits) -> list[Finding]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import cast
 
 from pydantic_core import ErrorDetails
 
-from trio_exec.variables import no_such
+from trio_exec.variables import no_such, none_of
 
 _FORMS = {
     "dict_type": 'write a table such as { name = 4 }, or a text such as "name=4"',
@@ -16,6 +17,10 @@ _FORMS = {
     "tuple_type": 'write a list such as ["a", "b"], or a text such as "a,b"',
 }
 """By pydantic's name of an error: what it wants, in words of TOML instead of Python's."""
+
+
+_QUOTED = re.compile(r"'([^']*)'")
+"""One of the words that pydantic lists, as in: 'none', 'keys' or 'proxy'."""
 
 
 def sentence(detail: ErrorDetails, known: Collection[str], prefix: str) -> str:
@@ -32,6 +37,9 @@ def sentence(detail: ErrorDetails, known: Collection[str], prefix: str) -> str:
         if isinstance(given, dict):
             return _heading(name, cast("Mapping[str, object]", given), known, prefix)
         return no_such(name, known, prefix)
+    if detail["type"] == "literal_error":
+        choices = _QUOTED.findall(str(detail.get("ctx", {}).get("expected", "")))
+        return f"{name} ({prefix}{name.upper()}): {none_of([str(detail['input'])], choices)}"
     message = _FORMS.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
     return ": ".join([f"{name} ({prefix}{name.upper()})", *within, message])
 

@@ -46,7 +46,8 @@ def lacking(info: Mapping[str, Any]) -> list[str]:
     """
     if info.get("CgroupDriver") == "none":
         return list(LIMIT_NAMES)
-    return [limit for limit in LIMIT_NAMES if not all(info.get(name, True) for name in _CAPABILITIES[limit])]
+    missing = [limit for limit in LIMIT_NAMES if not all(info.get(name, True) for name in _CAPABILITIES[limit])]
+    return [limit for limit in missing if limit != "swap" or "memory" not in missing]  # As in `Enforcement.check`.
 
 
 class Enforcement:
