@@ -8,7 +8,7 @@ Per language, from the request to the first line of output:
 - warm: trio-exec with a pool, filled
 
 Then a burst on a small pool, the echo round trip, throughput against the raw engine's cycle, how many of a steady
-stream of sessions find a warm container, many sessions at once, and a megabyte of output.
+stream of sessions find a warm container, many sessions at once, a start beside a flood, and a megabyte of output.
 Shared machines are noisy: look at the ratios first.
 """
 
@@ -37,6 +37,7 @@ from benchmarks.chart import draw
 from benchmarks.order import BOTH_STREAMS, misorder
 from benchmarks.programs import PROGRAMS, Program
 from benchmarks.table import ms, table
+from benchmarks.tenants import tenants
 from tests.support import Client, ServerProcess, running_server
 from trio_exec.client import Output
 from trio_exec.executor.docker.api import DockerAPI
@@ -443,6 +444,8 @@ def main() -> None:
         say(f"batches: {results['batches']}")
         results["ways"] = starts_by_way(arguments.rounds)
         say(f"ways: {results['ways']}")
+        results["tenants"] = tenants(arguments.rounds)
+        say(f"tenants: {results['tenants']}")
         results["order"] = misorder(
             {
                 "ours": lambda: trio.run(both_streams, Client(cold)),

@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.batches import rows
 from benchmarks.order import order_row
+from benchmarks.tenants import tenants_row
 
 
 def ms(seconds: float) -> str:
@@ -46,6 +47,7 @@ def table(results: dict[str, Any]) -> str:
         f"| the same: server's processor share, memory per session | {crowd['server_cpu']:.2f}, "
         f"{crowd['memory_per_session'] / 1e6:.2f} MB |",
         *rows(results["batches"], results["ways"]),
+        tenants_row(results["tenants"]),
         order_row(results["order"]),
         f"| 1 MB of output delivered, p50 | {ms(results['megabyte']['p50'])} |",
         "",

@@ -21,7 +21,7 @@ import trio
 
 from tests.compose import COMPOSE_TIMEOUT, Deployed, Project, sessions_of
 from tests.raw import raw_session
-from tests.support import Client
+from tests.support import PATIENCE, Client
 from trio_exec.executor.docker.images import language_images, launcher_image
 from trio_exec.languages import Languages
 from trio_exec.settings import Settings
@@ -181,6 +181,38 @@ def test_a_misspelt_setting_is_told_under_compose(context: Path, image: str) -> 
 
     assert "TRIO_EXEC_MAX_SESSION: there is no such setting, did you mean TRIO_EXEC_MAX_SESSIONS?" in told
     project.run("down", "--volumes")
+
+
+def test_what_others_reach_wants_to_know_who_may_use_it(context: Path, image: str) -> None:
+    for publish, refuses in [("8080", True), ("0.0.0.0:0", True), ("[::]:0", True), ("127.0.0.1:0", False)]:
+        project = Project(context, f"trio-exec-open-{os.getpid()}", IMAGE=image, PUBLISH=publish)
+        told = project.run("run", "--rm", "--no-deps", "server", "config", check=False)
+        assert ("whoever reaches that could run programs here" in told) is refuses, (publish, told)
+        project.run("down", "--volumes")
+
+
+async def test_keys_are_made_and_revoked_under_compose(context: Path, image: str, images: dict[str, str]) -> None:
+    path = "/etc/trio-exec/keys.toml"
+
+    def keys(*arguments: str) -> str:
+        return project.run("run", "--rm", "--no-deps", "server", "keys", "--keys-file", path, *arguments)
+
+    with deployed(context, image, TRIO_EXEC_KEYS_FILE=path, TRIO_EXEC_POOL="0") as project:
+        told = await trio.to_thread.run_sync(keys, "create", "alice")
+        (key,) = re.findall(r"te_[0-9a-f]{8}_[0-9a-f]{40}", told)
+        await trio.to_thread.run_sync(project.run, "up", "--detach")
+        server = await trio.to_thread.run_sync(project.server)
+        body = {"language": "python", "code": "print(6 * 7)"}
+        assert server.request("POST", "/run", body).status == 401
+        await Client(server).until_ready()
+        header = {"X-API-Key": key}
+        answer = server.request("POST", "/run", body, headers=header)
+        assert (answer.status, answer.json()["stdout"]) == (200, "42\n")
+
+        await trio.to_thread.run_sync(keys, "revoke", "alice")
+        with trio.fail_after(PATIENCE):
+            while (await Client(server).request("POST", "/run", body, headers=header)).status != 401:  # noqa: ASYNC110 - it tells nobody
+                await trio.sleep(0.2)
 
 
 async def test_compose_up_runs_programs_and_stop_drains(context: Path, image: str, images: dict[str, str]) -> None:

@@ -78,6 +78,21 @@ async def test_a_trusted_proxy_is_believed(peer: str) -> None:
     assert scope["client"][0] == "192.0.2.7"  # The last one that no trusted proxy wrote of itself.
 
 
+async def test_a_proxy_that_the_settings_do_not_know_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await trio.lowlevel.checkpoint()
+
+    proxied = BehindProxies(app, Settings(trusted_proxies=("10.0.0.1",)))
+    for peer, headers in [("10.0.0.1", FORWARDED), ("10.0.0.2", {"host": "x"}), *[("10.0.0.2", FORWARDED)] * 3]:
+        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        scope: Any = {"type": "http", "scheme": "http", "path": "/", "client": (peer, 1), "headers": encoded}
+        await proxied(scope, None, None)  # type: ignore[arg-type] - the inner application looks at nothing
+
+    assert [record.getMessage().split(";")[0] for record in caplog.records] == [
+        "requests come from 10.0.0.2 with X-Forwarded-For, and it is none of trusted_proxies"
+    ]
+
+
 @pytest.mark.parametrize("peer", ["11.2.3.4", "2001:db8::2", "nonsense", None])
 async def test_nobody_else_is(peer: str | None) -> None:
     settings = Settings(trusted_proxies=("10.0.0.0/8", "2001:db8::1"))

@@ -10,6 +10,7 @@ proxy's as well, and else made here: behind this, every request has one.
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 from collections.abc import Iterable
@@ -25,6 +26,8 @@ from hypercorn.typing import (
 
 from trio_exec.addresses import Networks
 from trio_exec.settings import APISettings
+
+LOGGER = logging.getLogger("trio_exec.server")
 
 _HOST, _PROTO, _FOR = b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-for"
 _REQUEST_ID = b"x-request-id"
@@ -49,6 +52,7 @@ class BehindProxies:
         self._trusted = Networks(settings.trusted_proxies)
         self._user = settings.auth_header.lower().encode()
         self._root = settings.root_path
+        self._has_warned = False
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Handles one request, one WebSocket, or the lifespan."""
@@ -65,6 +69,8 @@ class BehindProxies:
         scope = original.copy()
         trusted = scope["client"] is not None and scope["client"][0] in self._trusted
         hidden = _FORWARDED if trusted else {*_FORWARDED, self._user}
+        if not trusted and scope["client"] is not None and _values(scope["headers"], _FOR):
+            self._warn(scope["client"][0])
         scope["headers"] = [item for item in scope["headers"] if item[0].lower() not in hidden]
         if self._root:
             # A proxy may pass the path on or take it off.
@@ -77,6 +83,16 @@ class BehindProxies:
         request_id = request_id or secrets.token_hex(_REQUEST_ID_BYTES)
         scope["headers"] = [*scope["headers"], (_REQUEST_ID, request_id.encode())]
         return scope
+
+    def _warn(self, peer: str) -> None:
+        """Says once that there seems to be a proxy that the settings don't know."""
+        if not self._has_warned:
+            self._has_warned = True
+            LOGGER.warning(
+                "requests come from %s with X-Forwarded-For, and it is none of trusted_proxies; if it is your proxy, "
+                "name it there, or all of its clients count as one",
+                peer,
+            )
 
     def _believe(self, scope: HTTPScope | WebsocketScope, headers: _Headers) -> None:
         # Of several values the last one was written by the proxy that we trust; the others came to it from further out.
