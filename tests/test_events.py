@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,6 @@ from trio_exec.events import (
     ContainerWarmed,
     Event,
     Events,
-    LeftoverRemoved,
     Miss,
     PhaseReached,
     PoolMissed,
@@ -43,8 +41,7 @@ from trio_exec.executor.pool import MAX_AGE, Pool
 from trio_exec.languages import Languages
 from trio_exec.launcher.frames import StageEnd, Started, Stderr, Stdout
 from trio_exec.limits import MIB
-from trio_exec.model import Figures, Job, Kind, Outcome, Reason, StageName, StageResult, State, Status
-from trio_exec.observe.logs import log_event
+from trio_exec.model import Job, Kind, Reason
 from trio_exec.phases import Phase, Phases
 from trio_exec.session.stage import KILL_GRACE
 from trio_exec.settings import Settings
@@ -227,58 +224,3 @@ def test_subscribers_are_told_for_as_long_as_they_want_and_one_that_fails_harms_
 
     assert told == [PhaseReached(Phase.LEAVING)]
     assert "PhaseReached" in caplog.text
-
-
-FACTS = SessionFacts("kq3vJ8abcdefghijklmnopqr", SOMEBODY, "python", terminal=False)
-
-
-@pytest.mark.parametrize(
-    ("event", "line"),
-    [
-        (
-            SessionEnded(
-                FACTS,
-                Status(
-                    State.FINISHED,
-                    stage=StageName.RUN,
-                    outcome=Outcome(
-                        (StageResult(StageName.RUN, Figures(3, None, 1, 0.5, 2_000_000), 0, 10),),
-                        None,
-                        None,
-                        output_truncated=False,
-                    ),
-                ),
-                warm=True,
-                times=SessionTimes(0.5, 0.25, 1, 2),
-                input_bytes=5,
-                output_bytes=10,
-            ),
-            "session kq3vJ8…: python for somebody; finished in run; exit 3; cpu 0.50 s, peak 2000000 bytes; "
-            "queued 0.50 s; opening 0.25 s; lasted 2.00 s; in 5, out 10 bytes; warm",
-        ),
-        (
-            SessionEnded(
-                FACTS,
-                Status(State.TERMINATED, outcome=Outcome((), Reason.QUEUE_TIMEOUT, "…", output_truncated=False)),
-                warm=None,
-                times=SessionTimes(lasted=120),
-                input_bytes=0,
-                output_bytes=0,
-            ),
-            "session kq3vJ8…: python for somebody; terminated in the queue; queue_timeout; lasted 120.00 s; "
-            "in 0, out 0 bytes",
-        ),
-        (
-            SessionRefused(SOMEBODY, Kind.SESSION, "a\nb", "queue_full"),
-            "session refused: queue_full; 'a\\nb' for somebody",
-        ),
-    ],
-)
-def test_the_log_has_a_line_for_each_end_and_each_refusal(
-    event: Event, line: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.INFO, "trio_exec.sessions"):
-        log_event(event)
-        log_event(LeftoverRemoved("trio-exec-1"))
-
-    assert [record.getMessage() for record in caplog.records] == [line]

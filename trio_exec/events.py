@@ -105,6 +105,25 @@ class SessionRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """A request, or a message over a WebSocket, was answered with an error.
+
+    Attributes:
+        requester: who made it.
+        method: the HTTP method; `WS` for what came over a WebSocket.
+        path: the route's path, with the names of parameters in the place of their values; empty if there is none.
+        code: the error's.
+        status: the HTTP status; over a WebSocket, the one that fits.
+    """
+
+    requester: Requester
+    method: str
+    path: str
+    code: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionStarted:
     """A session's first command runs; `warm` says whether its container was there already."""
 
@@ -304,6 +323,7 @@ class PhaseReached:
 Event = (
     SessionCreated
     | SessionRefused
+    | RequestRefused
     | SessionStarted
     | SessionEnded
     | BatchEnded

@@ -23,9 +23,11 @@ from trio_exec.api.metrics import add_metrics, metrics_route
 from trio_exec.api.native.parts import ErrorBody
 from trio_exec.api.native.rest import Rest, UpgradeRequiredError
 from trio_exec.api.page import add_page
+from trio_exec.api.refusals import Refusals
 from trio_exec.api.routes import JSON, Audience, Route, Socket
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import TrioExecError, UnauthorizedError
+from trio_exec.events import Emit, ignore
 from trio_exec.observe.metrics import Metrics
 from trio_exec.phases import Phases
 from trio_exec.settings import ServerSettings
@@ -80,6 +82,7 @@ def create_app(
     static: Path,
     arrivals: Arrivals,
     metrics: Metrics | None = None,
+    emit: Emit = ignore,
 ) -> QuartTrio:
     """The ASGI application.
 
@@ -91,14 +94,17 @@ def create_app(
         static: directory with the built page.
         arrivals: counts what has arrived from clients.
         metrics: what to show at `/metrics`; None for no such path.
+        emit: reports what is refused.
     """
     app = Application(arrivals)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     app.config["RESPONSE_TIMEOUT"] = None  # It would cut a slow download short without any sign of it.
-    wire = Rest(engine, auth, phases)
+    refusals = Refusals(auth, emit)
+    wire = Rest(engine, auth, phases, refusals.tell_error)
     routes = [*wire.routes, *([] if metrics is None else [metrics_route(metrics)])]
     surface = _Surface(settings, auth, routes, wire.sockets)
-    errors = _Errors(settings)
+    refusals.know(routes, wire.sockets)
+    errors = _Errors(settings, refusals)
     app.before_request(surface.check_access)
     app.before_websocket(surface.check_websocket_access)
     app.after_request(surface.add_headers)
@@ -123,7 +129,7 @@ def create_metrics_app(metrics: Metrics, settings: ServerSettings, arrivals: Arr
         arrivals: counts what has arrived from clients.
     """
     app = Application(arrivals)
-    errors = _Errors(settings)
+    errors = _Errors(settings, None)
     app.register_error_handler(HTTPException, errors.http_error)
     app.register_error_handler(Exception, errors.unexpected_error)
     add_metrics(app, metrics)
@@ -204,14 +210,15 @@ class _Errors:
 
     Args:
         settings: the server's own ones.
+        refusals: are told of it; None where nobody needs to know.
     """
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, refusals: Refusals | None) -> None:
         self._settings = settings
+        self._refusals = refusals
 
     async def our_error(self, error: TrioExecError) -> Response:
-        if error.status == 500:  # noqa: PLR2004 - internal server error
-            LOGGER.error("%s", error, exc_info=error)
+        self._tell(error.code, error.status, error)
         response = _error(ErrorBody.of(error), error.status, error.retry_after)
         if isinstance(error, ContentCodingError):
             response.headers["Accept-Encoding"] = "identity"
@@ -230,13 +237,22 @@ class _Errors:
         if status == 413:  # noqa: PLR2004 - content too large
             limit = self._settings.max_request_bytes
             hint = f"the request's body is too large: this server takes {limit} bytes at most"
-        response = _error(ErrorBody(error=hint, code=_HTTP_CODES.get(status, "http_error")), status)
+        code = _HTTP_CODES.get(status, "http_error")
+        self._tell(code, status, error)
+        response = _error(ErrorBody(error=hint, code=code), status)
         for name, value in error.get_headers():
             if name == "Allow":
                 response.headers[name] = value
         return response
 
     async def unexpected_error(self, error: Exception) -> Response:
-        LOGGER.error("a request failed", exc_info=error)
+        self._tell("internal_error", 500, error)
         body = ErrorBody(error="internal error; see the server's log", code="internal_error")
         return _error(body, 500)
+
+    def _tell(self, code: str, status: int, error: Exception) -> None:
+        if self._refusals is not None:
+            self._refusals.tell(code, status)
+        if status == 500:  # noqa: PLR2004 - internal server error
+            line = "a request failed" if self._refusals is None else self._refusals.line("a request failed")
+            LOGGER.error(line, exc_info=error)

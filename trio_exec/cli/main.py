@@ -18,7 +18,7 @@ import argcomplete
 from trio_exec import __version__
 from trio_exec.cli.arguments import OF_CLIENTS, add_keys_arguments
 from trio_exec.errors import ConfigurationError, TrioExecError
-from trio_exec.logs import Sparing
+from trio_exec.logs import SPARING
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -87,7 +87,7 @@ def main() -> None:
         stream=sys.stderr,
     )
     for handler in logging.getLogger().handlers:
-        handler.addFilter(Sparing())
+        handler.addFilter(SPARING)
     for chatty in ("urllib3", "docker", "hypercorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if arguments.config is not None:

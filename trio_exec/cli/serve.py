@@ -10,18 +10,22 @@ import trio
 
 from trio_exec import __version__
 from trio_exec.cli.output import say
+from trio_exec.observe.formatting import configure
 from trio_exec.serving import serve
-from trio_exec.settings import Settings
+from trio_exec.settings import LogLevel, Settings
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Serves until a signal ends it."""
     chosen = {name: value for name in ("host", "port") if (value := getattr(arguments, name)) is not None}
+    if arguments.verbose:
+        chosen["log_level"] = LogLevel.DEBUG
 
     def load() -> Settings:
         return Settings.load(**chosen)
 
     settings = load()
+    configure(settings.log_format, settings.log_level)
 
     early: list[int] = []
 

@@ -62,6 +62,7 @@ class Families:
         self.started = counter("sessions_started", "Sessions whose first command has run.", "language", "kind", "start")
         self.ended = counter("sessions_ended", "Sessions that are over, by why.", "language", "kind", "reason")
         self.refused = counter("sessions_refused", "Sessions that were asked for and not taken.", "kind", "code")
+        self.requests = counter("requests_refused", "Requests and messages that were answered with an error.", "code")
         self.queue = histogram("session_queue_seconds", "From a session's creation to its slot.", _QUEUE, "kind")
         self.start = histogram(
             "session_start_seconds", "From a session's slot until its first command ran.", _START, "language", "start"
@@ -111,6 +112,7 @@ class Families:
         known(self.started, names, Kind, starts)
         known(self.ended, names, Kind, [FINISHED, *Reason])
         known(self.refused, Kind, codes)
+        known(self.requests, codes)
         known(self.queue, Kind)
         for metric in (self.start, self.first_output):
             known(metric, names, starts)

@@ -30,6 +30,8 @@ OPENMETRICS_TYPE = openmetrics.CONTENT_TYPE_LATEST
 OWNERS_MAX = 100
 """Owners that are told by name; all others are one."""
 _CALLS_MAX = 50
+_OF_HTTP = ("not_found", "method_not_allowed", "request_timeout", "request_too_large", "http_error")
+"""Codes that are those of no error of ours."""
 _CREATED = "_created"
 _Write = Callable[[Collector], bytes]
 _EOF = b"# EOF\n"
@@ -47,7 +49,7 @@ class Metrics:
     def __init__(self, languages: Iterable[str], *, owners: bool = False) -> None:
         self.registry = CollectorRegistry()
         self._languages = set(languages)
-        self._codes = set(_codes(TrioExecError))
+        self._codes = {*_codes(TrioExecError), *_OF_HTTP}
         self._families = Families(self.registry, self._languages, self._codes)
         self._calls = _Bound(_CALLS_MAX)
         self._turns = Turns()
@@ -59,6 +61,7 @@ class Metrics:
         self._handlers: Mapping[type[Event], Callable[..., None]] = {
             events.SessionCreated: self._created,
             events.SessionRefused: self._refused,
+            events.RequestRefused: self._request_refused,
             events.SessionStarted: self._started,
             events.SessionEnded: self._ended,
             events.BatchEnded: self._batch_ended,
@@ -121,6 +124,9 @@ class Metrics:
         self._families.refused.labels(event.kind, self._code(event.code)).inc()
         if self._owners is not None:
             self._owners.refused(event.requester.owner)
+
+    def _request_refused(self, event: events.RequestRefused) -> None:
+        self._families.requests.labels(self._code(event.code)).inc()
 
     def _started(self, event: events.SessionStarted) -> None:
         session, start, times = event.session, WARM if event.warm else COLD, event.times

@@ -43,6 +43,7 @@ from trio_exec.executor.base import Executor
 from trio_exec.executor.pool import Pool
 from trio_exec.languages import Languages
 from trio_exec.model import Reason
+from trio_exec.observe.left_out import say_left_out
 from trio_exec.observe.logs import log_event
 from trio_exec.observe.metrics import Metrics
 from trio_exec.phases import Phase, Phases
@@ -117,6 +118,7 @@ async def run_server(
     ):
         async with trio.open_nursery() as outermost:
             outermost.start_soon(_hear, signals, wishes)
+            outermost.start_soon(say_left_out)
             async with executor as opened, trio.open_nursery() as nursery:
                 pool = _make_pool(settings, languages, opened, phases, events.emit)
                 nursery.start_soon(pool.run)
@@ -130,7 +132,9 @@ async def run_server(
                 nursery.start_soon(followed.run, partial(engine.end_sessions, reason=Reason.REVOKED))
                 metrics.read(reader(engine, pool, phases, budget, config.connections))
                 shown = metrics if apart is None else None
-                whole = create_app(engine, settings, auth, phases, static=STATIC, arrivals=arrivals, metrics=shown)
+                whole = create_app(
+                    engine, settings, auth, phases, static=STATIC, arrivals=arrivals, metrics=shown, emit=events.emit
+                )
                 app = BehindProxies(whole, settings)
                 async with trio.open_nursery() as connections:
                     addresses = await connections.start(_serve_connections, app, config, phases)

@@ -14,6 +14,7 @@ import trio
 from trio_exec.api.auth import Authentication
 from trio_exec.errors import ConfigurationError
 from trio_exec.executor.pool import Pool
+from trio_exec.observe.formatting import configure
 from trio_exec.server.connections import Connections, connections_that_fit, raise_descriptor_limit
 from trio_exec.server.keys import FollowedKeys
 from trio_exec.settings import Settings
@@ -43,7 +44,11 @@ def reloadable(pool: Pool, connections: Connections, auth: Authentication) -> di
     def give_quotas(_: Settings, new: Settings) -> None:
         auth.apply(new)
 
+    def write_log(_: Settings, new: Settings) -> None:
+        configure(new.log_format, new.log_level)
+
     return {
+        **dict.fromkeys(("log_format", "log_level"), write_log),
         **dict.fromkeys(("owner_max_sessions", "owner_max_queued", "owner_starts_per_minute"), give_quotas),
         **dict.fromkeys(("owner_max_retained_bytes", "shared_addresses"), give_quotas),
         "max_connections": count_connections,

@@ -30,7 +30,7 @@ from trio_exec.settings.admission import AdmissionSettings
 from trio_exec.settings.executor import LIMIT_NAMES, ExecutorSettings, uids_of
 from trio_exec.settings.fields import Group
 from trio_exec.settings.limits import LimitSettings
-from trio_exec.settings.observe import ObserveSettings
+from trio_exec.settings.observe import LogFormat, LogLevel, ObserveSettings
 from trio_exec.settings.sentences import sentence
 from trio_exec.settings.server import ServerSettings
 from trio_exec.variables import of_kubernetes, reject_unknown
@@ -45,6 +45,8 @@ __all__ = [
     "EngineSettings",
     "ExecutorSettings",
     "LimitSettings",
+    "LogFormat",
+    "LogLevel",
     "ObserveSettings",
     "ServerSettings",
     "Settings",

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pydantic import Field
 
 from trio_exec.settings.fields import Group
+
+
+class LogFormat(StrEnum):
+    """For whom the log is."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """From where on lines are written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 class ObserveSettings(Group):
@@ -12,6 +30,8 @@ class ObserveSettings(Group):
 
     heading = "Observation: what operators see"
 
+    log_format: LogFormat = Field(default=LogFormat.CONSOLE, description="console for people, json for machines")
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error")
     metrics_port: int | None = Field(
         default=None,
         ge=0,

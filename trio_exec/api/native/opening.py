@@ -16,8 +16,10 @@ from trio_exec.api.native.websocket import (
     CLOSE_NORMAL,
     CLOSE_TRY_LATER,
     Attachment,
+    Refused,
     Socket,
     error_message,
+    not_told,
 )
 from trio_exec.errors import RequestError, TrioExecError
 from trio_exec.model import Job
@@ -51,6 +53,7 @@ class Opening:
         client: counts it as one that reads, meanwhile.
         phases: at the last one, the client is sent away.
         keep: whether the connection goes on after a session's end, for the next one.
+        refused: is told of each error that the client is sent.
     """
 
     def __init__(
@@ -63,7 +66,9 @@ class Opening:
         client: Callable[[], AbstractContextManager[None]],
         phases: Phases,
         keep: bool,
+        refused: Refused = not_told,
     ) -> None:
+        self._refused = refused
         self._socket = socket
         self._create = create
         self._path_of = path_of
@@ -108,6 +113,7 @@ class Opening:
         except TrioExecError as error:
             if error.status == 500:  # noqa: PLR2004 - internal server error
                 LOGGER.exception("a session could not be started")
+            self._refused(error)
             await self._socket.send(error_message(error))
             if not self._keep or isinstance(error, RequestTimeoutError):
                 self._code = CLOSE_REFUSED if error.retry_after is None else CLOSE_TRY_LATER

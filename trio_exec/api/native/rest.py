@@ -31,7 +31,7 @@ from trio_exec.api.native.parts import EncodingName, Wire
 from trio_exec.api.native.queries import AFTER, CLIENT, ENCODING, KEEP, ROOM, SESSION_ID
 from trio_exec.api.native.requests import BatchRequest, RunRequest, SessionRequest
 from trio_exec.api.native.run import BatchPieces, RunPieces, StreamedBody, following, following_batch
-from trio_exec.api.native.websocket import CLOSE_CODES, Attachment
+from trio_exec.api.native.websocket import CLOSE_CODES, Attachment, Refused, not_told
 from trio_exec.api.routes import JSON, NDJSON, Answer, Audience, Message, Route, Socket
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import (
@@ -85,12 +85,14 @@ class Rest:
         engine: whose sessions they show.
         auth: tells who asks.
         phases: at the last one, clients are sent away.
+        refused: is told of each error that a WebSocket's client is sent.
     """
 
-    def __init__(self, engine: Engine, auth: Authentication, phases: Phases) -> None:
+    def __init__(self, engine: Engine, auth: Authentication, phases: Phases, refused: Refused = not_told) -> None:
         self._engine = engine
         self._auth = auth
         self._phases = phases
+        self._refused = refused
 
     @cached_property
     def routes(self) -> Sequence[Route]:
@@ -307,7 +309,8 @@ class Rest:
         name, encoding = _client()
         await _accept()
         with self._engine.client():
-            await Attachment(websocket, session, position, name, encoding).serve(self._phases)
+            attachment = Attachment(websocket, session, position, name, encoding, refused=self._refused)
+            await attachment.serve(self._phases)
 
     def _create_over_websocket(self, job: Job) -> Session:
         # Asked anew for each session of a connection that is kept: a key may have been revoked.
@@ -321,7 +324,8 @@ class Rest:
             websocket,
             create=self._create_over_websocket,
             path_of=lambda session: _path_of(session, websocket),
-            attach=lambda session: Attachment(websocket, session, 0, name, encoding),
+            attach=lambda session: Attachment(websocket, session, 0, name, encoding, refused=self._refused),
+            refused=self._refused,
             client=self._engine.client,
             phases=self._phases,
             keep=keep,

@@ -9,6 +9,7 @@ the handler.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
@@ -67,6 +68,15 @@ class Socket(Protocol):
         ...
 
 
+Refused = Callable[[TrioExecError], None]
+"""Is told of an error that a client is sent."""
+
+
+def not_told(error: TrioExecError) -> None:
+    """For whoever has nobody to tell."""
+    del error
+
+
 def error_message(error: TrioExecError) -> str:
     """The form of an error over a WebSocket."""
     body = ErrorBody.of(error)
@@ -82,6 +92,7 @@ class Attachment:
         position: from where on.
         name: by which the client tells its input from that of others, and goes on after a broken connection.
         encoding: how it is told what the program writes.
+        refused: is told of each error that the client is sent.
 
     Attributes:
         beyond: what the client has sent after the session's end, if it was received here.
@@ -94,7 +105,10 @@ class Attachment:
         position: int,
         name: str | None = None,
         encoding: EncodingName = "utf-8",
+        *,
+        refused: Refused = not_told,
     ) -> None:
+        self._refused = refused
         self._socket = socket
         self._session = session
         self._position = position
@@ -164,6 +178,7 @@ class Attachment:
                     raise RequestError("send text messages with JSON, not binary ones")
                 await self._dispatch(data)
             except TrioExecError as error:
+                self._refused(error)
                 await self._socket.send(error_message(error))
 
     async def _tell_room(self) -> None:
@@ -192,6 +207,7 @@ class Attachment:
         try:
             self._session.write_input_at(self._name, at, data)
         except TrioExecError as error:
+            self._refused(error)
             await self._acknowledge(error)
         else:
             await self._acknowledge()
