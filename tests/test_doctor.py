@@ -19,15 +19,17 @@ import trio
 from tests.dockerd import private_dockerd
 from tests.played_engine import VERSION, played_engine
 from tests.support import PATIENCE, Client, ServerProcess
+from trio_exec.doctor.access import access_findings
 from trio_exec.doctor.engine import engine_findings
 from trio_exec.doctor.examination import Extent, examine
 from trio_exec.doctor.findings import Finding, Level, as_json, as_text, broken, ok, skipped, warning, worst
 from trio_exec.doctor.host import host_findings
-from trio_exec.doctor.judging import Trial
 from trio_exec.doctor.probe import judged
+from trio_exec.doctor.trial import Trial
 from trio_exec.executor.docker import api, container, executor
 from trio_exec.executor.docker.hardening import Hardening
 from trio_exec.executor.docker.images import launcher_image
+from trio_exec.keys import create_key
 from trio_exec.languages import Languages
 from trio_exec.limits import MIB, Limits, Resources
 from trio_exec.settings import Settings
@@ -138,6 +140,24 @@ def test_an_engine_that_lacks_something(
 
 
 @pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("unix:///run/docker.sock", False),
+        ("tcp://127.0.0.1:2375", False),
+        ("tcp://[::1]:2375", False),
+        ("tcp://engine.example:2375", True),
+        ("tcp://192.0.2.1:2375", True),
+    ],
+)
+def test_an_engine_that_anybody_on_the_network_can_drive(
+    monkeypatch: pytest.MonkeyPatch, host: str, told: bool
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    found = levels(engine_findings(HEALTHY, ("29.0", "1.52"), Settings()))
+    assert found.get("engine.address") is (Level.WARNING if told else None)
+
+
+@pytest.mark.parametrize(
     ("changes", "settings", "check", "level"),
     [
         ({"MemTotal": 2 << 30}, {}, "host.memory", Level.WARNING),
@@ -158,6 +178,47 @@ def test_settings_that_do_not_fit(
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     found = host_findings(HEALTHY | changes, Settings(**{"max_compiles": 2, **settings}), NOW)
     assert levels(found)[check] is level
+
+
+PUBLIC = {"host": "0.0.0.0"}
+ANYBODY = {"trusted_proxies": ("0.0.0.0/0",)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, {"access.auth": Level.OK}),
+        (PUBLIC | {"auth": "none"}, {"access.auth": Level.WARNING}),
+        ({"auth": "proxy", "trusted_proxies": ("10.0.0.1",)}, {"access.auth": Level.OK}),
+        (ANYBODY | {"auth": "proxy"}, {"access.auth": Level.BROKEN}),
+        (ANYBODY, {"access.auth": Level.OK, "access.proxies": Level.WARNING}),
+    ],
+)
+def test_who_may_use_the_server(settings: dict[str, Any], expected: dict[str, Level]) -> None:
+    assert levels(access_findings(Settings(**settings), ["python"])) == expected
+
+
+def test_keys_that_others_can_see_or_make_and_keys_for_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "keys.toml"
+    settings = Settings(keys_file=file)
+
+    def look() -> dict[str, Level]:
+        return levels(access_findings(settings, ["python"]))
+
+    file.write_text("")
+    file.chmod(0o600)
+    assert look() == {"access.auth": Level.WARNING, "access.keys_file": Level.OK}
+    create_key(file, "ada", languages=["python"])
+    assert look() == {"access.auth": Level.OK, "access.keys_file": Level.OK}
+    file.chmod(0o644)
+    create_key(file, "bob", languages=["pyhton"])
+    assert look() == {
+        "access.auth": Level.OK,
+        "access.keys_file": Level.WARNING,
+        "access.keys.bob": Level.WARNING,
+    }
+    file.chmod(0o666)
+    assert look()["access.keys_file"] is Level.BROKEN
 
 
 FACTS: dict[str, dict[str, Any]] = {
@@ -191,7 +252,7 @@ FACTS: dict[str, dict[str, Any]] = {
         "kill": "EPERM",
         "memory": "EACCES",
         "root": "EACCES",
-        "descriptors": "EACCES",
+        "output": "EACCES",
     },
 }
 
@@ -238,10 +299,32 @@ def test_what_facts_mean(attempt: str, changes: dict[str, Any], check: str, leve
 
 def test_memory_that_runs_out_at_the_limit_is_well_however_the_container_ends() -> None:
     facts: list[Mapping[str, Any]] = [{"taken": 192 * MIB, "swapped": 0}]
-    for trial in (Trial(facts, out_of_memory=True), Trial(facts, failure="the container is gone")):
+    for trial in (Trial(facts, out_of_memory=True), Trial(facts, failure="the container is gone"), Trial(facts)):
         assert levels(judged("memory", trial, LIMITS)) == {"limit.memory": Level.OK}
     late = Trial(facts=[{"taken": 260 * MIB, "swapped": 0}], out_of_memory=True)
     assert levels(judged("memory", late, LIMITS)) == {"limit.memory": Level.BROKEN}
+
+
+@pytest.mark.parametrize(
+    ("attempt", "changes", "check", "level"),
+    [
+        ("cpu", {}, "limit.cpu", Level.SKIPPED),
+        ("workspace", {"written": 32 * MIB, "files": 9999, "refused": None}, "limit.files", Level.WARNING),
+        ("privileges", {"calls": {"ptrace": "ESRCH"}, "seccomp": "0"}, "isolation.seccomp", Level.OK),
+        ("files", {"mounts": ["/sys/fs/cgroup/cpu"]}, "isolation.files", Level.OK),
+        ("files", {"folders": ["/tmp"]}, "isolation.files", Level.WARNING),
+        ("files", {"folders": ["/etc"]}, "isolation.files", Level.BROKEN),
+        ("files", {"devices": ["/dev/fuse"], "make_device": "done"}, "isolation.devices", Level.OK),
+        ("files", {"sockets": ["/run/docker.sock"]}, "isolation.devices", Level.BROKEN),
+    ],
+)
+def test_what_facts_mean_where_containers_have_a_kernel_of_their_own(
+    attempt: str, changes: dict[str, Any], check: str, level: Level
+) -> None:
+    trial = Trial(machine_kernel="6.1.0")
+    for fact in ({"kernel": "4.4.0"}, FACTS[attempt] | changes):
+        trial.take(fact)
+    assert levels(judged(attempt, trial, LIMITS))[check] is level
 
 
 def test_an_attempt_that_tells_nothing_is_no_proof() -> None:
@@ -362,6 +445,7 @@ def test_settings_that_can_not_be_used_are_told_apart() -> None:
     code, text = run_doctor(TRIO_EXEC_PIDS=0, TRIO_EXEC_PORT="x")
     assert code == 2
     assert text.count("broken    settings: ") == 2
+    assert run_doctor(TRIO_EXEC_HOST="0.0.0.0")[0] == 2  # Nobody has said who may.
     code, text = run_doctor("--json", TRIO_EXEC_POOL="cobol=1")
     assert (code, json.loads(text)["findings"][0]["check"]) == (2, "settings")
 

@@ -19,6 +19,7 @@ from tests.dockerd import Dockerd, private_dockerd
 from tests.leftovers import DESCRIBE, PROGRAMS
 from tests.programs import JAVA_MAIN
 from tests.support import Client, ServerProcess, running_server
+from tests.test_doctor import run_doctor
 from trio_exec.executor.docker.images import launcher_image
 from trio_exec.limits import MIB
 
@@ -221,3 +222,15 @@ async def test_files_are_collected(client: Client) -> None:
         ("link", "not_regular"),
         ("pipe", "not_regular"),
     ]
+
+
+def test_doctor_finds_that_limits_and_isolation_hold_there_too(dockerd: Dockerd) -> None:
+    variables = {"DOCKER_HOST": dockerd.host, "TRIO_EXEC_RUNTIME": "runsc", "TRIO_EXEC_PIDS": "256"}
+    code, text = run_doctor("--json", TRIO_EXEC_LANGUAGES="python", **variables)
+    found = {it["check"]: it for it in json.loads(text)["findings"]}
+
+    assert [it for it in found.values() if it["level"] == "broken"] == []
+    assert code == 0
+    assert found["engine.runtime"]["message"] == "containers run by runsc"
+    assert found["containers.update"]["level"] == "warning"
+    assert {f"limit.{it}" for it in ("memory", "cpu", "pids", "workspace", "files")} <= set(found)

@@ -7,7 +7,9 @@ import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from trio_exec.addresses import is_loopback
 from trio_exec.doctor.findings import Finding, broken, ok, skipped, warning
 from trio_exec.errors import BuildFailedError, ExecutorError
 from trio_exec.executor.docker.api import DockerAPI
@@ -43,12 +45,28 @@ def engine_findings(info: Mapping[str, Any], version: tuple[str, str], settings:
     options = _security_options(info)
     return [
         ok("engine.reachable", f"Docker {version[0]} answers at {address()}; its API is spoken as of {version[1]}"),
+        *_unencrypted(),
         _users(options),
         _cgroups(info),
         *_limits(info, settings.missing_limits),
         _seccomp(options),
         _runtime(info, settings.runtime),
         _disk(info),
+    ]
+
+
+def _unencrypted() -> list[Finding]:
+    url = urlsplit(address())
+    if url.scheme not in {"tcp", "http"} or is_loopback(url.hostname or ""):
+        return []
+    return [
+        warning(
+            "engine.address",
+            f"{address()} is reached over a network, without encryption: whoever can reach it is root on the engine's "
+            "machine",
+            "Forward the engine's socket instead: ssh -NL /run/trio-exec/docker.sock:/var/run/docker.sock HOST, and "
+            "DOCKER_HOST=unix:///run/trio-exec/docker.sock",
+        )
     ]
 
 

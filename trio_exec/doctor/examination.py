@@ -1,4 +1,4 @@
-"""All that is looked at on this side: the engine and its images, the settings, and what is in force.
+"""All that is looked at on this side: the engine and its images, the settings, who may ask, and what is in force.
 
 The same functions decide here and in a server (`/readyz`): whether the engine can be used, which languages lack their
 image, and whether a container can be opened with all of its limits.
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import trio
 
+from trio_exec.doctor.access import access_findings
 from trio_exec.doctor.engine import engine_findings, image_findings, old_images, unreachable
 from trio_exec.doctor.findings import Finding, broken, ok, warning
 from trio_exec.doctor.host import host_findings
@@ -54,6 +55,13 @@ async def examine(
 
     Cancellation: at any moment; containers are removed first.
     """
+    access = await trio.to_thread.run_sync(access_findings, settings, languages)
+    return [*await _examine_engine(settings, languages, extent, tell), *access]
+
+
+async def _examine_engine(
+    settings: Settings, languages: Languages, extent: Extent, tell: Callable[[str], None]
+) -> list[Finding]:
     try:
         api = DockerAPI()
     except ExecutorUnavailableError as error:
@@ -157,12 +165,14 @@ class _Examination:
         if not await trio.to_thread.run_sync(self.api.image_exists, image.tag):
             return left_out(f"it takes the image of {LANGUAGE}, which is not there", f"trio-exec build {LANGUAGE}")
         self.executor.use_images({LANGUAGE: image.tag})
+        info = await trio.to_thread.run_sync(self.api.info)
         gateway = await trio.to_thread.run_sync(self.api.gateway)
         attempts = plan_attempts(self.settings.limits, self.executor.hardening, gateway)
         return await probe(
             self.executor,
             language,
             attempts,
+            kernel=str(info.get("KernelVersion")),
             dispensable=self.settings.missing_limits,
             tell=lambda name: self.tell(f"trying what holds: {name}…"),
         )

@@ -17,7 +17,8 @@ import trio
 
 from trio_exec.doctor.calls import ARGUMENTS, FAMILIES, NUMBERS
 from trio_exec.doctor.findings import Finding, Level, broken, skipped
-from trio_exec.doctor.judging import JUDGES, ROOM, Trial
+from trio_exec.doctor.judging import JUDGES
+from trio_exec.doctor.trial import ROOM, Trial
 from trio_exec.errors import ExecutorError, OutOfMemoryError
 from trio_exec.executor.base import Container, Opener
 from trio_exec.executor.docker.hardening import Hardening
@@ -106,6 +107,7 @@ async def probe(
     language: Language,
     attempts: Attempts,
     *,
+    kernel: str,
     dispensable: Collection[str],
     tell: Callable[[str], None],
 ) -> list[Finding]:
@@ -115,6 +117,7 @@ async def probe(
         executor: where containers come from.
         language: Python.
         attempts: what to try.
+        kernel: version of the one that the engine's machine has.
         dispensable: names of limits that sessions may do without, by the setting `missing_limits`.
         tell: is called with the name of each attempt before it.
 
@@ -125,7 +128,7 @@ async def probe(
     for name, arguments in attempts.arguments.items():
         tell(name)
         job = Job(language=language.name, code=code, args=[name, json.dumps(arguments)])
-        trial = await _try(executor, make_plan(job, language, attempts.limits))
+        trial = await _try(executor, make_plan(job, language, attempts.limits), Trial(machine_kernel=kernel))
         findings += judged(name, trial, attempts.limits)
     return [_dispensed(it) if it.check in {f"limit.{name}" for name in dispensable} else it for it in findings]
 
@@ -150,8 +153,7 @@ def left_out(why: str, remedy: str | None = None) -> list[Finding]:
     return [skipped("probe", f"whether limits and isolation hold was not tried: {why}", remedy)]
 
 
-async def _try(executor: Opener, plan: Plan) -> Trial:
-    trial = Trial()
+async def _try(executor: Opener, plan: Plan, trial: Trial) -> Trial:
     try:
         with trio.move_on_after(TIMEOUT) as scope:
             async with executor.open_container(container_spec(plan, "")) as container:
@@ -179,7 +181,8 @@ async def _follow(container: Container, trial: Trial) -> None:
             match event:
                 case frames.Stdout(data):
                     *lines, pending = (pending + data).split(b"\n")
-                    trial.facts += _objects(lines)
+                    for fact in _objects(lines):
+                        trial.take(fact)
                 case frames.Stderr(data):
                     trial.words = data.decode(errors="replace").strip().rpartition("\n")[2] or trial.words
                 case frames.StageEnd():
