@@ -48,7 +48,7 @@ class Project:
         done = subprocess.run(
             [*self._command, *arguments],
             cwd=self.context,
-            env=environment | {"PUBLISH": "127.0.0.1:0"} | self.variables,
+            env=environment | {"PUBLISH": "127.0.0.1:0", "KEYS_VOLUME": f"{self.name}-keys"} | self.variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
