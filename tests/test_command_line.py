@@ -22,6 +22,7 @@ import pytest
 
 from tests.support import PATIENCE, ServerProcess
 from trio_exec.cli import ending
+from trio_exec.keys import create_key
 
 COMMAND = [sys.executable, "-m", "trio_exec"]
 
@@ -143,6 +144,32 @@ def test_a_server_that_is_not_there(command: Command, tmp_path: Path) -> None:
         assert done.returncode == 125
         assert done.stderr.startswith(b"trio-exec: ")
     assert command("attach", "unknown").returncode == 125
+
+
+def test_a_server_that_wants_a_key(
+    start_server: Callable[..., ServerProcess], environment: dict[str, str], tmp_path: Path
+) -> None:
+    key, _ = create_key(tmp_path / "keys.toml", "alice")
+    server = start_server(keys_file=tmp_path / "keys.toml")
+    write(tmp_path, "main.py", "print(6 * 7)")
+
+    def run(**variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, "run", "--url", server.url, "main.py"],
+            env={**environment, **variables},
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    assert run(TRIO_EXEC_API_KEY=key).stdout == "42\n"
+    without, wrong = run(), run(TRIO_EXEC_API_KEY="te_wrong")
+    assert (without.returncode, wrong.returncode) == (125, 125)
+    assert without.stderr == "trio-exec: this server needs an API key: set TRIO_EXEC_API_KEY\n"
+    assert wrong.stderr.startswith("trio-exec: TRIO_EXEC_API_KEY: this API key is not known here, or was revoked")
 
 
 def test_closed_output_is_quiet_and_ends_the_program(environment: dict[str, str], tmp_path: Path) -> None:

@@ -116,10 +116,11 @@ def test_names_are_such_as_logs_can_show(path: Path, name: str) -> None:
     [
         ({"max_sessions": 0}, r"keys\.alice\.max_sessions: .*greater than or equal to 1"),
         ({"starts_per_minute": -1.0}, r"keys\.alice\.starts_per_minute: "),
-        ({"limits": {"memory": 1}}, r"keys\.alice\.limits\.memory: "),
+        ({"limits": {"memory": 1}}, r"keys\.alice\.limits\.memory: .*did you mean memory_bytes"),
         ({"limits": {"memory_bytes": 1000}}, r"keys\.alice\.limits\.memory_bytes: .*16777216"),
         ({"limits": {"pids": 0}}, r"keys\.alice\.limits\.pids: "),
-        ({"max_session": 3}, r"keys\.alice\.max_session: "),
+        ({"max_session": 3}, r"keys\.alice\.max_session: there is no such setting of a key, did you mean max_sessions"),
+        ({"speed": 3}, r"keys\.alice\.speed: there is no such setting of a key; there are id, hash, "),
     ],
 )
 def test_nothing_that_could_not_be_read_is_written(path: Path, settings: dict[str, Any], message: str) -> None:

@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -166,11 +167,20 @@ def _parse(path: Path, content: Mapping[str, Any]) -> dict[str, Key]:
             detail = error.errors(include_url=False)[0]
             where = ".".join(["keys", name, *(str(part) for part in detail["loc"])])
             message = detail["msg"].removeprefix("Value error, ")
+            if detail["type"] == "extra_forbidden":
+                message = _no_such(str(detail["loc"][-1]), KeyLimits if len(detail["loc"]) > 1 else Key)
             raise ConfigurationError(f"keys_file: {path}: {where}: {message}") from error
     ids = [key.id for key in found.values()]
     if double := [name for name, key in found.items() if ids.count(key.id) > 1]:
         raise ConfigurationError(f"keys_file: {path}: these are one and the same key: {', '.join(double)}")
     return found
+
+
+def _no_such(name: str, model: type[BaseModel]) -> str:
+    known = list(model.model_fields)
+    near = get_close_matches(name, known, 1)
+    meant = f", did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+    return f"there is no such setting of a key{meant}"
 
 
 def check_name(name: str) -> str:

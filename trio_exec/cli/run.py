@@ -18,7 +18,16 @@ from trio_exec.cli.defaults import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE
 from trio_exec.cli.ending import FAILED, SIGNALLED, exit_code_of, explanation_of, stats_of
 from trio_exec.cli.own_engine import reached
 from trio_exec.cli.programs import LocalProgram, UsageError, language_of, read_program, write_files
-from trio_exec.client import Client, ClientError, File, InvalidRequestError, Language, Result, StateChanged
+from trio_exec.client import (
+    Client,
+    ClientError,
+    File,
+    InvalidRequestError,
+    Language,
+    NotAllowedError,
+    Result,
+    StateChanged,
+)
 
 CLOSED_OUTPUT = SIGNALLED + 13
 """As of a process that SIGPIPE has ended."""
@@ -51,8 +60,17 @@ async def guarded(command: Callable[[], Awaitable[int]], status: terminal.Status
         return USAGE
     except ClientError as error:
         status.erase()
-        say(error.message)
+        say(_sentence(error))
         return FAILED
+
+
+def _sentence(error: ClientError) -> str:
+    """What is wrong; where it is the want of a key, how this command takes one."""
+    if not isinstance(error, NotAllowedError) or error.code != "unauthorized":
+        return error.message
+    if KEY_VARIABLE not in os.environ:
+        return f"this server needs an API key: set {KEY_VARIABLE}"
+    return f"{KEY_VARIABLE}: {error.message}"
 
 
 def _silence_stdout() -> None:

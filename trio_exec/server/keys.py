@@ -63,7 +63,7 @@ class FollowedKeys:
             LOGGER.error("%s; the keys stay as they were", error.message)  # noqa: TRY400 - a sentence for the operator
             return
         gone = self.keys.replace(keys)
-        LOGGER.info("%s has %d keys now; %d were revoked", self._path, len(keys), len(gone))
+        LOGGER.info("%s was read again; keys: %d, revoked: %d", self._path, len(keys), len(gone))
         if gone:
             self._revoked(gone)
 
