@@ -36,8 +36,10 @@ FROM tools AS wheel
 RUN python3 -m venv --without-pip /opt/trio-exec
 WORKDIR /src
 # The dependencies first: they change less often than the code.
-COPY requirements/server.txt /tmp/
-RUN pip --python /opt/trio-exec/bin/python install -q --require-hashes -r /tmp/server.txt
+# otel.txt has what traces need as well.
+ARG REQUIREMENTS=server.txt
+COPY requirements/${REQUIREMENTS} /tmp/
+RUN pip --python /opt/trio-exec/bin/python install -q --require-hashes -r "/tmp/$REQUIREMENTS"
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY trio_exec trio_exec
 COPY --from=page /src/trio_exec/static trio_exec/static

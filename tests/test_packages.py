@@ -18,7 +18,9 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LIGHT: list[str] = PROJECT["project"]["dependencies"]
 """What every installation has."""
-SERVER: list[str] = [*LIGHT, *PROJECT["project"]["optional-dependencies"]["server"]]
+EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
+SERVER: list[str] = [*LIGHT, *EXTRAS["server"]]
+OTEL: list[str] = [*SERVER, *EXTRAS["otel"]]
 GROUPS: dict[str, list[str | dict[str, str]]] = PROJECT["dependency-groups"]
 PINNED = re.compile(r"([a-z0-9-]+)==(\S+)( ; .+)?")
 
@@ -57,8 +59,8 @@ def locked(name: str) -> dict[str, str]:
     ("directory", "declared"),
     [
         ("trio_exec/client", LIGHT),
-        ("trio_exec", SERVER),
-        ("tests", [*SERVER, *group("dev")]),
+        ("trio_exec", OTEL),
+        ("tests", [*OTEL, *group("dev")]),
         ("benchmarks", [*SERVER, *group("dev")]),
         ("script", [*SERVER, *group("dev")]),
     ],
@@ -78,7 +80,13 @@ def test_every_import_is_declared(directory: str, declared: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "declared"),
-    [("client", LIGHT), ("server", SERVER), ("build", list(group("build"))), ("dev", [*SERVER, *group("dev")])],
+    [
+        ("client", LIGHT),
+        ("server", SERVER),
+        ("build", list(group("build"))),
+        ("otel", OTEL),
+        ("dev", [*OTEL, *group("dev")]),
+    ],
 )
 def test_every_range_is_locked(name: str, declared: list[str]) -> None:
     pins = locked(name)
@@ -89,7 +97,7 @@ def test_every_range_is_locked(name: str, declared: list[str]) -> None:
         assert requirement.specifier.contains(version.version), f"run script/lock: {requirement}"
 
 
-@pytest.mark.parametrize("name", ["client", "server", "build"])
+@pytest.mark.parametrize("name", ["client", "server", "otel", "build"])
 def test_one_version_of_each_package(name: str) -> None:
     versions = {package: pin.partition(" ;")[0] for package, pin in locked(name).items()}
     in_dev = {package: pin.partition(" ;")[0] for package, pin in locked("dev").items()}
@@ -97,7 +105,7 @@ def test_one_version_of_each_package(name: str) -> None:
     assert versions.items() <= in_dev.items()
 
 
-@pytest.mark.parametrize("name", ["client", "server", "build", "dev"])
+@pytest.mark.parametrize("name", ["client", "server", "otel", "build", "dev"])
 def test_the_lock_is_versions_and_hashes_and_nothing_else(name: str) -> None:
     lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trio_exec.model import Kind, Reason, Requester, Status
+from trio_exec.model import Kind, Reason, Requester, StageName, Status
 from trio_exec.phases import Phase
 
 LOGGER = logging.getLogger("trio_exec.events")
@@ -39,6 +39,15 @@ class SessionFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class StageTime:
+    """From when until when a stage's command ran, in seconds from its session's creation."""
+
+    stage: StageName
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
 class SessionTimes:
     """How long what took, in seconds; None for what did not happen.
 
@@ -47,12 +56,14 @@ class SessionTimes:
         opening: from the slot until its first command ran.
         first_output: from its creation to the first byte of output.
         lasted: from its creation to its final state.
+        stages: when its commands ran, of those that are over; of a batch, those of all its cases.
     """
 
     queued: float | None = None
     opening: float | None = None
     first_output: float | None = None
     lasted: float | None = None
+    stages: tuple[StageTime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

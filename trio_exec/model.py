@@ -74,6 +74,8 @@ class Requester:
         owner: whose quota counts.
         address: the client's, as trusted proxies tell it; empty if it has none.
         request_id: which request of theirs it is, in logs; empty if it has none.
+        trace_parent: of which span their request is a part, as a trusted proxy says it (W3C's `traceparent`); empty
+            if it is none.
         quota: what the owner may take.
         limits: what the owner's sessions may use where that is less than the server's limits, by the names of
             `trio_exec.limits.Limits`.
@@ -83,6 +85,7 @@ class Requester:
     owner: Owner
     address: str = ""
     request_id: str = ""
+    trace_parent: str = ""
     quota: Quota = Quota()
     limits: Mapping[str, float] = field(default_factory=dict[str, float])
     languages: frozenset[str] | None = None

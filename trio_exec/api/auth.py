@@ -88,7 +88,12 @@ class Authentication:
             RequestError: the headers name two keys.
         """
         identity = self._identify(headers, address)
-        requester = replace(identity.requester, address=address, request_id=headers.get("X-Request-ID", ""))
+        requester = replace(
+            identity.requester,
+            address=address,
+            request_id=headers.get("X-Request-ID", ""),
+            trace_parent=headers.get("traceparent", ""),
+        )
         return replace(identity, requester=requester)
 
 

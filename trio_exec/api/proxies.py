@@ -4,8 +4,8 @@ Hypercorn's own ProxyFixMiddleware believes a number of hops, whoever the peer i
 past the proxy could forge the client's address and the host. Here the peer's address decides: from a trusted proxy,
 `X-Forwarded-Host`, `-Proto` and `-For` take the place of what the connection says; from anybody else they count for
 nothing. Either way nobody behind this sees them. The header in which a proxy names its user is a trusted one's or
-nobody's. `X-Request-ID`, by which a request is known in logs, is a trusted
-proxy's as well, and else made here: behind this, every request has one.
+nobody's, and so is `traceparent`, by which a proxy's trace goes on here. `X-Request-ID`, by which a request is known in
+logs, is a trusted proxy's as well, and else made here: behind this, every request has one.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ LOGGER = logging.getLogger("trio_exec.server")
 
 _HOST, _PROTO, _FOR = b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-for"
 _REQUEST_ID = b"x-request-id"
+_TRACE_PARENT = b"traceparent"
 _FORWARDED = {_HOST, _PROTO, _FOR, _REQUEST_ID}
 _REQUEST_ID_FORM = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 """What may stand in a log; those of common proxies are hexadecimal digits, or UUIDs."""
@@ -68,7 +69,7 @@ class BehindProxies:
     def _rewritten(self, original: HTTPScope | WebsocketScope) -> HTTPScope | WebsocketScope:
         scope = original.copy()
         trusted = scope["client"] is not None and scope["client"][0] in self._trusted
-        hidden = _FORWARDED if trusted else {*_FORWARDED, self._user}
+        hidden = _FORWARDED if trusted else {*_FORWARDED, _TRACE_PARENT, self._user}
         if not trusted and scope["client"] is not None and _values(scope["headers"], _FOR):
             self._warn(scope["client"][0])
         scope["headers"] = [item for item in scope["headers"] if item[0].lower() not in hidden]

@@ -36,6 +36,7 @@ from trio_exec.events import (
     SessionFacts,
     SessionStarted,
     SessionTimes,
+    StageTime,
     Usage,
 )
 from trio_exec.executor.base import ContainerSpec, Executor, Opener
@@ -151,6 +152,7 @@ class BatchRun:
         self._warm: bool | None = None
         self._times = SessionTimes()
         self._usage = Usage()
+        self._stages: list[StageTime] = []
         self.passed = 0
         self.failed = 0
 
@@ -193,7 +195,8 @@ class BatchRun:
                 self.end(Reason.SHUTDOWN)
             self._slot.leave()
             self._account.close()
-            times = replace(self._times, lasted=trio.current_time() - self._created_at)
+            lasted = trio.current_time() - self._created_at
+            times = replace(self._times, lasted=lasted, stages=tuple(self._stages))
             counts = (self.passed, self.failed, self.skipped)
             self._emit(BatchEnded(self.facts, self.end_reason, *counts, self._warm, times, self._usage))
 
@@ -350,6 +353,7 @@ class BatchRun:
                 self._emit(SessionStarted(self.facts, event.warm, self._times))
             case SessionEnded():
                 self._usage += event.usage
+                self._stages += _later(event.times, trio.current_time() - self._created_at)
             case _:
                 pass
 
@@ -372,6 +376,12 @@ class BatchRun:
             return
         result.session.account.close()  # Nobody takes it any more.
         self.end(Reason.DETACHED)
+
+
+def _later(times: SessionTimes, now: float) -> list[StageTime]:
+    """When a session's stages ran, by the time of the batch in which it has just ended."""
+    offset = now - (times.lasted or 0)
+    return [StageTime(it.stage, it.start + offset, it.end + offset) for it in times.stages]
 
 
 def _outcome(session: Session) -> Outcome:

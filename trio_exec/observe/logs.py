@@ -25,15 +25,18 @@ def log_event(event: Event) -> None:
     A session that is refused has none of its own: the request that asked for it has.
     """
     match event:
-        case SessionEnded():
-            LOGGER.info(_session_line(event))
-        case BatchEnded():
-            LOGGER.info(_batch_line(event))
+        case SessionEnded() | BatchEnded():
+            LOGGER.info(ended_line(event))
         case RequestRefused() if event.status != _INTERNAL_ERROR:
             fields = request_fields(event.requester, event.method, event.path)
             REQUESTS.info(Line("request refused", code=event.code, status=event.status, **fields))
         case _:
             pass
+
+
+def ended_line(event: SessionEnded | BatchEnded) -> Line:
+    """What is said of a session or a batch that is over."""
+    return _session_line(event) if isinstance(event, SessionEnded) else _batch_line(event)
 
 
 def request_fields(requester: Requester, method: str, path: str) -> dict[str, Value | None]:

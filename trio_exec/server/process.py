@@ -21,7 +21,7 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -46,6 +46,7 @@ from trio_exec.model import Reason
 from trio_exec.observe.left_out import say_left_out
 from trio_exec.observe.logs import log_event
 from trio_exec.observe.metrics import Metrics
+from trio_exec.observe.tracing import open_tracing
 from trio_exec.phases import Phase, Phases
 from trio_exec.server import hypercorn_worker
 from trio_exec.server.keys import FollowedKeys
@@ -110,13 +111,14 @@ async def run_server(
     config = hypercorn_worker.make_config(settings, arrivals, settings.max_sessions + sum(settings.pool.values()))
     metrics = Metrics(languages, owners=settings.metrics_owners)
     apart = _make_metrics_listener(settings, metrics, arrivals)
+    tracing = open_tracing(events) if settings.otel else nullcontext()
     with (
         trio.open_signal_receiver(*SIGNALS) as signals,
         events.subscribed(log_event),
         events.subscribed(metrics.tell),
         metrics.watching_loop(),
     ):
-        async with trio.open_nursery() as outermost:
+        async with tracing, trio.open_nursery() as outermost:
             outermost.start_soon(_hear, signals, wishes)
             outermost.start_soon(say_left_out)
             async with executor as opened, trio.open_nursery() as nursery:

@@ -70,7 +70,7 @@ NEEDS_RESTART = frozenset(
         # Who asks is told by these; what they may, by the file of keys, which is followed.
         *("auth", "keys_file", "auth_header"),
         # There is a listener by these, and series that begin anew.
-        *("metrics_port", "metrics_host", "metrics_owners"),
+        *("metrics_port", "metrics_host", "metrics_owners", "otel"),
         # Parts of the application were made of these.
         *("allowed_hosts", "allowed_origins", "trusted_proxies", "root_path", "max_request_bytes"),
         # Containers that are warm were made with these, and sessions count on it.

@@ -11,7 +11,7 @@ from dataclasses import replace
 import trio
 
 from trio_exec.budget import Account
-from trio_exec.events import Emit, SessionEnded, SessionFacts, SessionStarted, SessionTimes
+from trio_exec.events import Emit, SessionEnded, SessionFacts, SessionStarted, SessionTimes, StageTime
 from trio_exec.launcher.frames import StageEnd
 from trio_exec.model import Figures, Outcome, Reason, StageName, StageResult, State, Status, Stream
 from trio_exec.session.ending import cause_of, explain, explain_hits, explain_overrun, figures_of
@@ -70,6 +70,7 @@ class Record:
         self._status = Status(State.WAITING)
         self._stage: StageName | None = None
         self._stage_start: int | None = None
+        self._stage_runs_since: float | None = None
         self._results: list[StageResult] = []
         self._created_at = trio.current_time()
         self._admitted_at: float | None = None
@@ -144,8 +145,9 @@ class Record:
     def stage_runs(self) -> None:
         """Says that the stage's command runs."""
         assert self._stage is not None  # noqa: S101 - what runs was sent
+        self._stage_runs_since = trio.current_time()
         if self._admitted_at is not None and self._times.opening is None:
-            self._times = replace(self._times, opening=trio.current_time() - self._admitted_at)
+            self._times = replace(self._times, opening=self._stage_runs_since - self._admitted_at)
             self._emit(SessionStarted(self.facts, bool(self._warm), self._times))
         self._move(Status(_STATES[self._stage], stage=self._stage))
 
@@ -176,6 +178,10 @@ class Record:
         assert self._stage_start is not None  # noqa: S101 - likewise
         figures = None if end is None else figures_of(end)
         start, self._stage_start = self._stage_start, None
+        since, self._stage_runs_since = self._stage_runs_since, None
+        if since is not None:
+            ran = StageTime(self._stage, since - self._created_at, trio.current_time() - self._created_at)
+            self._times = replace(self._times, stages=(*self._times.stages, ran))
         self.log.end_streams()
         self._results.append(StageResult(self._stage, figures, start, self.log.end))
         self.log.set_waiting(False)

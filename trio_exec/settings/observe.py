@@ -39,6 +39,11 @@ class ObserveSettings(Group):
         description="port for /metrics alone; 0 takes a free one; default: /metrics is a path beside the others",
     )
     metrics_host: str = Field(default="127.0.0.1", description="address to listen on at metrics_port")
+    otel: bool = Field(
+        default=False,
+        description="whether sessions are traced by OpenTelemetry, whose own variables (OTEL_...) say where to; needs "
+        "the extra `otel`",
+    )
     metrics_owners: bool = Field(
         default=False, description="whether metrics name those whose sessions there are, a hundred at most"
     )
