@@ -148,6 +148,7 @@ async def test_a_pool_grows_and_shrinks_and_what_is_in_use_stays(autojump_clock:
             pool.resize({"java": 4})
             await trio.sleep(20)
             assert pool.warm == {"java": 4}
+            assert {kind.language for kind, it in pool.stock.items() if not it.wanted} == {"python"}
             await used.send(b"")  # It has not been closed.
             assert executor.open_count == 5
         await trio.sleep(20)

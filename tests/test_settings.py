@@ -111,6 +111,10 @@ def test_a_setting_that_cannot_be_used_is_named(
         ("cpus = false", "cpus (TRIO_EXEC_CPUS): false is no value for it"),
         ('languages = ["pyhton"]', "languages: unknown: pyhton (did you mean python?); available: cpp, java,"),
         ('auth = "key"', "auth (TRIO_EXEC_AUTH): unknown: key (did you mean keys?); available: none, keys, proxy"),
+        (
+            'log_level = "wraning"',
+            "log_level (TRIO_EXEC_LOG_LEVEL): unknown: wraning (did you mean warning?); available: d",
+        ),
         ("auth = 1", "auth (TRIO_EXEC_AUTH): unknown: 1; available: none, keys, proxy"),
         ('missing_limits = ["memroy", "x"]', "unknown: memroy (did you mean memory?), x; available: memory, swap,"),
     ],

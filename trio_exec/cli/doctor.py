@@ -31,6 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
         settings = Settings.load()
         languages = Languages.load(settings.languages_dir, settings.languages)
         settings.check_pool(languages)
+        settings.check_access()
     except ConfigurationError as error:
         _print([broken("settings", line) for line in error.message.splitlines()], as_object=arguments.json)
         sys.exit(UNUSABLE)

@@ -225,7 +225,7 @@ class _Look:
             return warning(
                 "proxy.addresses",
                 "there is a proxy, since the server itself speaks no TLS, but trusted_proxies is empty here: all "
-                "clients count as one address, and may have only max_connections_per_address connections together",
+                "clients count as one, in connections and, without keys, in quotas",
                 "Name the proxy's address, as the server sees it, in TRIO_EXEC_TRUSTED_PROXIES, and have the proxy set "
                 f"X-Forwarded-For. {_EXAMPLES}",
             )

@@ -277,9 +277,9 @@ class Pool:
             yield container
 
     def _why_missed(self, kind: PoolKey) -> Miss:
-        if kind not in self._idle:
+        if kind not in self._targets.kinds:
             return Miss.NOT_KEPT
-        return Miss.UNSUITABLE if self._idle[kind] else Miss.EMPTY
+        return Miss.UNSUITABLE if self._idle.get(kind) else Miss.EMPTY
 
     def _will_do(self, spec: ContainerSpec) -> bool:
         """Whether a warm container will do, or can be made to."""

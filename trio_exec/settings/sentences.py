@@ -37,7 +37,7 @@ def sentence(detail: ErrorDetails, known: Collection[str], prefix: str) -> str:
         if isinstance(given, dict):
             return _heading(name, cast("Mapping[str, object]", given), known, prefix)
         return no_such(name, known, prefix)
-    if detail["type"] == "literal_error":
+    if detail["type"] in {"enum", "literal_error"}:
         choices = _QUOTED.findall(str(detail.get("ctx", {}).get("expected", "")))
         return f"{name} ({prefix}{name.upper()}): {none_of([str(detail['input'])], choices)}"
     message = _FORMS.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
