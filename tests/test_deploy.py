@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -213,6 +214,17 @@ async def test_keys_are_made_and_revoked_under_compose(context: Path, image: str
         with trio.fail_after(PATIENCE):
             while (await Client(server).request("POST", "/run", body, headers=header)).status != 401:  # noqa: ASYNC110 - it tells nobody
                 await trio.sleep(0.2)
+
+
+def test_doctor_runs_under_compose_as_documented(context: Path, image: str, images: dict[str, str]) -> None:
+    (command,) = re.findall(r"\$ docker compose (run .* doctor) ", (context / "docs" / "doctor.md").read_text())
+    with deployed(context, image, TRIO_EXEC_LANGUAGES="python") as project:
+        told = project.run(*command.split(), "--json")
+    (line,) = [line for line in told.splitlines() if line.startswith("{")]
+    found = {it["check"]: it for it in json.loads(line)["findings"]}
+    assert [it for it in found.values() if it["level"] == "broken"] == []
+    assert found["limit.memory"]["level"] == "ok"
+    assert found["engine.disk"]["level"] == "skipped"  # The engine's folder is not in there.
 
 
 async def test_compose_up_runs_programs_and_stop_drains(context: Path, image: str, images: dict[str, str]) -> None:
