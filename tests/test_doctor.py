@@ -464,6 +464,17 @@ def test_an_engine_that_can_not_be_used_is_told(version: dict[str, Any], words: 
     assert f"broken    engine.reachable: {words}" in text
 
 
+@pytest.mark.parametrize("info", [[None], {"NCPU": "many"}, {"SecurityOptions": 1}, b"<h1>It works!</h1>"])
+def test_what_is_no_engine_is_told_as_such(info: Any) -> None:
+    with played_engine({"/version": VERSION, "/_ping": b"OK", "/info": info}) as host:
+        code, text = run_doctor("--json", DOCKER_HOST=host)
+    found = {it["check"]: it for it in json.loads(text)["findings"]}
+    assert (code, found["engine.reachable"]["level"]) == (1, "broken")
+    message = found["engine.reachable"]["message"]
+    assert host in message
+    assert "tell about itself" in message
+
+
 def add_language(languages: Path, name: str, dockerfile: str) -> None:
     directory = languages / name
     directory.mkdir()

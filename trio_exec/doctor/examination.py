@@ -24,6 +24,7 @@ from trio_exec.executor.docker.executor import DockerExecutor
 from trio_exec.executor.docker.images import language_images
 from trio_exec.executor.docker.providing import Provider
 from trio_exec.executor.docker.service import running
+from trio_exec.executor.docker.translation import translated
 from trio_exec.executor.machine import EXTRA_CAPABILITIES
 from trio_exec.languages import RUNTIMES, Languages
 from trio_exec.settings import Settings
@@ -102,7 +103,8 @@ class _Examination:
         info = await trio.to_thread.run_sync(self.api.info)
         now = time.time()
         version = await trio.to_thread.run_sync(self.api.version)
-        return [*engine_findings(info, version, self.settings), *host_findings(info, self.settings, now)]
+        with translated("tell about itself"):  # What answers may be no engine, and tell anything.
+            return [*engine_findings(info, version, self.settings), *host_findings(info, self.settings, now)]
 
     async def _images(self) -> list[Finding]:
         self.tell("looking for images…")

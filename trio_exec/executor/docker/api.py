@@ -87,12 +87,13 @@ class DockerAPI:
 
     def machine(self) -> Machine:
         """What the engine runs on."""
-        return Machine.of(self.info())
+        with self._asking("tell about its machine") as api:
+            return Machine.of(api.info())
 
     def info(self) -> Mapping[str, Any]:
         """What the engine tells of itself and its machine (`docker info`)."""
-        with self._asking("tell about its machine") as api:
-            return api.info()
+        with self._asking("tell about itself") as api:
+            return dict(api.info())
 
     def version(self) -> tuple[str, str]:
         """The engine's version, and that of its API which is spoken with it."""
