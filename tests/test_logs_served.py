@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -114,6 +116,30 @@ async def test_one_client_can_neither_fill_the_log_nor_write_its_own_lines(
     assert server.wait() == 0
     (last,) = [line for line in server.log().splitlines() if "not_logged=" in line]
     assert last.endswith("not_logged=49")
+
+
+async def test_the_form_and_the_level_change_without_a_restart(
+    start_server: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('log_format = "console"\n')
+    server = start_server(config=file, languages="python")
+    before = server.log()
+    assert not any(line.startswith("{") for line in before.splitlines())
+    file.write_text('log_format = "json"\n')
+    server.process.send_signal(signal.SIGHUP)
+    with trio.fail_after(PATIENCE):
+        while '"event": "log_format is now json"' not in server.log():  # noqa: ASYNC110 - there is only looking
+            await trio.sleep(0.02)
+    file.write_text('log_format = "json"\nlog_level = "error"\n')
+    server.process.send_signal(signal.SIGHUP)
+    client = Client(server)
+    with trio.fail_after(PATIENCE):
+        while True:  # Until a refusal has no line any more.
+            count = len(server.log())
+            assert (await client.request("GET", "/nothing")).status == 404
+            if len(server.log()) == count:
+                return
 
 
 def test_the_level_is_that_of_the_setting(images: dict[str, str]) -> None:
