@@ -19,6 +19,7 @@ import trio
 from tests.dockerd import private_dockerd
 from tests.played_engine import VERSION, played_engine
 from tests.support import PATIENCE, Client, ServerProcess
+from trio_exec.doctor import examination
 from trio_exec.doctor.access import access_findings
 from trio_exec.doctor.engine import engine_findings
 from trio_exec.doctor.examination import Extent, examine
@@ -279,7 +280,8 @@ FACTS: dict[str, dict[str, Any]] = {
         ("privileges", {"become_root": "done"}, "isolation.privileges", Level.BROKEN),
         ("privileges", {"calls": {"unshare": "done"}}, "isolation.seccomp", Level.BROKEN),
         ("privileges", {"calls": {"ptrace": "ESRCH"}, "seccomp": "0"}, "isolation.seccomp", Level.BROKEN),
-        ("privileges", {"calls": {}}, "isolation.seccomp", Level.SKIPPED),
+        ("privileges", {"calls": {}}, "isolation.seccomp", Level.OK),
+        ("privileges", {"calls": {}, "seccomp": "0"}, "isolation.seccomp", Level.BROKEN),
         ("files", {"root_read_only": False}, "isolation.files", Level.BROKEN),
         ("files", {"folders": ["/etc"]}, "isolation.files", Level.BROKEN),
         ("files", {"shown": ["/proc/keys"]}, "isolation.kernel", Level.BROKEN),
@@ -327,6 +329,14 @@ def test_what_facts_mean_where_containers_have_a_kernel_of_their_own(
     assert levels(judged(attempt, trial, LIMITS))[check] is level
 
 
+@pytest.mark.parametrize(
+    ("attempt", "fact"), [("memory", {"taken": 40 * MIB, "swapped": 0}), ("pids", {"processes": 3})]
+)
+def test_a_container_that_ends_long_before_a_limit_is_no_proof(attempt: str, fact: dict[str, Any]) -> None:
+    (found,) = judged(attempt, Trial([fact], failure="the engine is gone"), LIMITS)
+    assert (found.level, found.message[-18:]) == (Level.BROKEN, "the engine is gone")
+
+
 def test_an_attempt_that_tells_nothing_is_no_proof() -> None:
     (found,) = judged("memory", Trial(failure="the engine is gone"), LIMITS)
     assert (found.check, found.level) == ("probe.memory", Level.BROKEN)
@@ -371,11 +381,11 @@ def weaken(monkeypatch: pytest.MonkeyPatch) -> Callable[[Weakened], None]:
     return apply
 
 
-async def examined(**settings: Any) -> list[Finding]:
-    """What is found of a server for Python."""
-    chosen = Settings(languages=("python",), **settings)
+async def examined(language: str = "python", **settings: Any) -> list[Finding]:
+    """What is found of a server for one language."""
+    chosen = Settings(languages=(language,), **settings)
     with trio.fail_after(PATIENCE):
-        return await examine(chosen, Languages.load(only=["python"]), Extent(), tell=lambda _: None)
+        return await examine(chosen, Languages.load(only=[language]), Extent(), tell=lambda _: None)
 
 
 async def test_sessions_on_this_machine_have_all_their_limits(images: dict[str, str]) -> None:
@@ -421,6 +431,47 @@ async def test_containers_that_are_open_are_found_out(
     assert of(Level.BROKEN, found) == {
         "limit.files",
         *(f"isolation.{it}" for it in ("network", "seccomp", "files", "kernel", "devices")),
+    }
+
+
+@pytest.fixture
+def without_python(images: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Has doctor find no image of Python; gives another language."""
+    monkeypatch.setattr(examination, "LANGUAGE", "none such")
+    others = [name for name in images if name != "python"]
+    if not others:
+        pytest.skip("needs the image of another language than Python")
+    return others[0]
+
+
+async def test_without_python_a_shell_tries_what_it_can(without_python: str) -> None:
+    found = await examined(without_python)
+    assert of(Level.BROKEN, found) == set()
+    checks = {it.check for it in found if it.level is Level.OK and it.check.startswith(("limit.", "isolation."))}
+    assert checks == {
+        *(f"limit.{name}" for name in ("memory", "pids", "workspace", "files")),
+        *(f"isolation.{it}" for it in ("network", "capabilities", "privileges", "seccomp")),
+    }
+    (left_out,) = [it for it in found if it.check == "probe"]
+    assert (left_out.level, left_out.remedy) == (Level.SKIPPED, "trio-exec build python")
+
+
+async def test_without_python_a_shell_finds_out_as_well(
+    without_python: str, weaken: Callable[[Weakened], None]
+) -> None:
+    weaken(
+        Weakened(
+            network_disabled=False,
+            network_mode="bridge",
+            arguments={"pids_limit": 4096},
+            workspace="size=1g,nr_inodes=1000000",
+            limits={"mem_limit": 1 << 30, "memswap_limit": 1 << 30},
+        )
+    )
+    found = await examined(without_python)
+    assert of(Level.BROKEN, found) == {
+        *(f"limit.{name}" for name in ("memory", "pids", "workspace", "files")),
+        "isolation.network",
     }
 
 

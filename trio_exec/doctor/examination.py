@@ -26,7 +26,7 @@ from trio_exec.executor.docker.providing import Provider
 from trio_exec.executor.docker.service import running
 from trio_exec.executor.docker.translation import translated
 from trio_exec.executor.machine import EXTRA_CAPABILITIES
-from trio_exec.languages import RUNTIMES, Languages
+from trio_exec.languages import RUNTIMES, Language, Languages
 from trio_exec.settings import Settings
 
 
@@ -158,15 +158,10 @@ class _Examination:
         )
 
     async def _probe(self) -> list[Finding]:
-        """By Python, whether or not it is offered, if its image is there."""
-        everything = Languages.load(self.settings.languages_dir)
-        language = everything.get(LANGUAGE)
-        if language is None or language.directory != RUNTIMES / LANGUAGE:
-            return left_out(f"it takes the language {LANGUAGE} as it comes with trio-exec")
-        image = language_images([language], self.settings.base_registry)[LANGUAGE]
-        if not await trio.to_thread.run_sync(self.api.image_exists, image.tag):
-            return left_out(f"it takes the image of {LANGUAGE}, which is not there", f"trio-exec build {LANGUAGE}")
-        self.executor.use_images({LANGUAGE: image.tag})
+        """By Python, if its image is there, whether or not it is offered; else by what another image has."""
+        language = await self._python() or next(
+            it for name, it in self.languages.items() if name not in self.executor.missing
+        )
         info = await trio.to_thread.run_sync(self.api.info)
         gateway = await trio.to_thread.run_sync(self.api.gateway)
         attempts = plan_attempts(self.settings.limits, self.executor.hardening, gateway)
@@ -178,3 +173,14 @@ class _Examination:
             dispensable=self.settings.missing_limits,
             tell=lambda name: self.tell(f"trying what holds: {name}…"),
         )
+
+    async def _python(self) -> Language | None:
+        """The language as it comes with trio-exec, which the executor then knows; None if its image is not there."""
+        language = Languages.load(self.settings.languages_dir).get(LANGUAGE)
+        if language is None or language.directory != RUNTIMES / LANGUAGE:
+            return None
+        image = language_images([language], self.settings.base_registry)[LANGUAGE]
+        if not await trio.to_thread.run_sync(self.api.image_exists, image.tag):
+            return None
+        self.executor.use_images({LANGUAGE: image.tag})
+        return language

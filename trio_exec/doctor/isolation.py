@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trio_exec.doctor.findings import Finding, broken, ok, skipped, warning
+from trio_exec.doctor.findings import Finding, broken, ok, warning
 from trio_exec.doctor.trial import Trial
 from trio_exec.limits import Limits
 
@@ -30,6 +30,8 @@ def judge_network(trial: Trial, limits: Limits) -> list[Finding]:
     ]
     if found:
         return [broken("isolation.network", f"programs have a network: {'; '.join(found)}", REPORT)]
+    if not trial.last["reached"]:
+        return [ok("isolation.network", "there is no interface but loopback")]
     tried = ", ".join(host for host, _ in trial.last["reached"])
     return [ok("isolation.network", f"none but loopback; no way to {tried}, no name resolution")]
 
@@ -71,8 +73,10 @@ def _seccomp(trial: Trial) -> Finding:
         return broken("isolation.seccomp", f"there is no filter of system calls: {_listed(passed)} get through", REPORT)
     if passed:
         return broken("isolation.seccomp", f"system calls get through that should not: {_listed(passed)}", REPORT)
+    if not facts["calls"] and facts["seccomp"] == "2":
+        return ok("isolation.seccomp", "system calls are filtered; which, was not tried")
     if not facts["calls"]:
-        return skipped("isolation.seccomp", "no system calls are known for this kind of processor")
+        return broken("isolation.seccomp", "there is no filter of system calls", REPORT)
     return ok("isolation.seccomp", f"{len(facts['calls'])} forbidden calls were refused, all that were tried")
 
 

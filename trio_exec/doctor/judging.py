@@ -20,6 +20,10 @@ def _mebibytes(size: float) -> str:
     return f"{size / MIB:.0f} MiB"
 
 
+def _ended_early(check: str, why: str) -> Finding:
+    return broken(check, f"whether the limit holds could not be seen, as the container ended long before it: {why}")
+
+
 def judge_memory(trial: Trial, limits: Limits) -> list[Finding]:
     """Of memory, and of swap on top of it."""
     taken, swapped = int(trial.last["taken"]), int(trial.last["swapped"])
@@ -42,6 +46,8 @@ def judge_memory(trial: Trial, limits: Limits) -> list[Finding]:
                 "controller.",
             )
         ]
+    if trial.failure is not None and taken < limit // 2:
+        return [_ended_early("limit.memory", trial.failure)]
     how = "ended by the kernel" if trial.ended else "refused more"
     return [ok("limit.memory", f"{how} at {_mebibytes(taken)}; the limit is {_mebibytes(limit)}, no swap")]
 
@@ -74,6 +80,8 @@ def judge_pids(trial: Trial, limits: Limits) -> list[Finding]:
                 "See that the engine has the pids controller.",
             )
         ]
+    if trial.failure is not None and started < limits.pids // 2:
+        return [_ended_early("limit.pids", trial.failure)]
     if refused is None:
         return [ok("limit.pids", f"the container was ended at {started} processes; the limit is {limits.pids}")]
     return [ok("limit.pids", f"a program was refused more than {started} processes; the limit is {limits.pids}")]
@@ -81,29 +89,32 @@ def judge_pids(trial: Trial, limits: Limits) -> list[Finding]:
 
 def judge_workspace(trial: Trial, limits: Limits) -> list[Finding]:
     """Of bytes and files in the workspace."""
-    written = max(int(it["written"]) for it in trial.facts if "written" in it)
+    written = max((int(it["written"]) for it in trial.facts if "written" in it), default=0)
     limit = limits.workspace_bytes
-    if written > limit:
-        return [
-            broken(
-                "limit.workspace",
-                f"a program wrote {_mebibytes(written)} to its workspace, where the limit is {_mebibytes(limit)}",
-                OLD_ENGINE,
-            )
-        ]
-    findings = [ok("limit.workspace", f"full at {_mebibytes(written)}; the limit is {_mebibytes(limit)}")]
-    made = next((it for it in trial.facts if "files" in it), None)
-    if made is None:
-        # It counts as memory, and of that there was less.
-        return [*findings, skipped("limit.files", "memory ran out before the workspace was full")]
-    if made["refused"] is None and trial.sandboxed:
-        words = (
-            f"a program made {made['files']} files, and could go on until its memory is full: its kernel counts none"
+    size = (
+        ok("limit.workspace", f"full at {_mebibytes(written)}; the limit is {_mebibytes(limit)}")
+        if written <= limit
+        else broken(
+            "limit.workspace",
+            f"a program wrote {_mebibytes(written)} to its workspace, where the limit is {_mebibytes(limit)}",
+            OLD_ENGINE,
         )
-        return [*findings, warning("limit.files", words)]
-    if made["refused"] is None:
-        return [*findings, broken("limit.files", f"a program made {made['files']} files, and could go on", OLD_ENGINE)]
-    return [*findings, ok("limit.files", f"a program was refused more than {made['files']} files")]
+    )
+    return [size, _number_of_files(trial)]
+
+
+def _number_of_files(trial: Trial) -> Finding:
+    told = next((it for it in trial.facts if "files" in it), None)
+    if told is None:
+        # What is in the workspace counts as memory, and of that there was less.
+        return skipped("limit.files", "memory ran out before the workspace was full")
+    number = told["files"]
+    if told["refused"] is not None:
+        return ok("limit.files", f"a program was refused more than {number} files")
+    if trial.sandboxed:
+        words = f"a program made {number} files, and could go on until its memory is full: its kernel counts none"
+        return warning("limit.files", words)
+    return broken("limit.files", f"a program made {number} files, and could go on", OLD_ENGINE)
 
 
 JUDGES: Mapping[str, Callable[[Trial, Limits], list[Finding]]] = {

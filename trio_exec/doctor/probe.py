@@ -22,7 +22,7 @@ from trio_exec.doctor.trial import ROOM, Trial
 from trio_exec.errors import ExecutorError, OutOfMemoryError
 from trio_exec.executor.base import Container, Opener
 from trio_exec.executor.docker.hardening import Hardening
-from trio_exec.languages import Language
+from trio_exec.languages import RUNTIMES, Language
 from trio_exec.launcher import frames
 from trio_exec.launcher.layout import WORKSPACE
 from trio_exec.limits import MIB, Limits
@@ -33,6 +33,16 @@ from trio_exec.session.tasks import container_spec
 
 PROGRAM = Path(__file__).with_name("attempts.py")
 LANGUAGE = "python"
+"""Whose images can run it."""
+SHELL_PROGRAM = Path(__file__).with_name("attempts.sh")
+SHELL_ARGUMENTS = {
+    "memory": ("bytes",),
+    "pids": ("processes",),
+    "workspace": ("bytes", "files"),
+    "network": (),
+    "privileges": (),
+}
+"""What other images can try, by a shell; with the names of its numbers."""
 TIMEOUT = 60
 """Seconds for one attempt; on a slow machine, taking memory with half a processor takes some."""
 CPU_SECONDS = 2.0
@@ -115,7 +125,7 @@ async def probe(
 
     Args:
         executor: where containers come from.
-        language: Python.
+        language: Python; or another one, in whose images a shell makes those attempts that it can.
         attempts: what to try.
         kernel: version of the one that the engine's machine has.
         dispensable: names of limits that sessions may do without, by the setting `missing_limits`.
@@ -124,13 +134,36 @@ async def probe(
     Cancellation: at any moment; the container is removed first.
     """
     findings: list[Finding] = []
-    code = PROGRAM.read_bytes()
+    python = language.directory == RUNTIMES / LANGUAGE
     for name, arguments in attempts.arguments.items():
-        tell(name)
-        job = Job(language=language.name, code=code, args=[name, json.dumps(arguments)])
-        trial = await _try(executor, make_plan(job, language, attempts.limits), Trial(machine_kernel=kernel))
-        findings += judged(name, trial, attempts.limits)
+        if python or name in SHELL_ARGUMENTS:
+            tell(name)
+            plan = (_plan if python else _shell_plan)(language, attempts.limits, name, arguments)
+            findings += judged(name, await _try(executor, plan, Trial(machine_kernel=kernel)), attempts.limits)
+    if not python:
+        others = [name for name in attempts.arguments if name not in SHELL_ARGUMENTS]
+        findings.append(
+            skipped(
+                "probe",
+                f"{', '.join(others)}, addresses and system calls were not tried: that takes the image of {LANGUAGE}, "
+                f"and this was that of {language.name}",
+                f"trio-exec build {LANGUAGE}",
+            )
+        )
     return [_dispensed(it) if it.check in {f"limit.{name}" for name in dispensable} else it for it in findings]
+
+
+def _plan(language: Language, limits: Limits, name: str, arguments: Mapping[str, Any]) -> Plan:
+    job = Job(language=language.name, code=PROGRAM.read_bytes(), args=[name, json.dumps(arguments)])
+    return make_plan(job, language, limits)
+
+
+def _shell_plan(language: Language, limits: Limits, name: str, arguments: Mapping[str, Any]) -> Plan:
+    """The run stage of a program of this language, but with a shell in its place."""
+    plan = make_plan(Job(language=language.name, code=b""), language, limits)
+    numbers = [str(arguments[it]) for it in SHELL_ARGUMENTS[name]]
+    stage = replace(plan.stages[-1], command=["sh", SHELL_PROGRAM.name, name, *numbers])
+    return replace(plan, stages=(stage,), files={SHELL_PROGRAM.name: SHELL_PROGRAM.read_bytes()})
 
 
 def _dispensed(finding: Finding) -> Finding:
@@ -166,6 +199,7 @@ async def _try(executor: Opener, plan: Plan, trial: Trial) -> Trial:
                 await _follow(container, trial)
         if scope.cancelled_caught:
             trial.failure = f"it took longer than {TIMEOUT} seconds"
+            trial.facts.clear()  # How far it came by then shows nothing.
     except OutOfMemoryError:
         trial.out_of_memory = True
     except ExecutorError as error:
