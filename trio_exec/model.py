@@ -80,6 +80,7 @@ class Requester:
         limits: what the owner's sessions may use where that is less than the server's limits, by the names of
             `trio_exec.limits.Limits`.
         languages: those that the owner may use; None for all.
+        may_wait: whether a session may wait for a slot; else it is refused when none is free.
     """
 
     owner: Owner
@@ -89,6 +90,7 @@ class Requester:
     quota: Quota = Quota()
     limits: Mapping[str, float] = field(default_factory=dict[str, float])
     languages: frozenset[str] | None = None
+    may_wait: bool = True
 
 
 class Reason(StrEnum):

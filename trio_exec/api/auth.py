@@ -24,6 +24,8 @@ SUBPROTOCOL = "trio-exec"
 KEY_SUBPROTOCOL = "trio-exec.key."
 """What comes before a key that is offered besides: browsers can set no header of a WebSocket."""
 KEY_HEADER = "X-API-Key"
+NO_QUEUE_HEADER = "X-No-Queue"
+"""With any value, the request would rather be refused than made to wait: another server may have a slot free."""
 _USER = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
 _HOW = (
     "send it as `Authorization: Bearer KEY`, as `X-API-Key: KEY`, or, with a browser's WebSocket, as the subprotocol "

@@ -124,8 +124,13 @@ class Admission:
         """Tickets that could be had, those that would wait included."""
         return self.free + max(0, self._queue_limit - self._queued)
 
-    def check(self, owner: Owner, quota: Quota) -> None:
+    def check(self, owner: Owner, quota: Quota, *, may_wait: bool = True) -> None:
         """Returns if an owner could join now.
+
+        Args:
+            owner: who.
+            quota: what they may have.
+            may_wait: whether a place in the queue will do.
 
         Raises:
             QueueFullError: too many wait already.
@@ -134,6 +139,8 @@ class Admission:
         line = self._lines.get(owner)
         if self.free and self._may_run(line, quota):
             return
+        if not may_wait:
+            raise QueueFullError("no slot is free now, and the request does not want to wait for one (X-No-Queue)")
         waiting = 0 if line is None else len(line.waiting)
         running = 0 if line is None else line.running
         if quota.max_queued is not None and waiting >= quota.max_queued:
@@ -149,17 +156,18 @@ class Admission:
                 "try again in a few seconds"
             )
 
-    def join(self, owner: Owner, quota: Quota) -> Ticket:
+    def join(self, owner: Owner, quota: Quota, *, may_wait: bool = True) -> Ticket:
         """A ticket: with a slot at once if one is free and the owner may have it, else in the queue.
 
         Args:
             owner: whose it is.
             quota: what the owner may have; from now on that counts for all of its tickets.
+            may_wait: whether a place in the queue will do.
 
         Raises:
             TrioExecError: as for `check`.
         """
-        self.check(owner, quota)
+        self.check(owner, quota, may_wait=may_wait)
         line = self._lines.setdefault(owner, _Line(owner))
         line.quota = quota
         ticket = Ticket(self, line)

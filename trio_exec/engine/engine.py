@@ -6,7 +6,6 @@ WebSockets and requests only attach to sessions here; none of them owns one, so 
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Container, Generator
 from contextlib import ExitStack, contextmanager
 
@@ -28,6 +27,7 @@ from trio_exec.errors import (
 )
 from trio_exec.events import Emit, SessionCreated, SessionFacts, SessionRefused, ignore
 from trio_exec.executor.base import Executor
+from trio_exec.ids import new_id, replica_of
 from trio_exec.languages import Language, Languages
 from trio_exec.limits import Limits, lowered
 from trio_exec.model import Batch, Job, Kind, Owner, Readiness, Reason, Requester
@@ -40,7 +40,6 @@ LOGGER = logging.getLogger("trio_exec.engine")
 
 STOP_TIMEOUT = 20
 """Seconds that sessions get to clean up once they have been ended; more than a container's removal takes."""
-_ID_BYTES = 18
 _NAME_SHOWN = 40
 
 
@@ -54,6 +53,7 @@ class Engine:
         budget: of what sessions hold; those that are over make room in it, the oldest first.
         phases: how far the server is on its way to its end.
         emit: reports sessions and their clients.
+        replica: the server's name among several, with which its ids begin.
     """
 
     def __init__(
@@ -65,7 +65,9 @@ class Engine:
         phases: Phases,
         *,
         emit: Emit = ignore,
+        replica: str = "",
     ) -> None:
+        self._replica = replica
         self.settings = settings
         self.languages = languages
         self._executor = executor
@@ -170,11 +172,14 @@ class Engine:
             DrainingError: the server is going away.
             QuotaExceededError: the owner has what they may have.
             QueueFullError: too many sessions wait.
+            ExecutorUnavailableError: no container can be made now, and the requester asks only for what is there.
         """
         with self._refusals_told("", requester, kind):
             self._check_serving()
             self._rates.check(requester.owner, requester.quota.starts_per_minute)
-            self._admission.check(requester.owner, requester.quota)
+            self._admission.check(requester.owner, requester.quota, may_wait=requester.may_wait)
+            if not requester.may_wait and self._executor.not_ready_reason is not None:
+                raise ExecutorUnavailableError(self._executor.not_ready_reason)
 
     def _language(self, name: str, requester: Requester) -> Language:
         language = self.languages.find(name)
@@ -193,7 +198,7 @@ class Engine:
         with ExitStack() as undo:
             undo.callback(account.close)
             account.take(size)
-            slot = self._admission.join(owner, quota)
+            slot = self._admission.join(owner, quota, may_wait=requester.may_wait)
             undo.pop_all()
         self._rates.take(owner, quota.starts_per_minute)
         return account, slot
@@ -207,7 +212,7 @@ class Engine:
         self._check_ready(language)
         account, slot = self._join(requester, SESSION_SIZE + plan.size)
         run = BatchRun(
-            SessionFacts(_new_id(), requester, language.name, terminal=False, kind=Kind.BATCH),
+            SessionFacts(new_id(self._replica), requester, language.name, terminal=False, kind=Kind.BATCH),
             plan,
             self._executor,
             slot,
@@ -238,7 +243,7 @@ class Engine:
         self._check_ready(plan.language)
         account, slot = self._join(requester, SESSION_SIZE + plan.files_size + len(plan.stdin))
         session = Session(
-            SessionFacts(_new_id(), requester, plan.language.name, plan.terminal is not None, kind),
+            SessionFacts(new_id(self._replica), requester, plan.language.name, plan.terminal is not None, kind),
             plan,
             self._executor,
             slot,
@@ -295,6 +300,11 @@ class Engine:
         try:
             return self._sessions[session_id]
         except KeyError:
+            if (replica := replica_of(session_id)) != self._replica:
+                raise SessionNotFoundError(
+                    f"there is no such session here: its id is of the server {replica[:_NAME_SHOWN]!r}, and this is "
+                    f"{self._replica!r}; it may be gone, or a proxy does not send requests where their ids say"
+                ) from None
             raise SessionNotFoundError(
                 f"there is no such session; it may have ended more than {self.settings.retention:g} seconds ago, "
                 "or less when the server needed its memory"
@@ -379,7 +389,3 @@ class Engine:
     def queued(self) -> int:
         """Sessions that wait for one."""
         return self._admission.queued
-
-
-def _new_id() -> str:
-    return secrets.token_urlsafe(_ID_BYTES)

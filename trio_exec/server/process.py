@@ -129,7 +129,7 @@ async def run_server(
                         settings, reload, reloadable(pool, config.connections, auth), languages, followed
                     )
                     nursery.start_soon(reloader.run, wanted_reloads)
-                engine = Engine(settings, languages, pool, budget, phases, emit=events.emit)
+                engine = Engine(settings, languages, pool, budget, phases, emit=events.emit, replica=settings.replica)
                 await nursery.start(engine.run)
                 nursery.start_soon(followed.run, partial(engine.end_sessions, reason=Reason.REVOKED))
                 metrics.read(reader(engine, pool, phases, budget, config.connections))

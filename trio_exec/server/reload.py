@@ -67,6 +67,8 @@ NEEDS_RESTART = frozenset(
     {
         # Sockets are open by these.
         *("host", "port", "keep_alive_timeout"),
+        # Clients have ids with this.
+        "replica",
         # Who asks is told by these; what they may, by the file of keys, which is followed.
         *("auth", "keys_file", "auth_header"),
         # There is a listener by these, and series that begin anew.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 
 from pydantic import Field, field_validator
 
 from trio_exec.limits import MIB
 from trio_exec.settings.fields import Group, Names, Seconds
 
+_REPLICA = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 _ORIGIN = re.compile(r"https?://[^/\s\"']+|(?!https?:)[a-z][a-z0-9+.-]*://[^/\s\"']*", re.IGNORECASE)
 """Apps have schemes of their own, such as tauri://localhost, and some no host, such as file://."""
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
@@ -23,6 +25,11 @@ class ServerSettings(Group):
 
     host: str = Field(default="127.0.0.1", description="address to listen on; beyond loopback, put a proxy in front")
     port: int = Field(default=8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    replica: str = Field(
+        default="",
+        description="short name of this server among several behind one name, with which its session ids begin; "
+        "@hostname takes the machine's, @ordinal the number at its end",
+    )
     allowed_hosts: Names = Field(
         default=(),
         description="host names under which the server may be addressed, besides loopback and `host`; * for any",
@@ -50,6 +57,23 @@ class ServerSettings(Group):
     max_connections_per_address: int = Field(
         default=250, ge=1, le=1000000, description="connections at once from one address, trusted proxies excepted"
     )
+
+    @field_validator("replica")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        hostname = socket.gethostname().partition(".")[0].lower()
+        match value:
+            case "@hostname":
+                name = hostname
+            case "@ordinal":
+                name = hostname.rpartition("-")[2]
+                if not name.isdecimal():
+                    raise ValueError(f"the hostname {hostname!r} has no number at its end, as in trio-exec-0")
+            case _:
+                name = value
+        if name and not _REPLICA.fullmatch(name):
+            raise ValueError(f"{name!r} can't be a name; take 1 to 32 small letters, digits, and - between them")
+        return name
 
     @field_validator("allowed_origins")
     @classmethod

@@ -314,9 +314,12 @@ class Rest:
 
     def _create_over_websocket(self, job: Job) -> Session:
         # Asked anew for each session of a connection that is kept: a key may have been revoked.
-        return self._engine.create_session(job, self._requester(websocket))
+        return self._engine.create_session(job, replace(self._requester(websocket), may_wait=True))
 
     async def _start(self) -> None:
+        requester = self._requester(websocket)
+        if not requester.may_wait:  # Once this is a WebSocket, it can't go elsewhere.
+            self._engine.check_quota(requester, Kind.SESSION)
         name, encoding = _client()
         keep = queries.flag("keep", websocket.args.get("keep"))
         await _accept()
