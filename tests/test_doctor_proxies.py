@@ -36,7 +36,7 @@ def proxy(server: ServerProcess, tmp_path: Path) -> Generator[Callable[..., str]
     with ExitStack() as started:
 
         def start(replacements: dict[str, str] | None = None) -> str:
-            nginx = Nginx(tmp_path, server.port, None, **(replacements or {}))
+            nginx = Nginx(tmp_path, {"a": server.port}, **(replacements or {}))
             started.callback(nginx.close)
             return f"http://127.0.0.1:{nginx.port}"
 

@@ -94,6 +94,7 @@ class Authentication:
             identity.requester,
             address=address,
             request_id=headers.get("X-Request-ID", ""),
+            may_wait=not headers.get(NO_QUEUE_HEADER),
             trace_parent=headers.get("traceparent", ""),
         )
         return replace(identity, requester=requester)
