@@ -172,7 +172,7 @@ async def test_a_language_that_can_not_be_built_keeps_no_other_away_and_may_come
         assert (refused.status, refused.json()["code"]) == (503, "language_unavailable")
         assert refused.json()["error"].startswith("broken can't be run now: building trio-exec/broken:")
         assert refused.headers["Retry-After"]
-        assert "\nthe very reason\n" in server.log()
+        assert "\n    the very reason\n" in server.log()
 
         engine = docker.DockerClient(dockerd.host)
         repository, _, tag = base.partition(":")

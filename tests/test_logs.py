@@ -83,6 +83,13 @@ def test_stack_traces_are_written_seldom_whoever_writes_them() -> None:
     sparing = Sparing(Time())
     assert len(written(sparing, "anything", "it fell", 100, ValueError("x"))) == STACK_TRACES
     assert len(written(sparing, "anything", "it fell", 100, KeyError("x"))) == STACK_TRACES
+    fell = [
+        written(
+            sparing, "anything", Line("a request failed", owner="somebody", request=str(number)), 1, ValueError("x")
+        )
+        for number in range(100)
+    ]
+    assert sum(map(len, fell)) == STACK_TRACES
 
 
 def test_other_lines_are_not_touched() -> None:

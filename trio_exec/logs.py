@@ -156,17 +156,18 @@ class Sparing(logging.Filter):
 
     def _kinds_of(self, record: logging.LogRecord) -> list[_Kind]:
         """Whatever bounds a record, the narrowest first."""
+        fields = record.msg.fields if isinstance(record.msg, Line) else {}
+        message = record.msg.message if isinstance(record.msg, Line) else str(record.msg)
         if record.exc_info:
             error = record.exc_info[0].__name__ if record.exc_info[0] else ""
-            return [self._kind(STACK_TRACES, record.name, str(record.msg), error)]
-        line = record.msg
-        if isinstance(line, Line) and (owner := line.fields.get("owner", line.fields.get("address"))) is not None:
+            return [self._kind(STACK_TRACES, record.name, message, error)]
+        if (owner := fields.get("owner", fields.get("address"))) is not None:
             return [
-                self._kind(OWNER_LINES, record.name, line.message, owner=self._known(str(owner))),
-                self._kind(ALL_LINES, record.name, line.message),
+                self._kind(OWNER_LINES, record.name, message, owner=self._known(str(owner))),
+                self._kind(ALL_LINES, record.name, message),
             ]
         limit = _CAUSED_BY_CLIENTS.get(record.name)
-        return [] if limit is None else [self._kind(limit, record.name, str(record.msg))]
+        return [] if limit is None else [self._kind(limit, record.name, message)]
 
     def _known(self, owner: str) -> str:
         """By what name an owner is counted."""
