@@ -23,6 +23,7 @@ print([(name, os.getxattr(".", name)) for name in sorted(os.listxattr("."))], ro
 for kind in ("shm", "sem", "msg"):
     if os.path.exists("/proc/sysvipc/" + kind): print(kind, open("/proc/sysvipc/" + kind).readlines()[1:])
 print(os.listdir("/dev/shm") if os.path.isdir("/dev/shm") else [])
+print(sorted(os.listdir("/tmp")) if os.path.isdir("/tmp") else [])
 """
 """Prints all that a program can see of a workspace that it can read, and of the shared memory."""
 
@@ -150,6 +151,15 @@ if os.path.isdir("/dev/shm"):
     for path in ("/dev/shm", ):
         with contextlib.suppress(OSError): os.chmod(path, 0)
         with contextlib.suppress(OSError): os.setxattr(path, "user.note", b"left")
+""",
+    "temporary files": """
+if os.path.isdir("/tmp"):
+    os.makedirs("/tmp/deep/er")
+    open("/tmp/deep/er/file", "w").write("left")
+    os.chmod("/tmp/deep/er", 0)
+    os.symlink("/", "/tmp/link")
+    os.mkfifo("/tmp/pipe")
+    open("/tmp/file", "w").write("left")
 """,
     "System V IPC": """
 import ctypes

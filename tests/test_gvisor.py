@@ -213,6 +213,21 @@ async def test_cases_that_share_a_container_leave_each_other_nothing(client: Cli
     assert room(seen[-1]) == room(seen[0])
 
 
+async def test_temporary_files_have_a_bound_there_too(client: Client) -> None:
+    code = """
+import os
+room = os.statvfs("/tmp")
+print(room.f_frsize * room.f_blocks >> 20)
+try:
+    with open("/tmp/large", "wb") as file:
+        for _ in range(40): file.write(bytes(1 << 20)); file.flush()
+except OSError as error:
+    print(error.strerror)
+"""
+    run = await client.run(language="python", code=code)
+    assert run.stdout == "32\nNo space left on device\n"
+
+
 async def test_files_are_collected(client: Client) -> None:
     code = "import os\nopen('made', 'wb').write(bytes(300_000))\nos.mkfifo('pipe')\nos.symlink('made', 'link')"
     body = {"language": "python", "code": code, "collect": ["[!m]*", "made"]}

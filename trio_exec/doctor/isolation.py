@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trio_exec.doctor.findings import Finding, broken, ok, warning
+from trio_exec.doctor.findings import Finding, broken, ok
 from trio_exec.doctor.trial import Trial
 from trio_exec.limits import Limits
 
@@ -112,10 +112,9 @@ def _writing(places: list[str], *, sandboxed: bool) -> Finding:
     if not places:
         return ok("isolation.files", "the root is read-only; only the workspace and shared memory can be written to")
     if sandboxed and places == ["/tmp"]:  # noqa: S108 - no file of ours
-        return warning(
+        return ok(
             "isolation.files",
-            "programs can write to a /tmp that the runtime makes for each container: it counts as memory, and not as "
-            "workspace",
+            "the root is read-only; /tmp is a file system of the container's own, as large as the workspace",
         )
     return broken("isolation.files", f"programs can write to {_listed(places)}", REPORT)
 

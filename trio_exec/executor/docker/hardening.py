@@ -13,7 +13,7 @@ from docker.types import LogConfig, Ulimit
 
 from trio_exec.executor.machine import UNKNOWN, Machine
 from trio_exec.executor.seccomp import profile_json
-from trio_exec.launcher.layout import WORKSPACE
+from trio_exec.launcher.layout import TEMPORARY_LINK, WORKSPACE
 from trio_exec.limits import Limits, Resources
 
 _MASKED = """
@@ -89,6 +89,17 @@ class Hardening:
             f"mode=0755,uid={uid},gid={uid}"
         )
 
+    def file_systems(self, limits: Limits, runtime: str | None, uid: int) -> dict[str, str]:
+        """What can be written to, by its path.
+
+        Another runtime may put a file system of its own, which nothing bounds, in the place of the images' link from
+        /tmp into the workspace: gVisor does, unless it is told of one.
+        """
+        workspace = self.workspace_options(limits, uid)
+        if runtime is None:
+            return {WORKSPACE: workspace}
+        return {WORKSPACE: workspace, TEMPORARY_LINK: workspace.replace("mode=0755", "mode=1777")}
+
     def paths(self) -> dict[str, list[str]]:
         """What `create_host_config` has no arguments for: fields to add to what it returns."""
         return {"MaskedPaths": self.masked_paths, "ReadonlyPaths": list(self.readonly_paths)}
@@ -124,7 +135,7 @@ class Hardening:
             # SIGBUS, which tells nobody why.
             "shm_size": limits.memory_bytes,
             "sysctls": {} if charged else dict(self.uncharged_sysctls),
-            "tmpfs": {WORKSPACE: self.workspace_options(limits, uid)},
+            "tmpfs": self.file_systems(limits, runtime, uid),
             "ulimits": [Ulimit(name=name, soft=value, hard=value) for name, value in ulimits],
         }
         if runtime is not None:

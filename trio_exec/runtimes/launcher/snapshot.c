@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include "walk.h"
 
 #define SHARED_MEMORY "/dev/shm"
+#define TEMPORARY "/tmp"
 
 enum { MODES = 07777, BLOCK = 4096, LINK_MAX_LENGTH = 4096 };
 
@@ -41,7 +43,7 @@ struct piece {
   uint64_t offset, length; /* The bytes follow. */
 };
 
-static int workspace = -1, shared_memory = -1;
+static int workspace = -1, shared_memory = -1, temporary = -1;
 static uint64_t free_at_first; /* Blocks, before anything was there. */
 static bool is_kept;
 static struct image image;
@@ -67,6 +69,14 @@ const char *snapshot_prepare(void) {
   if (workspace < 0)
     return strerror(errno);
   free_at_first = free_blocks();
+  /* The images link it into the workspace. Where it is a folder all the same, it is one that programs share: gVisor has
+   * such a file system of its own in the link's place. */
+  temporary = open(TEMPORARY, FLAGS);
+  struct statvfs system;
+  if (temporary >= 0 && (fstatvfs(temporary, &system) < 0 || (system.f_flag & ST_RDONLY))) {
+    close(temporary);
+    temporary = -1;
+  }
   shared_memory = open(SHARED_MEMORY, FLAGS);
   return shared_memory < 0 && errno != ENOENT ? strerror(errno) : NULL;
 }
@@ -213,6 +223,8 @@ static const char *keep_all(void) {
 /* What programs share beside the workspace, and leave behind. */
 static const char *clear_shared(void) {
   const char *problem = shared_memory < 0 ? NULL : clear_folder(shared_memory);
+  if (problem == NULL && temporary >= 0)
+    problem = clear_folder(temporary);
   return problem == NULL ? ipc_clear() : problem;
 }
 
