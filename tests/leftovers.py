@@ -141,25 +141,15 @@ before = os.stat("main")
 with open("main", "r+b") as file, mmap.mmap(file.fileno(), 0) as memory: memory[0:1] = b"!"
 os.utime("main", ns=(before.st_atime_ns, before.st_mtime_ns))
 """,
-    "shared memory": """
-if os.path.isdir("/dev/shm"):
-    os.makedirs("/dev/shm/deep/er")
-    open("/dev/shm/deep/er/file", "w").write("left")
-    os.chmod("/dev/shm/deep/er", 0)
-    os.symlink("/", "/dev/shm/link")
-    os.mkfifo("/dev/shm/pipe")
-    for path in ("/dev/shm", ):
-        with contextlib.suppress(OSError): os.chmod(path, 0)
-        with contextlib.suppress(OSError): os.setxattr(path, "user.note", b"left")
-""",
-    "temporary files": """
-if os.path.isdir("/tmp"):
-    os.makedirs("/tmp/deep/er")
-    open("/tmp/deep/er/file", "w").write("left")
-    os.chmod("/tmp/deep/er", 0)
-    os.symlink("/", "/tmp/link")
-    os.mkfifo("/tmp/pipe")
-    open("/tmp/file", "w").write("left")
+    "shared memory, and temporary files": """
+for place in filter(os.path.isdir, ("/dev/shm", "/tmp")):
+    os.makedirs(place + "/deep/er")
+    open(place + "/deep/er/file", "w").write("left")
+    os.chmod(place + "/deep/er", 0)
+    os.symlink("/", place + "/link")
+    os.mkfifo(place + "/pipe")
+    with contextlib.suppress(OSError): os.chmod(place, 0)
+    with contextlib.suppress(OSError): os.setxattr(place, "user.note", b"left")
 """,
     "System V IPC": """
 import ctypes

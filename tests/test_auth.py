@@ -126,6 +126,10 @@ def test_without_keys_an_address_is_an_owner(address: str, owner: str, sessions:
     assert requester.quota.max_sessions == sessions
 
 
+def test_through_a_proxy_that_is_not_trusted_anybody_may_come_from_the_machine_itself() -> None:
+    assert by()("127.0.0.1", X_Unknown_Proxy="1").quota.max_sessions == 5
+
+
 def test_people_behind_one_address_may_have_so_many_times_as_much() -> None:
     ask = by(shared_addresses={"198.51.100.7": 100})
     assert ask("198.51.100.7").quota == Quota(500, 5000, 6000, 6400 << 20)

@@ -58,7 +58,7 @@ def request_id(scope: dict[str, Any]) -> str:
 
 
 def without_request_id(scope: dict[str, Any]) -> list[tuple[bytes, bytes]]:
-    return [item for item in scope["headers"] if item[0] != b"x-request-id"]
+    return [item for item in scope["headers"] if item[0] not in {b"x-request-id", b"x-unknown-proxy"}]
 
 
 FORWARDED = {
@@ -80,15 +80,23 @@ async def test_a_trusted_proxy_is_believed(peer: str) -> None:
 
 
 async def test_a_proxy_that_the_settings_do_not_know_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[bool] = []
+
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await trio.lowlevel.checkpoint()
+        seen.append((b"x-unknown-proxy", b"1") in scope["headers"])
 
     proxied = BehindProxies(app, Settings(trusted_proxies=("10.0.0.1",)))
-    for peer, headers in [("10.0.0.1", FORWARDED), ("10.0.0.2", {"host": "x"}), *[("10.0.0.2", FORWARDED)] * 3]:
+    for peer, headers in [
+        ("10.0.0.1", FORWARDED),
+        ("10.0.0.2", {"host": "x", "X-Unknown-Proxy": "1"}),
+        *[("10.0.0.2", FORWARDED)] * 3,
+    ]:
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         scope: Any = {"type": "http", "scheme": "http", "path": "/", "client": (peer, 1), "headers": encoded}
         await proxied(scope, None, None)  # type: ignore[arg-type] - the inner application looks at nothing
 
+    assert seen == [False, False, True, True, True]
     assert [record.getMessage().split(";")[0] for record in caplog.records] == [
         "requests come from 10.0.0.2 with X-Forwarded-For, and it is none of trusted_proxies"
     ]

@@ -14,6 +14,7 @@ from functools import partial
 from werkzeug.datastructures import Headers
 
 from trio_exec.addresses import Networks, holder_of, parse_address
+from trio_exec.api.proxies import UNKNOWN_PROXY
 from trio_exec.errors import ForbiddenError, RequestError, UnauthorizedError
 from trio_exec.keys import Key, Keys
 from trio_exec.model import Owner, Quota, Requester
@@ -160,6 +161,8 @@ def _by_proxy(header: str, quota: Quota, headers: Headers, _: str) -> Identity:
 class _ByAddress:
     """Anybody may ask; whoever has an address counts as one. Who asks on the machine itself has no quota.
 
+    Who seems to come through a proxy there that is not trusted does not: it may be anybody.
+
     Args:
         shared: addresses and networks that many people have, with how many.
         quota: what one owner may take.
@@ -170,12 +173,11 @@ class _ByAddress:
         self._quota = quota
 
     def __call__(self, headers: Headers, address: str) -> Identity:
-        del headers
         try:
             parsed = parse_address(address)
         except ValueError:
             return Identity(Requester(Owner("unknown"), quota=self._quota), operator=True)
-        quota = Quota() if parsed.is_loopback else self._quota
+        quota = Quota() if parsed.is_loopback and UNKNOWN_PROXY not in headers else self._quota
         people = next((people for networks, people in self._shared if parsed in networks), 1)
         return Identity(Requester(Owner(holder_of(parsed)), quota=_times(quota, people)), operator=True)
 

@@ -32,7 +32,9 @@ LOGGER = logging.getLogger("trio_exec.server")
 _HOST, _PROTO, _FOR = b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-for"
 _REQUEST_ID = b"x-request-id"
 _TRACE_PARENT = b"traceparent"
-_FORWARDED = {_HOST, _PROTO, _FOR, _REQUEST_ID}
+UNKNOWN_PROXY = "X-Unknown-Proxy"
+"""Behind this, a request has it that seems to come through a proxy that is not trusted, and no other has."""
+_FORWARDED = {UNKNOWN_PROXY.lower().encode(), _HOST, _PROTO, _FOR, _REQUEST_ID}
 _REQUEST_ID_FORM = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 """What may stand in a log; those of common proxies are hexadecimal digits, or UUIDs."""
 _REQUEST_ID_BYTES = 8
@@ -70,9 +72,12 @@ class BehindProxies:
         scope = original.copy()
         trusted = scope["client"] is not None and scope["client"][0] in self._trusted
         hidden = _FORWARDED if trusted else {*_FORWARDED, _TRACE_PARENT, self._user}
-        if not trusted and scope["client"] is not None and _values(scope["headers"], _FOR):
+        unknown = not trusted and bool(_values(scope["headers"], _FOR))
+        if unknown and scope["client"] is not None:
             self._warn(scope["client"][0])
         scope["headers"] = [item for item in scope["headers"] if item[0].lower() not in hidden]
+        if unknown:
+            scope["headers"] = [*scope["headers"], (UNKNOWN_PROXY.lower().encode(), b"1")]
         if self._root:
             # A proxy may pass the path on or take it off.
             whole = scope["path"].startswith(f"{self._root}/")
