@@ -1,4 +1,7 @@
-"""The launcher's connection over streams in memory: torn frames, ends, garbage, cancellation, several senders."""
+"""The launcher's connection over streams in memory: torn frames, ends, garbage, cancellation, several senders.
+
+Signs of life are in `test_heartbeat`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from trio.testing import MemoryReceiveStream, MemorySendStream, MockClock, memor
 
 from trio_exec.errors import ExecutorError, LauncherGoneError, ProtocolError
 from trio_exec.launcher import frames
-from trio_exec.launcher.connection import START_TIMEOUT, LauncherConnection
+from trio_exec.launcher.connection import SILENCE, START_TIMEOUT, LauncherConnection
 
 READY = b"R\0\0\0\1" + bytes([frames.PROTOCOL_VERSION])
 OLDER = b"R\0\0\0\1" + bytes([frames.PROTOCOL_VERSION - 1])
@@ -216,7 +219,22 @@ async def test_a_launcher_that_is_up_says_so() -> None:
     await ours.wait_ready()
 
 
-@pytest.mark.parametrize("greeting", [OLDER, stdout(b"hi"), READY + stdout(b"already")])
+async def test_hello_waits_for_no_word_of_the_launcher() -> None:
+    ours, launcher = connection()
+    await ours.greet()
+
+    assert await launcher.receive_some() == frames.encode_hello(SILENCE)
+
+
+async def test_versions_that_differ_are_both_told() -> None:
+    ours, launcher = connection()
+    await launcher.send_all(OLDER)
+    await launcher.send_eof()  # It does not know what a Hello is.
+    with pytest.raises(ExecutorError, match=r"speaks version 4 of .* this server version 5; run `trio-exec build`"):
+        await ours.wait_ready()
+
+
+@pytest.mark.parametrize("greeting", [stdout(b"hi"), READY + stdout(b"already")])
 async def test_another_greeting_is_another_launcher(greeting: bytes) -> None:
     ours, launcher = connection()
     await launcher.send_all(greeting)

@@ -31,6 +31,7 @@ def stage_end(
 FRAMES = st.one_of(
     st.binary(max_size=300).map(lambda data: (frame("O", data), frames.Stdout(data))),
     st.binary(max_size=300).map(lambda data: (frame("E", data), frames.Stderr(data))),
+    st.just((frame("N", b""), frames.Pong())),
     st.just((frame("S", b""), frames.Started())),
     st.just((frame("P", b""), frames.Prestarted())),
     st.integers(0, 255).map(lambda version: (frame("R", bytes([version])), frames.Ready(version))),
@@ -116,6 +117,7 @@ def test_garbage_is_an_error_or_not_yet_complete_but_nothing_else(data: bytes, c
         b"O\xff\xff\xff\xff",
         frame("A", b"123"),
         frame("W", b"\2"),
+        frame("N", b"x"),
         frame("S", b"x"),
         frame("R", b""),
         frame("Z", b"short"),
@@ -206,6 +208,18 @@ def test_a_request_for_files_has_bounds() -> None:
 def test_a_file_has_a_mode_that_there_is(mode: int) -> None:
     with pytest.raises(ValueError, match="between 0 and 0o7777"):
         list(frames.encode_file("a", b"", mode))
+
+
+def test_hello_and_ping_on_the_wire() -> None:
+    assert frames.encode_hello(30) == frame("h", bytes([frames.PROTOCOL_VERSION, 0, 30]))
+    assert frames.encode_hello(65535)[-2:] == b"\xff\xff"
+    assert frames.encode_ping() == frame("n", b"")
+
+
+@pytest.mark.parametrize("silence", [-1, 0, 65536])
+def test_a_silence_has_bounds(silence: int) -> None:
+    with pytest.raises(ValueError, match=f"between 1 and 65535 seconds, not {silence}"):
+        frames.encode_hello(silence)
 
 
 def test_saving_and_restoring_on_the_wire() -> None:

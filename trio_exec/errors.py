@@ -170,6 +170,10 @@ class LauncherGoneError(ExecutorError):
     """The launcher's stream has ended, though nobody here closed it."""
 
 
+class LauncherSilentError(LauncherGoneError):
+    """Nothing has come from the launcher for too long: it hangs, its container is paused, or its stream was cut."""
+
+
 class OutOfMemoryError(ExecutorError):
     """A container was ended for want of memory, launcher and all; its program's fault, not the engine's."""
 

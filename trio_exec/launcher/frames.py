@@ -6,6 +6,10 @@ A frame is a type byte, a four-byte big-endian length and the payload. The other
 To the launcher:
 
 ==========  ====  =====================================================================================
+Hello       h     u8 protocol version, u16 seconds: the first frame, before which the launcher says nothing. It ends
+                  when nothing comes for so many seconds. A launcher of another version says Ready, and ends
+Ping        n     Pong answers, unless there is something else to be sent already; before the silence is over, for
+                  any byte is a sign of life
 File        f     u8 append, u16 mode, path NUL, content: creates or continues a file in the working directory,
                   whose mode is then exactly that
 Stage       s     u8 flags (1: terminal, 2: gather, 4: merge), u16 rows, u16 cols, u32 deadline in seconds, u32 CPU
@@ -35,7 +39,8 @@ Collect     c     u8 flags (1: hidden files too), u32 most files, u64 most bytes
 From the launcher:
 
 ==========  ====  =====================================================================================
-Ready       R     u8 protocol version; the first frame
+Ready       R     u8 protocol version: the first frame, which answers Hello. Up to version 4 it came by itself
+Pong        N     the launcher is there; also by itself, when something keeps it from answering for long
 Started     S     the stage's command runs
 Prestarted  P     a held command has opened its FIFO, so the start-up is behind it
 Stdout      O     bytes
@@ -59,7 +64,7 @@ Collected   C     u32: that many files were sent; the answer to Collect is compl
 
 Save, Restore and Collect are for when no stage runs.
 
-The end of the stream towards the launcher makes it kill everything and exit.
+The end of the stream towards the launcher, or its silence, makes it kill everything and exit.
 """
 
 from __future__ import annotations
@@ -72,13 +77,14 @@ from enum import Enum, Flag
 from trio_exec.errors import ProtocolError
 from trio_exec.launcher.patterns import PATTERNS_MAX, check_pattern
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 PAYLOAD_MAX = 65536
 """Both ends refuse longer payloads, so that garbage shows at once and no buffer grows with it."""
 STDIN_WINDOW = 65536
 """Unacknowledged bytes of input that the launcher has room for."""
 
 _HEADER = struct.Struct(">BI")
+_HELLO = struct.Struct(">BH")
 _STAGE = struct.Struct(">BHHIIHH")
 _STAGE_END = struct.Struct(">BBQQQQI?B")
 _COLLECT = struct.Struct(">BIQ")
@@ -88,6 +94,7 @@ _FLAG_MERGE = 4
 _FLAG_NAMED = 8
 _FLAG_HIDDEN_TOO = 1
 _MODE_MAX = 0o7777
+_U16_MAX = 0xFFFF
 
 
 def _frame(kind: bytes, payload: bytes = b"") -> bytes:
@@ -101,6 +108,22 @@ def _strings(strings: Sequence[str]) -> bytes:
         if "\0" in string:
             raise ValueError("strings for the launcher can't hold NUL")
     return b"".join(string.encode() + b"\0" for string in strings)
+
+
+def encode_hello(silence: int) -> bytes:
+    """The first frame of all.
+
+    Args:
+        silence: seconds after which the launcher ends if nothing comes; between 1 and 65535, or ValueError.
+    """
+    if not 1 <= silence <= _U16_MAX:
+        raise ValueError(f"the silence is between 1 and {_U16_MAX} seconds, not {silence}")
+    return _frame(b"h", _HELLO.pack(PROTOCOL_VERSION, silence))
+
+
+def encode_ping() -> bytes:
+    """Asks for a sign of life, and is one."""
+    return _frame(b"n")
 
 
 def encode_file(path: str, content: bytes, mode: int = 0o644) -> Iterator[bytes]:
@@ -273,6 +296,11 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Pong:
+    """The launcher is there; a connection keeps it to itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The stage's command runs."""
 
@@ -413,6 +441,7 @@ class Collected:
 
 Event = (
     Ready
+    | Pong
     | Started
     | Prestarted
     | Stdout
@@ -449,6 +478,11 @@ def _stage_end(payload: bytes) -> StageEnd:
 def _empty(payload: bytes) -> None:
     if payload:
         raise ValueError
+
+
+def _pong(payload: bytes) -> Pong:
+    _empty(payload)
+    return Pong()
 
 
 def _started(payload: bytes) -> Started:
@@ -502,6 +536,7 @@ def _omitted(payload: bytes) -> Omitted:
 
 _PARSERS: dict[int, Callable[[bytes], Event]] = {
     ord("R"): lambda payload: Ready(*struct.unpack(">B", payload)),
+    ord("N"): _pong,
     ord("S"): _started,
     ord("P"): _prestarted,
     ord("O"): Stdout,

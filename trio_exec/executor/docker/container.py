@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from trio_exec.errors import ExecutorError, LauncherGoneError, OutOfMemoryError
+from trio_exec.errors import ExecutorError, LauncherGoneError, LauncherSilentError, OutOfMemoryError
 from trio_exec.executor.docker.hardening import HARDENING
 from trio_exec.launcher import frames
 from trio_exec.launcher.connection import LauncherConnection
@@ -62,6 +62,8 @@ class DockerContainer:
         except LauncherGoneError as error:
             gone = error
         self._doubt()
+        if isinstance(gone, LauncherSilentError):
+            raise gone  # It has not ended, for want of memory or else; and who knows whether the engine answers.
         if await self._ran_out_of_memory():
             raise OutOfMemoryError("the kernel ended the container for want of memory") from gone
         raise gone

@@ -2,6 +2,7 @@
 
     run
     ├─ owners            one for each container: makes it, lends it to whoever asked, removes it until it is gone
+    │  └─ beat           meanwhile: signs of life to its launcher, and from there
     ├─ janitor           removes what other servers have left behind
     └─ health            keeps the answer to whether the engine can be used
 
@@ -311,11 +312,19 @@ class DockerExecutor:
             lease.failure = error
         lease.settled.set()
         if started:
-            await lease.returned.wait()
+            await self._lend(lease)
         await self._remove(lease)
         self._uids.release(lease.name)
         del self._leases[lease.name]
         self._lingering.discard(lease)
+
+    async def _lend(self, lease: _Lease) -> None:
+        """Returns when nobody wants the container any more."""
+        assert lease.container is not None  # noqa: S101 - it was started
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lease.container.launcher.beat)
+            await lease.returned.wait()
+            nursery.cancel_scope.cancel(reason="it is not wanted any more")
 
     async def _start(self, lease: _Lease, spec: ContainerSpec) -> bool:
         name = lease.name
@@ -331,6 +340,7 @@ class DockerExecutor:
         )
         launcher = LauncherConnection(stream)
         try:
+            await launcher.greet()
             await self._call("start", lambda: self._api.start(name), self._starts)
         except ExecutorError:
             await launcher.aclose()

@@ -5,6 +5,7 @@ processors, and only the workspace's size is limited. It takes no image, no engi
 
     open_process_executor
     ├─ (itself)         whoever opened a container removes it
+    ├─ beat             one for each container: signs of life to its launcher, and from there
     └─ outlast          one for each container that did not go in time
 
 A container is its process. All that it sees is mounted in memory, by `namespaces.sh`, and belongs to its mount
@@ -79,12 +80,12 @@ class ProcessExecutor:
 
     Args:
         program: the launcher, or what keeps it from being run.
-        leftovers: owns the waiting for containers that did not go in time.
+        tasks: owns the heartbeats, and the waiting for containers that did not go in time.
     """
 
-    def __init__(self, program: Path | str, leftovers: trio.Nursery) -> None:
+    def __init__(self, program: Path | str, tasks: trio.Nursery) -> None:
         self._program = program
-        self._leftovers = leftovers
+        self._tasks = tasks
         self._machine = Machine(processors=os.cpu_count() or 1)
         self._uids = itertools.cycle(UIDS)
         self._lingering = Lingering()
@@ -158,6 +159,7 @@ class ProcessExecutor:
             launcher = LauncherConnection(process.stdio)
             try:
                 await self._wait_ready(launcher, complaints)
+                self._tasks.start_soon(launcher.beat)  # Until it is closed.
                 yield ProcessContainer(launcher)
             finally:
                 with trio.move_on_after(LEAVE_TIMEOUT, shield=True):
@@ -172,6 +174,7 @@ class ProcessExecutor:
 
     async def _wait_ready(self, launcher: LauncherConnection, complaints: IO[bytes]) -> None:
         try:
+            await launcher.greet()
             await launcher.wait_ready()
         except LauncherGoneError as error:
             complaints.seek(0)
@@ -181,7 +184,7 @@ class ProcessExecutor:
 
     def _linger(self, process: trio.Process) -> None:
         self._lingering.add(process)
-        self._leftovers.start_soon(self._outlast, process)
+        self._tasks.start_soon(self._outlast, process)
 
     async def _outlast(self, process: trio.Process) -> None:
         await process.wait()
@@ -215,6 +218,6 @@ async def open_process_executor(cache: Path | None = None) -> AsyncGenerator[Pro
     """
     missing = await trio.to_thread.run_sync(binary.missing)
     program = missing or await trio.to_thread.run_sync(binary.launcher, cache or binary.default_cache())
-    async with trio.open_nursery() as leftovers:
-        yield ProcessExecutor(program, leftovers)
-        leftovers.cancel_scope.cancel(reason="what is left is killed already")
+    async with trio.open_nursery() as tasks:
+        yield ProcessExecutor(program, tasks)
+        tasks.cancel_scope.cancel(reason="what is left is killed already")

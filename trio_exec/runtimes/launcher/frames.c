@@ -87,8 +87,10 @@ bool out_flush(int fd) {
 static uint8_t in[FRAME_HEADER + FRAME_PAYLOAD_MAX + 1];
 static size_t in_length;
 
+bool in_has_room(void) { return in_length < sizeof in - 1; }
+
 enum in_result in_fill(int fd) {
-  if (in_length == sizeof in - 1)
+  if (!in_has_room())
     return IN_MORE; /* Full of whole frames that wait for room; reading nothing would look like the end. */
   ssize_t n = read(fd, in + in_length, sizeof in - 1 - in_length);
   if (n > 0)

@@ -10,13 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PROTOCOL_VERSION = 4, FRAME_HEADER = 5, FRAME_PAYLOAD_MAX = 65536, STDIN_WINDOW = 65536 };
+enum { PROTOCOL_VERSION = 5, FRAME_HEADER = 5, FRAME_PAYLOAD_MAX = 65536, STDIN_WINDOW = 65536 };
 
 /* To the launcher. */
-enum { IN_FILE = 'f', IN_STAGE = 's', IN_PRESTART = 'p', IN_STDIN = 'i', IN_EOF = 'e', IN_SIGNAL = 'g', IN_RESIZE = 'w', IN_KILL = 'k', IN_SAVE = 'v', IN_RESTORE = 'r', IN_COLLECT = 'c' };
+enum { IN_HELLO = 'h', IN_PING = 'n', IN_FILE = 'f', IN_STAGE = 's', IN_PRESTART = 'p', IN_STDIN = 'i', IN_EOF = 'e', IN_SIGNAL = 'g', IN_RESIZE = 'w', IN_KILL = 'k', IN_SAVE = 'v', IN_RESTORE = 'r', IN_COLLECT = 'c' };
 
 /* From the launcher. */
-enum { OUT_READY = 'R', OUT_STARTED = 'S', OUT_PRESTARTED = 'P', OUT_STDOUT = 'O', OUT_STDERR = 'E', OUT_ACK = 'A', OUT_WAITING = 'W', OUT_STAGE_END = 'Z', OUT_ERROR = 'X', OUT_SAVED = 'V', OUT_FILE = 'F', OUT_OMITTED = 'M', OUT_COLLECTED = 'C', OUT_LINGERS = 'L' };
+enum { OUT_READY = 'R', OUT_PONG = 'N', OUT_STARTED = 'S', OUT_PRESTARTED = 'P', OUT_STDOUT = 'O', OUT_STDERR = 'E', OUT_ACK = 'A', OUT_WAITING = 'W', OUT_STAGE_END = 'Z', OUT_ERROR = 'X', OUT_SAVED = 'V', OUT_FILE = 'F', OUT_OMITTED = 'M', OUT_COLLECTED = 'C', OUT_LINGERS = 'L' };
 
 /* Big-endian reading position in a payload; `ok` turns false once it ran out of bytes. */
 struct reader {
@@ -50,7 +50,8 @@ struct frame {
 
 enum in_result { IN_MORE, IN_CLOSED, IN_GARBAGE };
 
-enum in_result in_fill(int fd);      /* Reads what is there. */
+bool in_has_room(void);
+enum in_result in_fill(int fd);      /* Reads what is there, as far as there is room. */
 enum in_result in_next(struct frame *frame, bool *found);
 void in_consume(const struct frame *frame);
 

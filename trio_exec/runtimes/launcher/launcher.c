@@ -6,7 +6,9 @@
  *  - One thread, one poll loop, nothing in it that can block for long. What runs programs allocates
  *    nothing; what goes through the workspace (walk.h, image.h) does, within bounds.
  *  - The end of our own input means that the server is gone, so we go too, and the kernel kills
- *    whatever else is in this PID namespace. A deadline of our own backs that up.
+ *    whatever else is in this PID namespace. So does its silence (see heartbeat.h), and a deadline
+ *    of our own backs that up.
+ *  - We say nothing before we are greeted: nobody may be listening yet.
  *  - The program can't reach us: it is another user without privileges (see identity.h), has none
  *    of our descriptors, and we are not dumpable. So it can't forge frames, nor slow us down.
  *  - Output is read only when there is room to pass it on: a server that does not read thereby
@@ -34,6 +36,7 @@
 #include "ends.h"
 #include "files.h"
 #include "frames.h"
+#include "heartbeat.h"
 #include "held.h"
 #include "identity.h"
 #include "order.h"
@@ -179,7 +182,9 @@ static void save_workspace(void) {
   if (!stage.active) {
     held_discard(); /* Its files are then in place, and nothing changes others. */
     stage_clear();
+    heartbeat_busy();
     problem = snapshot_save();
+    heartbeat_free();
   }
   if (problem == NULL)
     out_frame(OUT_SAVED, NULL, 0);
@@ -193,14 +198,25 @@ static void restore_workspace(void) {
     fail("the workspace can't be restored while a stage runs");
   held_discard();
   stage_clear();
+  heartbeat_busy();
   const char *problem = snapshot_restore();
+  heartbeat_free();
   if (problem != NULL)
     fail(problem);
 }
 
 static void handle(struct frame *frame) {
+  if (!heartbeat_greeted()) {
+    const char *problem = heartbeat_greet(frame);
+    if (problem != NULL)
+      fail(problem);
+    return;
+  }
   struct reader payload = {.at = frame->payload, .left = frame->length, .ok = true};
   switch (frame->type) {
+  case IN_PING:
+    heartbeat_answer();
+    break;
   case IN_FILE:
     take_file(&payload);
     break;
@@ -282,7 +298,7 @@ static bool gathers(uint64_t now) {
 }
 
 static int poll_timeout(uint64_t now) {
-  uint64_t next = deadline_us;
+  uint64_t next = deadline_us < heartbeat_until() ? deadline_us : heartbeat_until();
   if (collect_active() && collect_has_room())
     return 0;
   if (stage.active && !stage.exited && probe_at_us < next)
@@ -310,7 +326,7 @@ static void loop(int child_signals) {
     int held[HELD_MAX] = {-1, -1};
     held_listeners(held);
     struct pollfd fds[] = {
-        {.fd = SERVER_IN, .events = room && !collect_active() ? POLLIN : 0}, /* Its end is told in any case. */
+        {.fd = SERVER_IN, .events = in_has_room() ? POLLIN : 0}, /* Its end is told in any case. */
         {.fd = out_pending() > 0 && !gathers(now) ? SERVER_OUT : -1, .events = POLLOUT},
         {.fd = child_signals, .events = POLLIN},
         {.fd = room && stage.active ? stage.out : -1, .events = POLLIN},
@@ -333,8 +349,17 @@ static void loop(int child_signals) {
 
     if (fds[SERVER_READ].revents & (POLLHUP | POLLERR))
       _exit(0);
-    if (fds[SERVER_READ].revents & POLLIN && in_fill(SERVER_IN) == IN_CLOSED)
-      _exit(0);
+    if (fds[SERVER_READ].revents & POLLIN) {
+      if (in_fill(SERVER_IN) == IN_CLOSED)
+        _exit(0);
+      heartbeat_heard(now);
+      if (collect_active())
+        heartbeat_answer(); /* It may be a Ping, which is not looked at before the end. */
+    }
+    if (!in_has_room() && fds[SERVER_WRITE].revents & POLLOUT)
+      heartbeat_heard(now); /* Where no more of it is read, that it reads has to do. */
+    if (now >= heartbeat_until())
+      fail(heartbeat_problem());
     if (collect_active()) {
       const char *problem = collect_step();
       if (problem != NULL)
@@ -417,8 +442,6 @@ int main(int argc, char **argv) {
   if (child_signals < 0)
     fail(strerror(errno));
   set_deadline((uint64_t)atol(argv[1]));
-  uint8_t version = PROTOCOL_VERSION;
-  out_frame(OUT_READY, &version, 1);
-  out_flush(SERVER_OUT);
+  heartbeat_begin(SERVER_OUT);
   loop(child_signals);
 }

@@ -16,6 +16,7 @@
 
 #include "cgroup.h"
 #include "ends.h"
+#include "heartbeat.h"
 #include "held.h"
 #include "probe.h"
 #include "reserve.h"
@@ -256,7 +257,7 @@ static bool kill_others(void) {
 }
 
 /* As PID 1 we are every orphan's parent, so what was killed comes to us in the end. */
-bool stage_clear(void) {
+static bool clear(void) {
   enum { ROUNDS_MAX = 100 }; /* Then something forks faster than we look, and what is held goes too. */
   int status;
   struct rusage usage;
@@ -279,6 +280,13 @@ bool stage_clear(void) {
     if (pid > 0)
       collect(pid, status, &usage);
   }
+  return found;
+}
+
+bool stage_clear(void) {
+  heartbeat_busy(); /* Processes end as fast as they get CPU for it. */
+  bool found = clear();
+  heartbeat_free();
   return found;
 }
 
