@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from subprocess import PIPE
 from typing import IO, Any, Protocol, cast
 
@@ -223,19 +224,22 @@ BUSY = "import os\nfor _ in range(4): os.fork()\nwhile True: pass"
 STOPPED = "import os, signal; print(flush=True); os.kill(0, signal.SIGSTOP)"
 
 
-@pytest.mark.parametrize("code", ["input()", BUSY, STOPPED])
-@pytest.mark.parametrize("reading", [False, True])
-async def test_a_program_that_keeps_itself_or_us_busy_is_no_dead_launcher(
-    container: Container, code: str, reading: bool
-) -> None:
-    await start(container, "python3", "-c", code)
-    with trio.move_on_after(LONG):
-        if reading:
-            await receive_all(container)
-        await trio.sleep_forever()
-    await container.send(frames.encode_kill())
-    await drain(container)
-    assert (await run(container, ["echo", "well"])).stdout == b"well\n"
+async def test_a_program_that_keeps_itself_or_us_busy_is_no_dead_launcher(executor: ProcessExecutor) -> None:
+    async def hold(code: str, *, reading: bool) -> None:
+        async with executor.open_container(SPEC) as container:
+            await start(container, "python3", "-c", code)
+            with trio.move_on_after(LONG):
+                if reading:
+                    await receive_all(container)
+                await trio.sleep_forever()
+            await container.send(frames.encode_kill())
+            await drain(container)
+            assert (await run(container, ["echo", "well"])).stdout == b"well\n"
+
+    async with trio.open_nursery() as nursery:
+        for code in ("input()", BUSY, STOPPED):
+            nursery.start_soon(partial(hold, code, reading=True))
+            nursery.start_soon(partial(hold, code, reading=False))
 
 
 async def test_input_that_nobody_takes_is_no_dead_launcher(container: Container) -> None:

@@ -14,7 +14,7 @@ import trio
 from tests.sessions import LIMITS, RESOURCES, SPEC
 from tests.stages import ENVIRONMENT, gather, restore, run, run_python, save
 from tests.support import GENEROUS, PATIENCE, Client, ServerProcess
-from tests.test_silence import Cuttable, receive_all
+from tests.test_silence import Cuttable, drain, receive_all
 from trio_exec.errors import LauncherGoneError, LauncherSilentError
 from trio_exec.executor.docker import executor as docker_executor
 from trio_exec.executor.docker.executor import DockerExecutor
@@ -83,7 +83,7 @@ async def test_a_stream_that_is_cut_in_one_direction(
 
 
 async def test_next_to_no_processor_is_no_death(short: None, executor: DockerExecutor) -> None:
-    """Ending processes, copying a workspace, walking through it: each takes longer than the silence."""
+    """Copying a workspace, making it anew, walking through it: each may take longer than the silence."""
     limits = replace(LIMITS, pids=64, workspace_bytes=32 << 20)
     async with executor.open_container(replace(SPEC, limits=limits)) as container:
         code = "for i in range(3000):\n with open(f'file{i}', 'wb') as file: file.write(b'x' * 8000)"
@@ -97,6 +97,21 @@ async def test_next_to_no_processor_is_no_death(short: None, executor: DockerExe
         gathered = await gather(container)
     assert (gathered.count, gathered.omitted) == (1000, [])
     assert saved - start > SILENCE, "it was slow enough to tell"
+
+
+async def test_next_to_no_processor_that_many_fight_for_is_no_death(
+    executor: DockerExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel collects what was used beyond a hundredth, so whole seconds pass in which nothing runs in there."""
+    monkeypatch.setattr(connection, "SILENCE", 10)
+    busy = "import os\nfor _ in range(4): os.fork()\nwhile True: pass"
+    async with executor.open_container(SPEC) as container:
+        await container.update_resources(replace(RESOURCES, cpus=0.01))
+        await container.send(frames.encode_stage(["python3", "-c", busy], ENVIRONMENT, terminal=None, deadline=60))
+        with trio.move_on_after(15):
+            await receive_all(container)
+        await container.send(frames.encode_kill())
+        await drain(container)
 
 
 def test_launchers_end_while_their_server_is_stopped(start_server: Callable[..., ServerProcess]) -> None:
