@@ -94,7 +94,7 @@ async def test_the_engine_confirms_every_field(client: Client) -> None:  # noqa:
         *("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"),
     }
     assert config["User"] == HARDENING.user == "0:0"
-    assert config["Cmd"][1:] == [str(uid)]
+    assert config["Cmd"][1:] == [str(uid), *machine.charged]
     assert config["Entrypoint"] == ["/launcher"]
     assert config["StopSignal"] == HARDENING.stop_signal == "SIGKILL"
     assert (config["Tty"], config["OpenStdin"], config["StdinOnce"]) == (False, True, True)

@@ -12,6 +12,8 @@ EXTRA_CAPABILITIES = ("SYS_NICE", "SYS_RESOURCE")
 second it is killed after its program when memory is short, whatever the program does. An engine that is in a
 container, or has no root, may lack either."""
 
+CHARGES = ("sockets", "ipc")
+"""What a machine may charge containers for, as launchers are told of it."""
 
 WARMED_AT_ONCE = 2
 """Containers that are warmed at once, at least."""
@@ -41,6 +43,12 @@ class Machine:
     def warm_at_once(self) -> int:
         """How many containers to warm at once; see `Executor`. Each takes a processor, and sessions need some, too."""
         return max(WARMED_AT_ONCE, self.processors // 2)
+
+    @property
+    def charged(self) -> tuple[str, ...]:
+        """Those of `CHARGES` that containers are charged for: the last words of a launcher's command."""
+        charged = (self.charges_sockets, self.charges_ipc)
+        return tuple(word for word, charges in zip(CHARGES, charged, strict=True) if charges)
 
     @classmethod
     def of(cls, info: Mapping[str, Any]) -> Machine:

@@ -367,7 +367,7 @@ class DockerExecutor:
         warnings = self._api.create(
             name=name,
             image=self._images[spec.language],
-            command=[str(spec.lifetime), str(uid)],
+            command=[str(spec.lifetime), str(uid), *self._hardening.machine.charged],
             labels={
                 INSTANCE_LABEL: self.instance,
                 HOST_LABEL: self._host,

@@ -12,6 +12,7 @@ from typing import Any
 from docker.types import LogConfig, Ulimit
 
 from trio_exec.executor.machine import UNKNOWN, Machine
+from trio_exec.executor.rlimits import rlimits
 from trio_exec.executor.seccomp import profile_json
 from trio_exec.launcher.layout import TEMPORARY_LINK, WORKSPACE
 from trio_exec.limits import Limits, Resources
@@ -51,11 +52,6 @@ class Hardening:
     hostname: str = "trio-exec"
     stop_signal: str = "SIGKILL"  # PID 1 ignores others: an engine that stops would wait for it in vain
     oom_score_adj: int = 500  # short of memory, the host shall take a program before its own services; see identity.c
-    ulimits: tuple[tuple[str, int], ...] = (
-        ("core", 1),  # a handler that the machine pipes core dumps to would ignore 0, and runs as root; no file fits 1
-        ("msgqueue", 0),  # /dev/mqueue is writable to all: nothing can be put there
-        ("memlock", 65536),
-    )
     cpu_period: int = 100_000  # microseconds; the kernel's default
     workspace_files: int = 4096  # inodes are kernel memory, outside of the size limit
     # Where the memory limit does not count what sockets hold, they are few and small. Loopback works all the same.
@@ -64,8 +60,6 @@ class Hardening:
         ("net.ipv4.tcp_rmem", "4096 4096 4096"),
         ("net.ipv4.tcp_wmem", "4096 4096 4096"),
     )
-    uncharged_open_files: int = 128
-    open_files: int = 1024  # for each process; what a login shell has
     readonly_paths: tuple[str, ...] = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
     @property
@@ -113,9 +107,6 @@ class Hardening:
             runtime: a Docker runtime, or None for the engine's default.
             uid: the program's user.
         """
-        charged = self.machine.charges_sockets
-        open_files = self.open_files if charged else self.uncharged_open_files
-        ulimits = [*self.ulimits, ("nofile", open_files)]
         arguments: dict[str, Any] = {
             "auto_remove": True,
             "cap_add": [*self.cap_add, *self.machine.extra_capabilities],
@@ -134,9 +125,9 @@ class Hardening:
             # /dev/shm counts as memory. It ends no sooner, since a program that maps what there is no room for dies of
             # SIGBUS, which tells nobody why.
             "shm_size": limits.memory_bytes,
-            "sysctls": {} if charged else dict(self.uncharged_sysctls),
+            "sysctls": {} if self.machine.charges_sockets else dict(self.uncharged_sysctls),
             "tmpfs": self.file_systems(limits, runtime, uid),
-            "ulimits": [Ulimit(name=name, soft=value, hard=value) for name, value in ulimits],
+            "ulimits": [Ulimit(name=name, soft=value, hard=value) for name, value in rlimits(self.machine)],
         }
         if runtime is not None:
             arguments["runtime"] = runtime

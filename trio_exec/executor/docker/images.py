@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trio_exec.errors import BuildFailedError, ExecutorError, ExecutorUnavailableError
+from trio_exec.executor import policy
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.labels import VERSION_LABEL
 from trio_exec.languages import RUNTIMES, Language
@@ -36,22 +37,39 @@ _INSPECTED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image to be: its tag, the directory and arguments that it is built from, and what prints its version."""
+    """An image to be.
+
+    Attributes:
+        tag: its name and version.
+        directory: what it is built from.
+        arguments: of the build.
+        version_command: prints its version.
+        made: files that are not in the directory but made for it, by name.
+    """
 
     tag: str
     directory: Path
     arguments: tuple[tuple[str, str], ...] = ()
     version_command: tuple[str, ...] = ()
+    made: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of(cls, name: str, directory: Path, arguments: dict[str, str], version_command: Sequence[str] = ()) -> Image:
-        """The image for a directory, tagged by the hash of its content, of the arguments and of the command."""
+    def of(
+        cls,
+        name: str,
+        directory: Path,
+        arguments: Mapping[str, str],
+        version_command: Sequence[str] = (),
+        made: Mapping[str, str] | None = None,
+    ) -> Image:
+        """The image for a directory, tagged by the hash of its content, of all files, the arguments and the command."""
         digest = hashlib.sha256(repr((sorted(arguments.items()), list(version_command))).encode())
-        for path in _context(directory):
-            content = path.read_bytes()
-            digest.update(f"{path.relative_to(directory)}\0{len(content)}\0".encode() + content)
+        files = [(str(path.relative_to(directory)), path.read_bytes()) for path in _context(directory)]
+        added = tuple((made or {}).items())
+        for file, content in [*files, *((file, text.encode()) for file, text in added)]:
+            digest.update(f"{file}\0{len(content)}\0".encode() + content)
         tag = f"trio-exec/{name}:{digest.hexdigest()[:_TAG_LENGTH]}"
-        return cls(tag, directory, tuple(arguments.items()), tuple(version_command))
+        return cls(tag, directory, tuple(arguments.items()), tuple(version_command), added)
 
 
 def _context(directory: Path) -> list[Path]:
@@ -63,11 +81,16 @@ def _context(directory: Path) -> list[Path]:
     )
 
 
-def _tar(directory: Path) -> io.BytesIO:
+def _tar(image: Image) -> io.BytesIO:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path in _context(directory):
-            tar.add(path, arcname=str(path.relative_to(directory)))
+        for path in _context(image.directory):
+            tar.add(path, arcname=str(path.relative_to(image.directory)))
+        for name, text in image.made:
+            content = text.encode()
+            file = tarfile.TarInfo(name)
+            file.size = len(content)
+            tar.addfile(file, io.BytesIO(content))
     buffer.seek(0)
     return buffer
 
@@ -78,7 +101,7 @@ def launcher_image(registry: str = "") -> Image:
     Args:
         registry: what comes before the names of base images.
     """
-    return Image.of("launcher", RUNTIMES / "launcher", _from(registry))
+    return Image.of("launcher", RUNTIMES / "launcher", _from(registry), made={policy.HEADER: policy.header()})
 
 
 def language_images(languages: Iterable[Language], registry: str = "") -> dict[str, Image]:
@@ -141,7 +164,7 @@ def build(
     last: deque[str] = deque(maxlen=LINES_KEPT)
     arguments = {**_proxies(), **dict(image.arguments)}
     try:
-        for line in api.build(context=_tar(image.directory), tag=image.tag, arguments=arguments):
+        for line in api.build(context=_tar(image), tag=image.tag, arguments=arguments):
             last.append(line)
             progress(line)
         if image.version_command:

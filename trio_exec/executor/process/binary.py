@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from trio_exec.errors import ConfigurationError
+from trio_exec.executor import policy
 from trio_exec.languages import RUNTIMES
 
 SOURCES = RUNTIMES / "launcher"
@@ -67,7 +68,8 @@ def launcher(cache: Path) -> Path:
         ConfigurationError: it can't be compiled or kept; says why.
     """
     sources = sorted(SOURCES.glob("*.c"))
-    digest = hashlib.sha256(" ".join(FLAGS).encode())
+    policy_header = policy.header()
+    digest = hashlib.sha256((" ".join(FLAGS) + policy_header).encode())
     for path in [*sources, *sorted(SOURCES.glob("*.h"))]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     program = cache / f"launcher-{digest.hexdigest()[:16]}"
@@ -77,8 +79,12 @@ def launcher(cache: Path) -> Path:
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as directory:
             made = Path(directory) / "launcher"
+            (Path(directory) / policy.HEADER).write_text(policy_header, encoding="ascii")
             subprocess.run(  # noqa: S603 - a command of ours
-                [COMPILER, *FLAGS, "-o", made, *sources], check=True, capture_output=True, timeout=COMPILE_TIMEOUT
+                [COMPILER, *FLAGS, "-I", directory, "-o", made, *sources],
+                check=True,
+                capture_output=True,
+                timeout=COMPILE_TIMEOUT,
             )
             made.replace(program)  # Whole or not at all, whoever else compiles it just now.
     except subprocess.CalledProcessError as error:

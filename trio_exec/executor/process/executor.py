@@ -86,7 +86,8 @@ class ProcessExecutor:
     def __init__(self, program: Path | str, tasks: trio.Nursery) -> None:
         self._program = program
         self._tasks = tasks
-        self._machine = Machine(processors=os.cpu_count() or 1)
+        # No memory limit is in force that anything could escape from.
+        self._machine = Machine(charges_sockets=True, charges_ipc=True, processors=os.cpu_count() or 1)
         self._uids = itertools.cycle(UIDS)
         self._lingering = Lingering()
 
@@ -147,6 +148,7 @@ class ProcessExecutor:
         command = [
             *(*binary.ISOLATED, "/bin/sh", str(NAMESPACES)),
             *(str(self._program), str(spec.limits.workspace_bytes), str(spec.lifetime), str(next(self._uids))),
+            *self._machine.charged,
         ]
         with tempfile.TemporaryFile() as complaints:
             try:

@@ -1,11 +1,12 @@
 # Runs as PID 1 of a new PID namespace, in a new mount namespace whose mounts reach no other: gives it a root of its
 # own, as an image would look, and becomes the launcher. All of it is in memory and vanishes with the namespace.
 # The launcher changes /dev and kills whatever it can see, so /dev and /proc must be the new ones before it starts.
-# $1 launcher, $2 bytes of the workspace, $3 seconds, $4 uid.
+# $1 launcher, $2 bytes of the workspace; then the launcher's own arguments.
 set -eu
-size=$2 seconds=$3 uid=$4
+size=$2 uid=$4
 umask 022
 exec 3<"$1" # It may lie below what is covered next.
+shift 2
 root=/tmp # Any directory will do to mount the new root on.
 
 mount -t tmpfs -o mode=755,size=16m tmpfs "$root"
@@ -44,4 +45,4 @@ pivot_root . old
 cd /workspace
 umount -l /old
 rmdir /old
-exec /launcher "$seconds" "$uid"
+exec /launcher "$@"

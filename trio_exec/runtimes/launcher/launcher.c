@@ -18,8 +18,9 @@
  *  - A stage's end is told after the last byte of its output, and only when no process is left.
  *  - Output reaches the server in the order in which the program wrote it.
  *
- * Usage: launcher SECONDS UID. Ends by itself that long after its start, or after the start of a
- * stage for as long as that stage asks. Programs run with the uid, and the gid of that number.
+ * Usage: launcher SECONDS UID [CHARGED…]. Ends by itself that long after its start, or after the start of a
+ * stage for as long as that stage asks. Programs run with the uid, and the gid of that number. The words say
+ * what the machine charges containers for (see confine.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +34,7 @@
 #include <unistd.h>
 
 #include "collect.h"
+#include "confine.h"
 #include "ends.h"
 #include "files.h"
 #include "frames.h"
@@ -418,12 +420,14 @@ static void loop(int child_signals) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 3 || atol(argv[1]) <= 0 || atol(argv[2]) <= 0)
-    fail("usage: launcher SECONDS UID");
+  if (argc < 3 || atol(argv[1]) <= 0 || atol(argv[2]) <= 0)
+    fail("usage: launcher SECONDS UID [CHARGED...]");
   if (getpid() != 1)
     fail("must run as PID 1: it kills every process that it can see");
   (void)setsid(); /* To have terminals, as a shell has; the engine has done it already, as a rule. */
   const char *problem = identity_take((uid_t)atol(argv[2]));
+  if (problem == NULL)
+    problem = confine(argv + 3);
   if (problem != NULL)
     fail(problem);
   /* Programs look for a temporary folder in /tmp, which the images link to this one. */

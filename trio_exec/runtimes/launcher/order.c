@@ -1,25 +1,17 @@
 #include "order.h"
 
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#if defined __x86_64__
-#define ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined __aarch64__
-#define ARCHITECTURE AUDIT_ARCH_AARCH64
-#else
-#error "the system calls of this architecture are not known here"
-#endif
+#include "confine.h"
 
 /* Newer than some headers. */
 #define NOTIFY_SET_FLAGS SECCOMP_IOW(4, uint64_t)
@@ -62,8 +54,6 @@ union passed {
 
 void order_ask(int channel) {
   struct sock_fprog program = {.len = sizeof announces_errors / sizeof *announces_errors, .filter = announces_errors};
-  /* The engine has set it already, where it is asked to; without it, a filter takes privileges. */
-  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   int listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
   if (listener < 0)
     return;
