@@ -1,9 +1,9 @@
 """The system calls that programs may make: an allowlist of our own.
 
 The engine's default profile depends on its version (Docker 20.10's allows io_uring, AF_VSOCK and ptrace, for
-instance), so a profile is passed along with every container. What is not listed fails with EPERM. The lists are
-grouped by what a program needs them for; what was left out on purpose is named in `DENIED`, which the tests try
-one by one.
+instance), so a profile is passed along with every container; and launchers have a filter of their own, which `policy`
+makes of the same lists. What is not listed fails with EPERM. The lists are grouped by what a program needs them for;
+what was left out on purpose is named in `DENIED`, which the tests try one by one.
 """
 
 from __future__ import annotations

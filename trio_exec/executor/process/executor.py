@@ -1,7 +1,8 @@
 """The executor without Docker: the launcher in a plain child process, in namespaces of its own.
 
 For tests and for development with programs that are trusted: what is run sees the machine's /usr, network and
-processors, and only the workspace's size is limited. It takes no image, no engine and 50 ms.
+processors, and only the workspace's size is limited; the launcher filters system calls as ever. It takes no image, no
+engine and 50 ms.
 
     open_process_executor
     ├─ (itself)         whoever opened a container removes it

@@ -22,7 +22,7 @@
 #error "the system calls of this architecture are not known here"
 #endif
 
-enum { FILTER_MAX = 1024 }; /* Instructions; there are about 400. */
+enum { FILTER_MAX = 1024 }; /* Instructions; there are about 300. */
 
 /*
  * Puts limits and filter in force, for good. The words say what the machine charges containers for, "sockets" or "ipc",
