@@ -171,6 +171,25 @@ async def test_no_program_reaches_its_launcher(client: Client) -> None:
     assert (run.stderr, run.final.state, run.final.exit_code) == ("", "finished", 7)
 
 
+FILTERED = """
+import ctypes, errno, resource
+libc = ctypes.CDLL(None, use_errno=True)
+for number, arguments in ((272, (0,)), (41, (16, 3, 0)), (101, (0, 0)), (425, (0, 0)), (435, (0, 0)), (5000, ())):
+    result = libc.syscall(number, *arguments)
+    print(number, errno.errorcode[ctypes.get_errno()] if result == -1 else "done")
+print(resource.getrlimit(resource.RLIMIT_CORE))
+"""
+"""unshare of nothing, a socket of the kernel's own, ptrace, io_uring_setup, clone3, and a call that is not there."""
+
+
+async def test_system_calls_are_filtered_by_the_launcher_though_not_by_the_engine(client: Client) -> None:
+    run = await client.run(language="python", code=FILTERED)
+    assert (run.stdout, run.stderr) == (
+        "272 EPERM\n41 EPERM\n101 EPERM\n425 EPERM\n435 ENOSYS\n5000 ENOSYS\n(1, 1)\n",
+        "",
+    )
+
+
 async def test_time_and_output_are_limited(client: Client) -> None:
     run = await client.run(language="python", code="while True: pass", limits={"executionTimeout": 1})
     assert run.reason == "execution_timeout"

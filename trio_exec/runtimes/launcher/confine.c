@@ -197,17 +197,22 @@ size_t confine_filter(char *const *charged, struct sock_filter filter[FILTER_MAX
   return read_charges(charged, &bits) ? make_filter(bits, filter) : 0;
 }
 
-static bool set_limit(const struct limit *limit, rlim_t value) {
+/* Lowers it, if it is higher. Linux refuses that to nobody; gVisor does, of limits that it does not keep. */
+static bool lower(int resource, rlim_t value) {
   struct rlimit now;
-  if (getrlimit(limit->resource, &now) < 0)
+  if (getrlimit(resource, &now) < 0)
     return false;
   struct rlimit wanted = {.rlim_cur = now.rlim_cur < value ? now.rlim_cur : value,
                           .rlim_max = now.rlim_max < value ? now.rlim_max : value};
-  if (setrlimit(limit->resource, &wanted) < 0)
+  return setrlimit(resource, &wanted) == 0 || errno == EPERM;
+}
+
+static bool set_limit(int resource, rlim_t value) {
+  if (!lower(resource, value))
     return false;
-  /* Of core dumps, 1 keeps more from happening than 0 does. Where that is a limit already, it takes a capability. */
-  if (limit->resource == RLIMIT_CORE)
-    setrlimit(limit->resource, &(struct rlimit){.rlim_cur = value, .rlim_max = value});
+  /* Of core dumps, 1 keeps more from happening than 0 does. Where 0 is the limit already, it takes a capability. */
+  if (resource == RLIMIT_CORE)
+    setrlimit(resource, &(struct rlimit){.rlim_cur = value, .rlim_max = value});
   return true;
 }
 
@@ -222,7 +227,7 @@ const char *confine(char *const *charged) {
   if (!read_charges(charged, &bits))
     return "what the machine charges for is a word that is not known here";
   for (const struct limit *limit = limits; limit < limits + sizeof limits / sizeof *limits; limit++)
-    if (!set_limit(limit, bits & CHARGES_SOCKETS ? limit->charged : limit->uncharged))
+    if (!set_limit(limit->resource, bits & CHARGES_SOCKETS ? limit->charged : limit->uncharged))
       return strerror(errno);
   static struct sock_filter filter[FILTER_MAX];
   size_t length = make_filter(bits, filter);
