@@ -4,6 +4,7 @@
 #include <linux/seccomp.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -222,22 +223,28 @@ static bool knows_filters(void) {
   return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
+static const char *tell(const char *what) {
+  static char problem[128];
+  snprintf(problem, sizeof problem, "%s: %s", what, strerror(errno));
+  return problem;
+}
+
 const char *confine(char *const *charged) {
   unsigned bits;
   if (!read_charges(charged, &bits))
     return "what the machine charges for is a word that is not known here";
   for (const struct limit *limit = limits; limit < limits + sizeof limits / sizeof *limits; limit++)
     if (!set_limit(limit->resource, bits & CHARGES_SOCKETS ? limit->charged : limit->uncharged))
-      return strerror(errno);
+      return tell("a limit of processes can't be set");
   static struct sock_filter filter[FILTER_MAX];
   size_t length = make_filter(bits, filter);
   if (length == 0)
     return "the filter of system calls is too long";
   struct sock_fprog program = {.len = (unsigned short)length, .filter = filter};
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-    return strerror(errno);
+    return tell("no_new_privs can't be set");
   if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0)
     return NULL;
-  const char *problem = strerror(errno);
+  const char *problem = tell("system calls can't be filtered");
   return knows_filters() ? problem : NULL;
 }
