@@ -105,8 +105,8 @@ class ServerProcess:
             sent["Content-Type"] = "application/json"
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as connection:
             connection.request(method, path, data, sent)
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
+            with connection.getresponse() as response:  # Or one that breaks off would keep the socket.
+                return Answer(response.status, response.headers, response.read())
 
     def wait_warm(self, counts: dict[str, int]) -> None:
         """Returns when at least so many containers are warm, by language; others don't matter."""

@@ -435,8 +435,8 @@ def test_signals_are_the_programs(environment: dict[str, str], tmp_path: Path, n
     write(
         tmp_path,
         "main.py",
-        f"import signal, sys\nsignal.signal({number.value}, lambda *_: (print('handled'), sys.exit(5)))\n"
-        "print('ready')\nwhile True: signal.pause()",
+        f"import signal, sys, time\nsignal.signal({number.value}, lambda *_: (print('handled'), sys.exit(5)))\n"
+        "print('ready')\nwhile True: time.sleep(0.01)  # A signal just before pause() would be missed.",
     )
     with piped(["run", "main.py"], environment, tmp_path) as process:
         assert process.stdout is not None

@@ -12,7 +12,7 @@ from trio_exec.errors import ConfigurationError
 from trio_exec.ids import new_id, replica_of, short_id
 from trio_exec.settings import Settings
 
-ROUTED = re.compile(r"~(/session/\S+) trio_exec_\$replica")
+ROUTED = re.compile(r"location ~ (/session/\S+) \{\n +proxy_pass http://trio_exec_\$replica;")
 
 
 def test_an_id_names_its_server_and_nothing_else() -> None:

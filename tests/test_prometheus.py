@@ -7,6 +7,7 @@ import math
 import re
 import subprocess
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Generator
@@ -73,6 +74,15 @@ class Prometheus:
                 await trio.sleep(0.2)
 
 
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE):
+            return True
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
+
+
 @contextmanager
 def running_prometheus(folder: Path, target: str) -> Generator[Prometheus]:
     """With our configuration, but for the target, and in a hurry."""
@@ -94,6 +104,9 @@ def running_prometheus(folder: Path, target: str) -> Generator[Prometheus]:
         deadline = time.monotonic() + PATIENCE
         while not (match := re.search(r'msg="?Listening on"? address=(\S+)', log.read_text())):
             assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        while not _is_ready(f"http://{match[1]}/-/ready"):
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
         yield Prometheus(f"http://{match[1]}")

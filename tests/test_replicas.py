@@ -6,6 +6,7 @@ import http.client
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import trio
@@ -21,13 +22,14 @@ pytestmark = pytest.mark.docker
 
 NAMES = ("a", "b", "c")
 VISITORS = 2
+SETTINGS: dict[str, Any] = {"pool": "0", "max_sessions": 2, "max_queue": 4, "trusted_proxies": "127.0.0.1"}
 HELLO = {"language": "python", "code": "print('hello')"}
 WAIT = {"language": "python", "code": "print('up')\ninput()"}
 
 
 @pytest.fixture
 def servers(start_server: Callable[..., ServerProcess]) -> dict[str, ServerProcess]:
-    started = {name: start_server(replica=name, pool="0", max_sessions=2, max_queue=4) for name in NAMES}
+    started = {name: start_server(replica=name, **SETTINGS) for name in NAMES}
     return {name: server.wait_ready() for name, server in started.items()}
 
 
@@ -158,7 +160,7 @@ async def test_one_is_killed_one_drains_and_one_comes_under_load(
 
         servers["b"].terminate()
         await Client(servers["b"]).until_draining()
-        late = start_server(replica="d", pool="0", max_sessions=2, max_queue=4).wait_ready()
+        late = start_server(replica="d", **SETTINGS).wait_ready()
         await trio.to_thread.run_sync(nginx.reload, {**ports(servers, "b", "c"), "d": late.port})
         await trio.sleep(2)
 

@@ -78,10 +78,10 @@ class Hardening:
 
         uid, gid and exec are spelt out: without them the engine mounts it for root and noexec.
         """
-        return (
-            f"rw,exec,nosuid,nodev,size={limits.workspace_bytes},nr_inodes={self.workspace_files},"
-            f"mode=0755,uid={uid},gid={uid}"
-        )
+        return f"{self._sizes(limits)},mode=0755,uid={uid},gid={uid}"
+
+    def _sizes(self, limits: Limits) -> str:
+        return f"rw,exec,nosuid,nodev,size={limits.workspace_bytes},nr_inodes={self.workspace_files}"
 
     def file_systems(self, limits: Limits, runtime: str | None, uid: int) -> dict[str, str]:
         """What can be written to, by its path.
@@ -92,7 +92,8 @@ class Hardening:
         workspace = self.workspace_options(limits, uid)
         if runtime is None:
             return {WORKSPACE: workspace}
-        return {WORKSPACE: workspace, TEMPORARY_LINK: workspace.replace("mode=0755", "mode=1777")}
+        # It is root's: programs can't lock it against the launcher, which empties it.
+        return {WORKSPACE: workspace, TEMPORARY_LINK: f"{self._sizes(limits)},mode=1777"}
 
     def paths(self) -> dict[str, list[str]]:
         """What `create_host_config` has no arguments for: fields to add to what it returns."""
