@@ -19,7 +19,9 @@ export default tseslint.config(
   },
   {
     files: ["public/**/*.js"],
-    languageOptions: { globals: { document: "readonly", localStorage: "readonly" } },
+    languageOptions: { globals: { CSS: "readonly", HTMLElement: "readonly", document: "readonly", localStorage: "readonly", window: "readonly" } },
+    // Old browsers have to understand it, and know no `catch` without a name.
+    rules: { "no-unused-vars": ["error", { caughtErrors: "none" }] },
   },
   {
     files: ["tools/**/*.js"],

@@ -11,9 +11,9 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
 from trio_exec.errors import ConfigurationError, UnknownLanguageError
 from trio_exec.model import StageName
@@ -25,6 +25,17 @@ RUNTIMES = Path(__file__).parent / "runtimes"
 _DESCRIPTION = "language.toml"
 _Extension = Annotated[str, Field(pattern=r"^[^./]+$")]
 _Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+#._-]{0,31}$")]
+
+
+def _compile(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return value
+
+
+_Pattern = Annotated[str, AfterValidator(_compile)]
 
 
 class _Model(BaseModel):
@@ -115,7 +126,7 @@ class Warm(_Model):
     named: bool = False
     pids: Annotated[int, Field(gt=0)] = 1
     sized: bool = False
-    unless: str | None = None
+    unless: _Pattern | None = None
 
     @model_validator(mode="after")
     def _has_a_place(self) -> Warm:
@@ -123,23 +134,41 @@ class Warm(_Model):
             raise ValueError("file: say where what is named finds its name")
         return self
 
-    @field_validator("unless")
-    @classmethod
-    def _pattern(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                re.compile(value)
-            except re.error as error:
-                raise ValueError(f"not a regular expression: {error}") from error
-        return value
+
+class Errors(_Model):
+    """How what is written about a fault names places in the program; for pages and editors, see docs/languages.md.
+
+    Attributes:
+        places: patterns with the groups `file` and `line`, and maybe `column`, `severity` and `message`.
+        messages: patterns of a line that says what went wrong, with the group `message`.
+        innermost: where, seen from that line, a trace has the call that failed.
+    """
+
+    places: list[_Pattern] = []
+    messages: list[_Pattern] = []
+    innermost: Literal["above", "below"] = "below"
+
+    @model_validator(mode="after")
+    def _have_their_groups(self) -> Errors:
+        for patterns, groups in ((self.places, {"file", "line"}), (self.messages, {"message"})):
+            for pattern in patterns:
+                if missing := groups - re.compile(pattern).groupindex.keys():
+                    raise ValueError(f"{pattern}: it has no group {', '.join(sorted(missing))}")
+        return self
 
 
 class Example(_Model):
-    """A program to begin with, for the page."""
+    """A program to begin with, for the page.
+
+    Attributes:
+        note: a few words about it; those that have some are offered to newcomers.
+        tty: whether it needs a terminal.
+    """
 
     name: str
     title: str
     code: str
+    note: str | None = None
     tty: bool = False
 
 
@@ -160,6 +189,7 @@ class Language(_Model):
         warm: which starts can be made ahead, in the order of the stages.
         pool: how many warm containers to keep, where the setting `pool` does not say.
         env: environment variables for both stages; `{memory}` and `{processors}` in their values as in `Stage`.
+        errors: how its tools name places in the program.
         examples: for the page; the first is shown to newcomers.
         directory: where it was read from; its content is the image's build context.
     """
@@ -178,6 +208,7 @@ class Language(_Model):
     warm: list[Warm] = []
     pool: Annotated[int, Field(ge=0, le=100)] = 0
     env: dict[str, str] = {}
+    errors: Errors = Errors()
     examples: list[Example] = []
     directory: Path
 

@@ -2,6 +2,7 @@
 
 import { decodeFiles, type LeftFiles } from "./lib/files";
 import type { Probe, Socket } from "./lib/link";
+import type { ErrorPatterns } from "./lib/problems";
 import { startOver, type Started } from "./lib/start";
 import type { Limits } from "./lib/status";
 import { isRecord, parseState, type SessionState } from "./wire";
@@ -11,6 +12,8 @@ export interface Example {
   readonly title: string;
   readonly code: string;
   readonly tty: boolean;
+  /** A few words about it, for those that newcomers are offered. */
+  readonly note?: string;
 }
 
 export interface Language {
@@ -18,6 +21,7 @@ export interface Language {
   readonly title: string;
   readonly version: string;
   readonly sourceFile: string;
+  readonly errors: ErrorPatterns;
   readonly examples: readonly Example[];
 }
 
@@ -95,14 +99,35 @@ async function call(path: string, init: RequestInit, timeout: number): Promise<u
 
 function parseExample(value: unknown): Example[] {
   if (!isRecord(value)) return [];
-  const { name, title, code, tty } = value;
+  const { name, title, code, tty, note } = value;
   if (typeof name !== "string" || typeof title !== "string" || typeof code !== "string") return [];
-  return [{ name, title, code, tty: tty === true }];
+  return [{ name, title, code, tty: tty === true, ...(typeof note === "string" && { note }) }];
+}
+
+/** Those that this browser understands; without the others errors lead nowhere, and all else works. */
+function parsePatterns(value: unknown): RegExp[] {
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((pattern) => {
+    try {
+      return typeof pattern === "string" ? [new RegExp(pattern, "g")] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function parseErrors(value: unknown): ErrorPatterns {
+  const { places, messages, innermost } = isRecord(value) ? value : {};
+  return {
+    places: parsePatterns(places),
+    messages: parsePatterns(messages),
+    innermost: innermost === "above" ? "above" : "below",
+  };
 }
 
 function parseLanguage(value: unknown): Language[] {
   if (!isRecord(value)) return [];
-  const { name, title, version, sourceFile, examples } = value;
+  const { name, title, version, sourceFile, errors, examples } = value;
   if (typeof name !== "string" || typeof title !== "string" || typeof sourceFile !== "string") return [];
   return [
     {
@@ -110,6 +135,7 @@ function parseLanguage(value: unknown): Language[] {
       title,
       version: typeof version === "string" ? version : "",
       sourceFile,
+      errors: parseErrors(errors),
       examples: Array.isArray(examples) ? examples.flatMap(parseExample) : [],
     },
   ];
@@ -148,6 +174,8 @@ export function endSession(id: string): void {
 export interface SessionInfo {
   readonly state: SessionState;
   readonly seq: number;
+  /** In milliseconds of Date.now(). */
+  readonly startedAt?: number;
 }
 
 /** A session as the server sees it: null when it is gone, undefined when the server can't be asked. */
@@ -158,7 +186,8 @@ export async function sessionInfo(id: string): Promise<SessionInfo | null | unde
     if (response.status === 404) return null;
     const state = isRecord(body) ? parseState(body) : undefined;
     if (!response.ok || !isRecord(body) || !state || typeof body["seq"] !== "number") return undefined;
-    return { state, seq: body["seq"] };
+    const startedAt = typeof body["createdAt"] === "number" ? body["createdAt"] * 1000 : undefined;
+    return { state, seq: body["seq"], ...(startedAt !== undefined && { startedAt }) };
   } catch {
     return undefined;
   }

@@ -1,19 +1,40 @@
 /** The output side of the page: the screen, the input line, the keys for touch screens, what to do with the output. */
 
 import { copyText } from "./clipboard";
-import { byId } from "./dom";
+import { byId, hasKeyboard } from "./dom";
 import { Transcript } from "./lib/transcript";
 import { LineInput } from "./line-input";
+import type { LineLink } from "./line-links";
 import { saveFile } from "./save";
-import { Screen } from "./screen";
-import type { Shade } from "./screen-colours";
-import type { ClientMessage, Stream } from "./wire";
+import { Screen, type Kind, type ScreenOptions } from "./screen";
+import type { ClientMessage } from "./wire";
 
 export interface ConsoleEvents {
   send(message: ClientMessage): boolean;
   cleared(): void;
   /** A key before the terminal sees it; true when the page has used it. */
   readonly key: (event: KeyboardEvent) => boolean;
+  /** What of a line of output leads somewhere. */
+  links(line: string): LineLink[];
+}
+
+/** How a program starts here. */
+export interface Beginning {
+  readonly tty: boolean;
+  /** Whether all of its input was given already. */
+  readonly inputGiven: boolean;
+}
+
+/** What there is to say of a program's end. */
+export interface Ending {
+  /** Whether there was a program that could have printed something. */
+  readonly ran: boolean;
+  /** For the last line of the screen; "" where there is nothing to add to what it shows. */
+  readonly words: string;
+  /** The whole sentence. */
+  readonly why: string;
+  /** Whether what it shows is best read from the top. */
+  readonly fromTop: boolean;
 }
 
 const SHORTCUT = /Mac|iPhone|iPad/.test(navigator.userAgent) ? "⌘ Enter" : "Ctrl Enter";
@@ -29,39 +50,56 @@ export class Console {
   readonly #empty = byId("empty", HTMLElement);
   readonly #keys = byId("keys", HTMLElement);
   readonly #copy = byId("copy", HTMLButtonElement);
+  readonly #cards = byId("cards", HTMLElement);
+  readonly #stdin = byId("stdin", HTMLTextAreaElement);
+  readonly #stdinBox = byId("stdin-box", HTMLElement);
+  readonly #stdinToggle = byId("stdin-toggle", HTMLButtonElement);
   readonly #events: ConsoleEvents;
   #tty = true;
   #active = false;
 
-  constructor(shade: Shade, events: ConsoleEvents) {
+  constructor(options: ScreenOptions, events: ConsoleEvents) {
     this.#events = events;
-    this.#screen = new Screen(byId("screen", HTMLElement), shade, {
+    this.#screen = new Screen(byId("screen", HTMLElement), options, {
       input: (data) => {
         if (this.#active && this.#tty) events.send({ type: "input", data });
       },
       resize: (rows, cols) => {
         if (this.#active && this.#tty) events.send({ type: "resize", rows, cols });
       },
+      links: (line) => events.links(line),
       key: events.key,
     });
     this.#line = new LineInput({
       line: (text) => this.#sendLine(text),
-      endOfInput: () => void events.send({ type: "eof" }),
-      interrupt: () => void events.send({ type: "signal", signal: "SIGINT" }),
+      endOfInput: () => void events.send(this.#tty ? { type: "input", data: "\u0004" } : { type: "eof" }),
+      interrupt: () => void events.send(this.#tty ? { type: "input", data: "\u0003" } : { type: "signal", signal: "SIGINT" }),
+      typing: () => void events.send({ type: "alive" }),
     });
     this.#keys.addEventListener("click", (event) => this.#pressKey(event.target));
     this.#copy.addEventListener("click", () => void this.#copyOutput());
     byId("download", HTMLButtonElement).addEventListener("click", () => this.#download());
     byId("clear", HTMLButtonElement).addEventListener("click", () => this.#clear());
-    this.#say("Nothing has run yet", `Press Run, or ${SHORTCUT}. What the program prints appears here.`);
+    this.#stdinToggle.addEventListener("click", () => this.#showStdin(this.#stdinBox.hasAttribute("hidden")));
+    this.#welcome();
   }
 
   get size(): { rows: number; cols: number } {
     return this.#screen.size;
   }
 
-  set shade(shade: Shade) {
-    this.#screen.shade = shade;
+  configure(options: ScreenOptions): void {
+    this.#screen.configure(options);
+  }
+
+  /** All of the next program's input, if that was written into the box. */
+  get stdin(): string | undefined {
+    return this.#tty || this.#stdin.value === "" ? undefined : this.#stdin.value;
+  }
+
+  /** What the program has printed, as plain text. */
+  get text(): string {
+    return this.#transcript.text();
   }
 
   set inputWanted(wanted: boolean) {
@@ -71,8 +109,13 @@ export class Console {
   /** Shows the parts that fit a program with or without a terminal. */
   set tty(tty: boolean) {
     this.#tty = tty;
-    this.#line.hidden = tty;
+    // A terminal on a touch screen is no field to tap into: there an answer is a line as well.
+    this.#line.hidden = tty && hasKeyboard();
+    this.#line.label = tty ? "Answer" : "Input";
     this.#keys.hidden = !tty;
+    this.#stdinToggle.hidden = tty;
+    this.#stdinBox.hidden = tty || this.#stdin.value === "";
+    this.#stdinToggle.setAttribute("aria-expanded", String(!(tty || this.#stdin.value === "")));
   }
 
   focus(): void {
@@ -80,38 +123,55 @@ export class Console {
     else this.#line.focus();
   }
 
-  begin(tty: boolean): void {
+  begin({ tty, inputGiven }: Beginning): void {
     this.tty = tty;
     this.#active = true;
     this.#transcript.clear();
     this.#screen.begin(tty);
-    this.#line.begin();
+    this.#line.begin(inputGiven);
     this.#empty.hidden = true;
   }
 
-  output(stream: Stream, text: string): void {
+  output(kind: Kind, text: string): void {
     this.#transcript.add(text);
-    this.#screen.write(stream, text);
+    this.#screen.write(kind, text);
   }
 
-  /** `ran` says whether there was a program that could have printed something. */
-  end(ran: boolean): void {
+  end({ ran, words, why, fromTop }: Ending): void {
     if (!this.#active) return;
     this.#active = false;
-    this.#screen.end();
+    const silent = this.#transcript.empty;
+    this.#screen.end(silent ? "" : words, fromTop);
     this.#line.end();
-    if (!this.#transcript.empty) return;
-    if (ran) this.#say("No output", "The program ended without printing anything.");
-    else this.#say("It did not run", "The line below says why.");
+    if (!silent) return;
+    // Where the eyes are, it is said as well as in the line below.
+    if (ran) this.#say("No output", why === "Finished." ? "The program ended without printing anything." : why);
+    else this.#say("It did not run", why);
+  }
+
+  #welcome(): void {
+    const touch = !hasKeyboard();
+    const how = touch ? "Tap Run" : `Press Run, or ${SHORTCUT}`;
+    this.#say("Programs here are interactive", `${how}, and answer while the program runs. Or begin with one of these:`);
+    this.#cards.hidden = false;
   }
 
   #say(title: string, text: string): void {
     byId("empty-title", HTMLElement).textContent = title;
     byId("empty-text", HTMLElement).textContent = text;
+    this.#cards.hidden = true;
     this.#empty.hidden = false;
   }
 
+  #showStdin(shown: boolean): void {
+    this.#stdinBox.hidden = !shown;
+    this.#stdinToggle.setAttribute("aria-expanded", String(shown));
+    if (shown) this.#stdin.focus();
+  }
+
   #sendLine(text: string): boolean {
+    // As from its keyboard: the terminal echoes it, and makes a line of it.
+    if (this.#tty) return this.#events.send({ type: "input", data: `${text}\r` });
     const line = `${text}\n`;
     if (!this.#events.send({ type: "input", data: line })) return false;
     this.#transcript.add(line);
@@ -127,8 +187,9 @@ export class Console {
   }
 
   async #copyOutput(): Promise<void> {
-    const done = await copyText(this.#screen.selection || this.#transcript.text());
-    this.#copy.textContent = done ? "Copied" : "Can't copy";
+    const text = this.#screen.selection || this.#transcript.text();
+    if (text === "") this.#copy.textContent = "Nothing yet";
+    else this.#copy.textContent = (await copyText(text)) ? "Copied" : "Can't copy";
     setTimeout(() => void (this.#copy.textContent = "Copy"), 1500);
   }
 
@@ -140,5 +201,6 @@ export class Console {
     this.#transcript.clear();
     this.#screen.clear();
     this.#events.cleared();
+    if (!this.#active) this.#welcome();
   }
 }

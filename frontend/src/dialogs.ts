@@ -3,40 +3,81 @@
 import { copyText } from "./clipboard";
 import { byId } from "./dom";
 
+/** A click beside a dialog closes it, as Escape does: what was typed in it is a name or a link, and no work. */
+export function closeByClickOutside(): void {
+  for (const dialog of document.querySelectorAll("dialog")) {
+    dialog.addEventListener("pointerdown", (event) => {
+      if (event.target !== dialog) return;
+      const { left, right, top, bottom } = dialog.getBoundingClientRect();
+      const { clientX: x, clientY: y } = event;
+      if (x < left || x > right || y < top || y > bottom) dialog.close();
+    });
+  }
+}
+
+export interface NameQuestion {
+  readonly title: string;
+  readonly name: string;
+  /** What the button says that does it. */
+  readonly verb: string;
+  /** What is wrong with a name, in words. */
+  check(name: string): string | undefined;
+  /** What is worth knowing about a name that can be used. */
+  hint?(name: string): string | undefined;
+  done(name: string): void;
+  /** Makes the file the main one, where it is not. */
+  makeMain?(): void;
+}
+
 export class NameDialog {
   readonly #dialog = byId("name-dialog", HTMLDialogElement);
   readonly #title = byId("name-title", HTMLElement);
   readonly #input = byId("name-input", HTMLInputElement);
   readonly #problem = byId("name-problem", HTMLElement);
-  #check: (name: string) => string | undefined = () => undefined;
-  #done: (name: string) => void = () => undefined;
+  readonly #hint = byId("name-hint", HTMLElement);
+  readonly #main = byId("name-main", HTMLButtonElement);
+  #question: NameQuestion | undefined;
 
   constructor() {
     byId("name-cancel", HTMLButtonElement).addEventListener("click", () => this.#dialog.close());
-    this.#input.addEventListener("input", () => this.#say(undefined));
+    this.#main.addEventListener("click", () => {
+      this.#dialog.close();
+      this.#question?.makeMain?.();
+    });
+    this.#input.addEventListener("input", () => {
+      this.#say(undefined);
+      this.#showHint();
+    });
     byId("name-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       const name = this.#input.value.trim();
-      const problem = this.#check(name);
+      const problem = this.#question?.check(name);
       if (problem !== undefined) {
         this.#say(problem);
         return;
       }
       this.#dialog.close();
-      this.#done(name);
+      this.#question?.done(name);
     });
   }
 
-  ask(title: string, name: string, check: (name: string) => string | undefined, done: (name: string) => void): void {
+  ask(question: NameQuestion): void {
+    const { title, name, verb } = question;
+    this.#question = question;
     this.#title.textContent = title;
     this.#input.value = name;
-    this.#check = check;
-    this.#done = done;
+    byId("name-done", HTMLButtonElement).textContent = verb;
+    this.#main.hidden = question.makeMain === undefined;
     this.#say(undefined);
+    this.#showHint();
     this.#dialog.showModal();
     this.#input.focus();
     // The part that changes: the stem, without the ending.
     this.#input.setSelectionRange(name.lastIndexOf("/") + 1, Math.max(name.lastIndexOf("."), 0) || name.length);
+  }
+
+  #showHint(): void {
+    this.#hint.textContent = this.#question?.hint?.(this.#input.value.trim()) ?? "";
   }
 
   #say(problem: string | undefined): void {

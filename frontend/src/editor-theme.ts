@@ -5,7 +5,7 @@ import { EditorView } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 
 export const editorTheme = EditorView.theme({
-  "&": { height: "100%", fontSize: "14px", color: "var(--text)", backgroundColor: "var(--surface)" },
+  "&": { height: "100%", fontSize: "var(--code-size)", color: "var(--text)", backgroundColor: "var(--surface)" },
   "&.cm-focused": { outline: "none" },
   ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.55" },
   ".cm-content": { padding: "10px 0", caretColor: "var(--accent)" },
@@ -16,7 +16,9 @@ export const editorTheme = EditorView.theme({
   },
   ".cm-gutters": { backgroundColor: "var(--surface)", color: "var(--faint)", border: "none" },
   ".cm-lineNumbers .cm-gutterElement": { padding: "0 4px 0 14px", minWidth: "32px" },
-  ".cm-foldGutter .cm-gutterElement": { padding: "0 2px" },
+  ".cm-foldGutter .cm-gutterElement": { padding: "0 2px", opacity: "0", transition: "opacity 0.12s" },
+  // What is folded stays marked; the rest is offered to those who come near.
+  ".cm-gutters:hover .cm-foldGutter .cm-gutterElement, .cm-foldGutter .cm-gutterElement:has([title='Unfold line'])": { opacity: "1" },
   ".cm-activeLine": { backgroundColor: "var(--active-line)" },
   ".cm-activeLineGutter": { backgroundColor: "transparent", color: "var(--text)" },
   "&.cm-focused .cm-matchingBracket": { backgroundColor: "var(--match)", outline: "1px solid var(--match-line)" },
@@ -32,26 +34,6 @@ export const editorTheme = EditorView.theme({
   },
   ".cm-panels": { backgroundColor: "var(--page)", color: "var(--text)" },
   ".cm-panels.cm-panels-top": { borderBottom: "1px solid var(--line)" },
-  ".cm-panel.cm-search": { padding: "8px 32px 8px 12px", fontFamily: "var(--sans)", fontSize: "13px" },
-  ".cm-panel.cm-search label": { fontSize: "13px" },
-  ".cm-panel.cm-search [name=close]": { top: "6px", right: "8px", color: "var(--muted)", fontSize: "18px" },
-  ".cm-textfield": {
-    backgroundColor: "var(--surface)",
-    color: "var(--text)",
-    border: "1px solid var(--line-strong)",
-    borderRadius: "6px",
-    padding: "3px 8px",
-    fontSize: "13px",
-  },
-  ".cm-button": {
-    backgroundImage: "none",
-    backgroundColor: "var(--control)",
-    color: "var(--text)",
-    border: "1px solid var(--line)",
-    borderRadius: "6px",
-    padding: "3px 10px",
-    fontSize: "13px",
-  },
   ".cm-tooltip": {
     backgroundColor: "var(--raised)",
     color: "var(--text)",

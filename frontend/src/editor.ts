@@ -1,7 +1,7 @@
 /** The code editor: CodeMirror with one state per file, so that each keeps its history and its cursor. */
 
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
-import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
+import { defaultKeymap, history, historyKeymap, indentMore, indentWithTab, undo } from "@codemirror/commands";
 import {
   bracketMatching,
   foldGutter,
@@ -10,8 +10,8 @@ import {
   indentUnit,
   syntaxHighlighting,
 } from "@codemirror/language";
-import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search";
-import { Compartment, EditorState, type Extension } from "@codemirror/state";
+import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
+import { Compartment, EditorSelection, EditorState, Prec, type Extension, type StateEffect } from "@codemirror/state";
 import {
   crosshairCursor,
   drawSelection,
@@ -26,17 +26,34 @@ import {
 } from "@codemirror/view";
 
 import { editorColours, editorTheme } from "./editor-theme";
+import type { Place, Problem } from "./lib/problems";
 import type { SourceFile } from "./lib/project";
+import { problemMarks, setProblems } from "./problem-marks";
+import { searchPanel } from "./search-panel";
+import type { Preferences } from "./settings";
 import { grammar, indentation } from "./syntax";
 
 /** Whether the editor can be left with Tab is said to those who can't see the hint in the help. */
 const DESCRIPTION = "Tab indents. To leave the editor press Escape, then Tab, or press F6.";
 
+export type EditorPreferences = Pick<Preferences, "keys" | "indent" | "wrap">;
+
+/** Whole key sets are large, and loaded for those who want them. */
+async function keySet(keys: Preferences["keys"]): Promise<Extension> {
+  if (keys === "vim") return (await import("@replit/codemirror-vim")).vim();
+  if (keys === "emacs") return (await import("@replit/codemirror-emacs")).emacs();
+  return [];
+}
+
 export class Editor {
   readonly #view: EditorView;
   readonly #language = new Compartment();
   readonly #name = new Compartment();
+  /** What the settings say; brought up to date in a file's state when it is shown. */
+  readonly #chosen = new Compartment();
   readonly #common: Extension;
+  #keys: Extension = [];
+  #preferences: EditorPreferences | undefined;
   #states: EditorState[] = [];
   #names: string[] = [];
   #active = 0;
@@ -59,7 +76,8 @@ export class Editor {
       crosshairCursor(),
       highlightActiveLine(),
       highlightSelectionMatches(),
-      search({ top: true }),
+      searchPanel,
+      problemMarks,
       keymap.of([
         ...closeBracketsKeymap,
         // Mod-Enter runs the program; the page listens for it everywhere.
@@ -109,6 +127,14 @@ export class Editor {
     void this.#highlight(index);
   }
 
+  /** Moves a file to another place in their order, and shows it. */
+  move(from: number, to: number): void {
+    this.#keep();
+    this.#names.splice(to, 0, ...this.#names.splice(from, 1));
+    this.#states.splice(to, 0, ...this.#states.splice(from, 1));
+    this.#show(to);
+  }
+
   remove(index: number): void {
     this.#keep();
     this.#names.splice(index, 1);
@@ -117,6 +143,53 @@ export class Editor {
   }
 
   focus(): void {
+    this.#view.focus();
+  }
+
+  /** Resolves when it is so: a set of keys may have to be loaded first. */
+  async configure(preferences: EditorPreferences): Promise<void> {
+    this.#preferences = preferences;
+    const keys = await keySet(preferences.keys);
+    // While they were loaded, somebody may have chosen others.
+    if (this.#preferences !== preferences) return;
+    this.#keys = keys;
+    this.#bringUpToDate();
+  }
+
+  /** Marks the problems in all files, in place of those marked before. */
+  mark(problems: readonly Problem[]): void {
+    this.#names.forEach((name, index) => {
+      this.#dispatch(index, setProblems.of(problems.filter(({ file }) => file === name)));
+    });
+  }
+
+  /** Puts the cursor there, in the file that is open. */
+  goTo({ line, column = 1 }: Place): void {
+    const { doc } = this.#view.state;
+    const { from, to } = doc.line(Math.min(Math.max(line, 1), doc.lines));
+    const anchor = Math.min(from + column - 1, to);
+    this.#view.dispatch({ selection: { anchor }, effects: EditorView.scrollIntoView(anchor, { y: "center" }) });
+    this.#view.focus();
+  }
+
+  /** Types text at the cursor, as the buttons for touch screens do; `after` goes behind it. */
+  insert(text: string, after = ""): void {
+    const { state } = this.#view;
+    const change = state.changeByRange(({ from, to }) => ({
+      changes: [{ from, to, insert: text + state.sliceDoc(from, to) + after }],
+      range: EditorSelection.range(from + text.length, to + text.length),
+    }));
+    this.#view.dispatch(state.update(change, { userEvent: "input.type", scrollIntoView: true }));
+    this.#view.focus();
+  }
+
+  undo(): void {
+    undo(this.#view);
+    this.#view.focus();
+  }
+
+  indent(): void {
+    indentMore(this.#view);
     this.#view.focus();
   }
 
@@ -135,6 +208,23 @@ export class Editor {
     if (!state) throw new RangeError(`there is no file ${index}`);
     this.#active = index;
     this.#view.setState(state);
+    this.#bringUpToDate();
+  }
+
+  #bringUpToDate(): void {
+    const extension = this.#chosenExtension();
+    this.#view.dispatch({ effects: this.#chosen.reconfigure(extension) });
+  }
+
+  #chosenExtension(): Extension {
+    if (!this.#preferences) return [];
+    const { indent, wrap } = this.#preferences;
+    const unit = indent === "tab" ? "\t" : " ".repeat(Number(indent));
+    return [
+      this.#keys,
+      wrap ? EditorView.lineWrapping : [],
+      indent === "auto" ? [] : [Prec.high(indentUnit.of(unit)), EditorState.tabSize.of(indent === "tab" ? 4 : Number(indent))],
+    ];
   }
 
   #nameExtension(name: string): Extension {
@@ -148,7 +238,8 @@ export class Editor {
   #newState({ name, text }: SourceFile): EditorState {
     return EditorState.create({
       doc: text,
-      extensions: [this.#common, this.#name.of(this.#nameExtension(name)), this.#language.of([])],
+      // In front: a set of keys goes before the usual ones.
+      extensions: [this.#chosen.of(this.#chosenExtension()), this.#common, this.#name.of(this.#nameExtension(name)), this.#language.of([])],
     });
   }
 
@@ -162,7 +253,10 @@ export class Editor {
   }
 
   #reconfigure(index: number, compartment: Compartment, extension: Extension): void {
-    const effects = compartment.reconfigure(extension);
+    this.#dispatch(index, compartment.reconfigure(extension));
+  }
+
+  #dispatch(index: number, effects: StateEffect<unknown>): void {
     if (index === this.#active) this.#view.dispatch({ effects });
     else this.#states[index] = this.#state(index).update({ effects }).state;
   }

@@ -1,26 +1,26 @@
-/** The menu of example programs: a popover with arrow keys. */
+/** The example programs: a menu with arrow keys, and cards where nothing has run yet. */
 
 import type { Example } from "./api";
 import { byId, textElement } from "./dom";
+import { connectPopover, moveByArrows } from "./popover";
+
+/** As many as fit the smallest pane. */
+const CARDS = 3;
 
 export class ExamplesMenu {
   readonly #button = byId("examples-button", HTMLButtonElement);
   readonly #menu = byId("examples", HTMLElement);
   readonly #list = byId("examples-list", HTMLElement);
+  readonly #cards = byId("cards", HTMLElement);
   readonly #chosen: (example: Example) => void;
 
   constructor(chosen: (example: Example) => void) {
     this.#chosen = chosen;
-    this.#menu.addEventListener("toggle", (event) => {
-      const open = event.newState === "open";
-      this.#button.setAttribute("aria-expanded", String(open));
-      if (open) this.#place();
-    });
-    this.#menu.addEventListener("keydown", (event) => this.#handleKey(event));
-    this.#button.setAttribute("aria-expanded", "false");
+    connectPopover(this.#button, this.#menu, () => this.#buttons[0]?.focus());
+    this.#menu.addEventListener("keydown", (event) => moveByArrows(event, this.#buttons));
   }
 
-  /** Fills the menu; `earlier` brings back code that was put aside. */
+  /** Fills the menu and the cards; `earlier` brings back code that was put aside. */
   show(examples: readonly Example[], earlier?: () => void): void {
     this.#button.hidden = examples.length === 0 && !earlier;
     const items = examples.map((example) =>
@@ -28,6 +28,17 @@ export class ExamplesMenu {
     );
     if (earlier) items.push(this.#item("Your earlier code", "put aside", earlier));
     this.#list.replaceChildren(...items);
+    this.#cards.replaceChildren(...examples.filter(({ note }) => note !== undefined).slice(0, CARDS).map((it) => this.#card(it)));
+  }
+
+  #card(example: Example): HTMLLIElement {
+    const button = textElement("button", example.title, "card");
+    button.type = "button";
+    button.append(textElement("span", example.note ?? ""));
+    button.addEventListener("click", () => this.#chosen(example));
+    const item = document.createElement("li");
+    item.append(button);
+    return item;
   }
 
   #item(title: string, badge: string | undefined, action: () => void): HTMLLIElement {
@@ -43,30 +54,7 @@ export class ExamplesMenu {
     return item;
   }
 
-  #place(): void {
-    const { left, bottom } = this.#button.getBoundingClientRect();
-    const rightmost = document.documentElement.clientWidth - this.#menu.offsetWidth - 8;
-    this.#menu.style.left = `${Math.max(8, Math.min(left, rightmost))}px`;
-    this.#menu.style.top = `${bottom + 6}px`;
-    this.#buttons[0]?.focus();
-  }
-
   get #buttons(): HTMLButtonElement[] {
     return [...this.#list.querySelectorAll("button")];
-  }
-
-  #handleKey(event: KeyboardEvent): void {
-    const buttons = this.#buttons;
-    const at = buttons.findIndex((button) => button === document.activeElement);
-    const moves: Readonly<Record<string, number>> = {
-      ArrowDown: (at + 1) % buttons.length,
-      ArrowUp: (at - 1 + buttons.length) % buttons.length,
-      Home: 0,
-      End: buttons.length - 1,
-    };
-    const target = moves[event.key];
-    if (target === undefined) return;
-    event.preventDefault();
-    buttons[target]?.focus();
   }
 }

@@ -1,4 +1,4 @@
-/** The input line of programs without a terminal: what is sent is echoed, since no terminal does it. */
+/** The input line: of programs without a terminal, and on touch screens of all, since a terminal is no place to tap. */
 
 import { byId } from "./dom";
 import { LineHistory } from "./lib/line-history";
@@ -8,7 +8,12 @@ export interface LineEvents {
   line(text: string): boolean;
   endOfInput(): void;
   interrupt(): void;
+  /** Somebody is at it, though nothing can be sent yet. */
+  typing(): void;
 }
+
+/** Milliseconds between two words of somebody's being at it. */
+const TYPING = 5_000;
 
 export class LineInput {
   readonly #form = byId("line", HTMLFormElement);
@@ -19,6 +24,8 @@ export class LineInput {
   readonly #events: LineEvents;
   #active = false;
   #ended = false;
+  #fromBox = false;
+  #typed = -Infinity;
 
   constructor(events: LineEvents) {
     this.#events = events;
@@ -28,6 +35,7 @@ export class LineInput {
     });
     this.#eof.addEventListener("click", () => this.#endInput());
     this.#field.addEventListener("keydown", (event) => this.#handleKey(event));
+    this.#field.addEventListener("input", () => this.#noteTyping());
     // A paste of many lines becomes what it would be in a terminal, rather than one long line.
     this.#field.addEventListener("paste", (event) => this.#paste(event));
     this.#show();
@@ -46,9 +54,15 @@ export class LineInput {
     this.#form.classList.toggle("wanted", wanted);
   }
 
-  begin(): void {
+  /** What it is called: an answer, where it stands for a terminal's keyboard. */
+  set label(label: string) {
+    byId("line-label", HTMLLabelElement).textContent = label;
+  }
+
+  /** `fromBox`: the whole input was given already. */
+  begin(fromBox: boolean): void {
     this.#active = true;
-    this.#ended = false;
+    this.#ended = this.#fromBox = fromBox;
     this.#show();
   }
 
@@ -68,7 +82,14 @@ export class LineInput {
     this.#send.setAttribute("aria-disabled", String(!open));
     this.#eof.setAttribute("aria-disabled", String(!open));
     if (!this.#active) this.#field.placeholder = "when a program runs";
+    else if (this.#fromBox) this.#field.placeholder = "the input is the text of the box";
     else this.#field.placeholder = this.#ended ? "the input has ended" : "";
+  }
+
+  #noteTyping(): void {
+    if (this.#field.readOnly || performance.now() - this.#typed < TYPING) return;
+    this.#typed = performance.now();
+    this.#events.typing();
   }
 
   #submit(): void {

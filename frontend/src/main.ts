@@ -1,15 +1,17 @@
 /** Starts the page, also when the server does not answer yet. */
 
 import { ApiError, fetchCatalogue, KeyNeededError, type Catalogue } from "./api";
-import { connectHelp } from "./dialogs";
+import { closeByClickOutside, connectHelp } from "./dialogs";
+import { watchKeyboard } from "./keyboard";
 import { Key } from "./key";
 import { backoff } from "./lib/backoff";
 import { Store } from "./lib/storage";
+import { connectMore } from "./more";
 import { Notice } from "./notice";
 import { Page } from "./page";
+import { Settings } from "./settings";
 import { connectSplitter } from "./splitter";
 import { useConstructedStyles } from "./stylesheets";
-import { Theme } from "./theme";
 
 /** Resolves once a key was given. */
 async function askUntilGiven(key: Key, notice: Notice, why: string): Promise<void> {
@@ -42,7 +44,10 @@ useConstructedStyles(document);
 const kept = new Store(() => localStorage);
 const notice = new Notice();
 const key = new Key(kept);
-const page = new Page({ kept, tab: new Store(() => sessionStorage) }, notice, new Theme(kept), key);
+const page = new Page({ kept, tab: new Store(() => sessionStorage) }, notice, new Settings(kept), key);
 connectSplitter(kept);
 connectHelp();
+connectMore();
+closeByClickOutside();
+watchKeyboard();
 void catalogue(notice, key).then((found) => page.open(found));

@@ -11,13 +11,17 @@ import { splitArguments } from "./lib/arguments";
 import { changedFiles, type SentFile } from "./lib/files";
 import { sessionRequest } from "./lib/request";
 import { decodeShared, encodeShared } from "./lib/share";
-import type { Limits, RunView } from "./lib/status";
+import { findProblems, mentions, type ErrorPatterns, type Place, type Problem } from "./lib/problems";
+import { describe, describeProblem, endWords, type Limits, type RunView } from "./lib/status";
 import { asBoolean, type Store } from "./lib/storage";
+import type { LineLink } from "./line-links";
 import type { Notice } from "./notice";
+import { Presence } from "./presence";
 import { Run, type Session } from "./run";
+import type { ScreenOptions } from "./screen";
+import type { Settings } from "./settings";
 import { shortcuts } from "./shortcuts";
 import { StatusLine } from "./status-line";
-import type { Theme } from "./theme";
 import { onWake } from "./wake";
 import { isRecord, type SessionState } from "./wire";
 import { Workbench } from "./workbench";
@@ -31,6 +35,11 @@ function asSession(value: unknown): Session | undefined {
   if (typeof id !== "string" || typeof tty !== "boolean") return undefined;
   return { id, tty, sent: Array.isArray(sent) ? sent.filter(isSentFile) : [] };
 }
+
+/** Milliseconds. */
+const DOUBLE_CLICK = 500;
+/** UTF-16 units of the output that are searched for what went wrong. */
+const SEARCHED = 200_000;
 
 export interface Stores {
   /** What stays in the browser. */
@@ -53,8 +62,11 @@ export class Page {
   #remembered: Session | undefined;
   readonly #share = new ShareDialog();
   readonly #runButton = byId("run", HTMLButtonElement);
-  readonly #stopButton = byId("stop", HTMLButtonElement);
-  readonly #ttySwitch = byId("tty", HTMLInputElement);
+  readonly #runLabel = byId("run-label", HTMLElement);
+  readonly #asTerminal = byId("as-terminal", HTMLInputElement);
+  readonly #asPlain = byId("as-plain", HTMLInputElement);
+  readonly #presence = new Presence();
+  readonly #settings: Settings;
   readonly #args = byId("args", HTMLInputElement);
   readonly #argsProblem = byId("args-problem", HTMLElement);
   #limits: Limits = {};
@@ -63,8 +75,12 @@ export class Page {
   /** Whether somebody has done something to the code since the program was started. */
   #busyWithCode = false;
   #workbench: Workbench | undefined;
+  /** What leads from the output to the code: of the program that runs or has run, not of what was opened since. */
+  #traced: { readonly patterns: ErrorPatterns; readonly files: readonly string[] } | undefined;
+  #runStarted = -Infinity;
 
-  constructor(stores: Stores, notice: Notice, theme: Theme, key: Key) {
+  constructor(stores: Stores, notice: Notice, settings: Settings, key: Key) {
+    this.#settings = settings;
     this.#stores = stores;
     this.#key = key;
     this.#notice = notice;
@@ -74,11 +90,12 @@ export class Page {
         { element: this.#codePane, enter: () => this.#enterCode() },
         { element: byId("output-pane", HTMLElement), enter: () => this.#enterOutput() },
       ],
-      () => this.#start(),
+      () => void this.#start(),
     );
     document.addEventListener("keydown", handleKey);
-    this.#output = new Console(theme.shade, {
+    this.#output = new Console(this.#screenOptions, {
       key: handleKey,
+      links: (line) => this.#links(line),
       cleared: () => this.#clearFiles(),
       send: (message) => {
         const sent = this.#run.send(message);
@@ -86,11 +103,22 @@ export class Page {
         return sent;
       },
     });
-    theme.onChange = (shade) => void (this.#output.shade = shade);
-    this.#status = new StatusLine(() => this.#run.retryNow());
+    settings.onChange(() => {
+      this.#output.configure(this.#screenOptions);
+      this.#workbench?.configure(settings.now);
+    });
+    this.#status = new StatusLine({
+      retry: () => this.#run.retryNow(),
+      keepAlive: () => void this.#run.send({ type: "alive" }),
+      goTo: (place) => this.#goTo(place),
+      tone: (tone) => void (this.#presence.tone = tone),
+    });
     this.#run = new Run(() => this.#limits, {
       view: (view) => this.#show(view),
-      output: (stream, text) => this.#output.output(stream, text),
+      output: (stream, text) => {
+        this.#status.noteOutput();
+        this.#output.output(stream === "stderr" && this.#compiling ? "compiler" : stream, text);
+      },
       size: () => this.#output.size,
       rejected: (words) => notice.showOfRun(`The server could not use what was sent: ${words}`),
       keyWanted: (words) => void this.#askForKey(words),
@@ -104,8 +132,12 @@ export class Page {
   async open({ languages, limits }: Catalogue): Promise<void> {
     this.#limits = limits;
     describeLimits(limits);
+    this.#status.limits = limits;
     this.#workbench = new Workbench(languages, this.#stores.kept, this.#notice);
     this.#workbench.onTerminalWanted = () => this.#setTty(true);
+    this.#workbench.onShown = (name) => void (this.#presence.name = name);
+    this.#presence.name = this.#workbench.project.files[0]?.name ?? "";
+    this.#workbench.configure(this.#settings.now);
     this.#runButton.setAttribute("aria-disabled", "false");
     document.body.classList.add("ready");
     await this.#openFragment();
@@ -116,15 +148,13 @@ export class Page {
     for (const view of ["code", "output"] as const) {
       byId(`view-${view}`, HTMLButtonElement).addEventListener("click", () => this.#showView(view));
     }
-    this.#ttySwitch.addEventListener("change", () => {
-      this.#setTty(this.#ttySwitch.checked);
-      if (this.#run.active) this.#notice.showOfRun("The running program keeps what it has. The next one gets the new setting.");
-    });
-    this.#runButton.addEventListener("click", () => {
-      this.#start();
-      if (this.#run.active && hasKeyboard()) this.#output.focus();
-    });
-    this.#stopButton.addEventListener("click", () => this.#run.stop());
+    for (const choice of [this.#asTerminal, this.#asPlain]) {
+      choice.addEventListener("change", () => {
+        this.#setTty(this.#asTerminal.checked);
+        if (this.#run.active) this.#notice.showOfRun("The running program keeps what it has. The next one gets the new setting.");
+      });
+    }
+    this.#runButton.addEventListener("click", () => this.#runOrStop());
     this.#codePane.addEventListener("pointerdown", () => void (this.#busyWithCode = true));
     this.#codePane.addEventListener("keydown", ({ key, ctrlKey, metaKey }) => {
       if (!["Control", "Meta", "Shift", "Alt"].includes(key) && !(key === "Enter" && (ctrlKey || metaKey))) this.#busyWithCode = true;
@@ -135,28 +165,43 @@ export class Page {
     onWake(() => this.#run.refresh());
   }
 
-  #start(): void {
-    if (!this.#workbench) return;
+  #runOrStop(): void {
+    if (this.#run.active) {
+      // The second half of a double click on Run means no Stop.
+      if (performance.now() - this.#runStarted > DOUBLE_CLICK) this.#run.stop();
+      return;
+    }
+    if (this.#start() && hasKeyboard()) this.#output.focus();
+  }
+
+  /** False when there was nothing that could be started. */
+  #start(): boolean {
+    if (!this.#workbench) return false;
     const { language, project } = this.#workbench;
     const parsed = splitArguments(project.args);
     if ("problem" in parsed) {
       this.#showView("code");
       this.#blameArgs(parsed.problem);
       this.#args.focus();
-      return;
+      return false;
     }
     this.#workbench.save();
     this.#busyWithCode = false;
     this.#notice.nextRun();
     this.#showView("output");
-    const tty = this.#ttySwitch.checked;
+    this.#runStarted = performance.now();
+    this.#traced = { patterns: language.errors, files: project.files.map(({ name }) => name) };
+    this.#workbench.mark([]);
+    const tty = this.#asTerminal.checked;
+    const { stdin } = this.#output;
     this.#clearFiles();
-    this.#output.begin(tty);
+    this.#output.begin({ tty, inputGiven: stdin !== undefined });
     const terminal = tty ? this.#output.size : undefined;
     const { name, sourceFile } = language;
-    const request = sessionRequest({ language: name, sourceFile, project, args: parsed.args, terminal });
+    const request = sessionRequest({ language: name, sourceFile, project, args: parsed.args, stdin, terminal });
     const sent = project.files.map(({ name, text }) => [name, text.toWellFormed()] as const);
     void this.#run.start({ request, tty, sent });
+    return true;
   }
 
   /** Goes on where the want of a key has stopped. */
@@ -183,13 +228,64 @@ export class Page {
   }
 
   #show(view: RunView): void {
-    this.#status.show(view);
-    this.#stopButton.setAttribute("aria-disabled", String(!this.#run.active));
+    const { active } = this.#run;
+    const problem = this.#problem(view);
+    this.#status.show(view, problem);
+    this.#runButton.dataset["does"] = active ? "stop" : "run";
+    this.#runLabel.textContent = active ? "Stop" : "Run";
+    this.#runButton.title = active ? "End the program" : "";
     const wanted = view.kind === "live" && view.inputWanted;
     this.#output.inputWanted = wanted;
     if (wanted) this.#takeAnswer();
     this.#remember(this.#run.session);
-    if (!this.#run.active) this.#output.end(view.kind === "over");
+    if (active) return;
+    const { text } = problem ? describeProblem(view, problem.message) : describe(view);
+    this.#output.end({
+      ran: view.kind === "over",
+      words: view.kind === "over" ? endWords(view.state) : "",
+      why: text,
+      fromTop: view.kind === "over" && view.state.stage === "compile",
+    });
+  }
+
+  get #compiling(): boolean {
+    const { view } = this.#run;
+    return view.kind === "live" && view.state?.state === "compiling";
+  }
+
+  get #screenOptions(): ScreenOptions {
+    const { now, screenShade } = this.#settings;
+    return { shade: screenShade, size: now.size, reader: now.reader };
+  }
+
+  /** What the output says of a failure, marked in the code; the first problem leads there. */
+  #problem(view: RunView): Problem | undefined {
+    if (view.kind !== "over" || !this.#traced) return undefined;
+    const { state, exitCode, stage } = view.state;
+    if (state !== "finished" || exitCode === undefined || exitCode === 0) return undefined;
+    const { text } = this.#output;
+    const { patterns, files } = this.#traced;
+    // A compiler's first error is the one to mend; of a trace, the end tells what happened.
+    const part = stage === "compile" ? text.slice(0, SEARCHED) : text.slice(-SEARCHED);
+    const problems = findProblems(part, patterns, files);
+    this.#workbench?.mark(problems);
+    return problems[0];
+  }
+
+  /** Places in a line of output that are in the program's own files. */
+  #links(line: string): LineLink[] {
+    if (!this.#traced) return [];
+    return mentions(line, this.#traced.patterns, this.#traced.files).map((mention) => ({
+      start: mention.start,
+      end: mention.end,
+      title: `Go to ${mention.file}, line ${mention.line}`,
+      open: () => this.#goTo(mention),
+    }));
+  }
+
+  #goTo(place: Place): void {
+    this.#showView("code");
+    this.#workbench?.goTo(place);
   }
 
   /** Whoever has run the program from its text, and done nothing there since, would type the answer into it. */
@@ -212,15 +308,19 @@ export class Page {
     if (info === null) this.#stores.tab.remove("session");
     // Asking took a while: whoever has started something in between wants to see that.
     if (!info || this.#run.active) return;
-    this.#output.begin(session.tty);
+    if (this.#workbench) {
+      this.#traced = { patterns: this.#workbench.language.errors, files: session.sent.map(([name]) => name) };
+    }
+    this.#output.begin({ tty: session.tty, inputGiven: false });
     this.#run.follow(session);
+    if (info.startedAt !== undefined) this.#status.startedAt = info.startedAt;
   }
 
   async #shareCode(): Promise<void> {
     if (!this.#workbench) return;
     const { language, project } = this.#workbench;
     const link = new URL(document.baseURI);
-    link.hash = await encodeShared({ language: language.name, tty: this.#ttySwitch.checked, project });
+    link.hash = await encodeShared({ language: language.name, tty: this.#asTerminal.checked, project });
     this.#share.show(link.href);
   }
 
@@ -239,7 +339,8 @@ export class Page {
   }
 
   #setTty(tty: boolean): void {
-    this.#ttySwitch.checked = tty;
+    this.#asTerminal.checked = tty;
+    this.#asPlain.checked = !tty;
     this.#stores.kept.set("tty", tty);
     if (!this.#run.active) this.#output.tty = tty;
   }

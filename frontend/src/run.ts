@@ -170,7 +170,7 @@ export class Run {
 
   #moved(phase: Phase, session: Session): void {
     // What the program waits for is said anew after a connection.
-    this.#update({ phase, inputWanted: false });
+    this.#update({ phase, inputWanted: false, idleUntil: undefined });
     if (phase.kind === "open" && session.tty) this.#tellSize();
   }
 
@@ -193,6 +193,9 @@ export class Run {
         break;
       case "input_wait":
         this.#update({ inputWanted: message.waiting });
+        break;
+      case "idle":
+        this.#update({ idleUntil: message.endsIn === null ? undefined : Date.now() + message.endsIn * 1000 });
         break;
       case "error":
         // What was sent while the program ended is of no use any more, and no fault.

@@ -42,7 +42,8 @@ const DARK: ITheme = {
   scrollbarSliderBackground: "#dde4e426",
   scrollbarSliderHoverBackground: "#dde4e447",
   scrollbarSliderActiveBackground: "#dde4e466",
-  black: "#2b3539",
+  // The ground itself: what full-screen programs paint black is one with what they leave.
+  black: "#12171a",
   red: "#ff7b72",
   green: "#7fd68a",
   yellow: "#e6c069",

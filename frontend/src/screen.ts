@@ -2,7 +2,8 @@
  * The terminal that shows what a program prints, with and without `tty`.
  *
  * Without a terminal of its own a program's two streams are shown on the same screen: standard error in red and
- * with a bar at the left, typed lines in another colour. What arrives is text for xterm.js, never markup.
+ * with a bar at the left, each in lines of its own, typed lines in another colour. What arrives is text for xterm.js,
+ * never markup.
  */
 
 import { FitAddon } from "@xterm/addon-fit";
@@ -13,25 +14,43 @@ import "@xterm/xterm/css/xterm.css";
 import { copyText } from "./clipboard";
 import { Chunks } from "./lib/chunks";
 import { safeLink } from "./lib/links";
+import { lineLinks, type LineLink } from "./line-links";
 import { screenColours, type Shade } from "./screen-colours";
 import { scrollByTouch } from "./touch-scroll";
+import { typeWithoutKeys } from "./type-without-keys";
 import type { Stream } from "./wire";
 
-type Kind = Stream | "echo";
+/** `compiler` is what a compiler writes to standard error, which for it is where everything goes. */
+export type Kind = Stream | "compiler" | "echo";
+
+export interface ScreenOptions {
+  readonly shade: Shade;
+  /** Of the text, in CSS pixels. */
+  readonly size: number;
+  /** Whether screen readers are told what is shown. */
+  readonly reader: boolean;
+}
 
 export interface ScreenEvents {
   /** Somebody typed, or pasted, or the terminal answers a question of the program's. */
   input(data: string): void;
   resize(rows: number, cols: number): void;
+  /** What of a line leads somewhere. */
+  links(line: string): LineLink[];
   /** A key before the terminal sees it; true when the page has used it. */
   readonly key: (event: KeyboardEvent) => boolean;
 }
 
+/** Until the page's own font is there. */
+const FALLBACK = "monospace";
 const SCROLLBACK = 10_000;
 /** Written in well under a frame, so that keys typed meanwhile do not wait. */
 const WRITE_SIZE = 16_384;
 /** While the page is hidden no frames are drawn, and the flood must not pile up. */
 const HIDDEN_PAUSE = 100;
+
+/** So that a notch of the wheel moves as much as in the editor. */
+const WHEEL = 2.4;
 
 const RESET = "\u001bc";
 const HIDE_CURSOR = "\u001b[?25l";
@@ -40,10 +59,21 @@ const SHOW_CURSOR = "\u001b[?25h";
 const AFTERWARDS = `\u001b[0m\u001b[?1000;1002;1003;1006;2004;1l${HIDE_CURSOR}`;
 const LEAVE_FULL_SCREEN = "\u001b[?1049l";
 
+/** Compilers leave colours out where they write to no terminal: what leads to the fault is made to stand out. */
+function emphasise(text: string): string {
+  const place = /^([^\s:][^:\n]*:\d+(?::\d+)?:)/gm;
+  const severity = /(: )((?:fatal )?error:|warning:|note:)/g;
+  const colour = (word: string): string => (word.startsWith("warning") ? "33" : word.startsWith("note") ? "36" : "31");
+  return text
+    .replace(severity, (_all, before: string, word: string) => `${before}\u001b[1;${colour(word)}m${word}\u001b[22;39m`)
+    .replace(place, "\u001b[1m$1\u001b[22m");
+}
+
 const COLOURED: Readonly<Record<Kind, (text: string) => string>> = {
   stdout: (text) => text,
   // It never comes from the program's terminal, which would end lines as screens need it.
   stderr: (text) => `\u001b[31m${text.replace(/\r?\n/g, "\r\n")}\u001b[39m`,
+  compiler: (text) => emphasise(text.replace(/\r?\n/g, "\r\n")),
   echo: (text) => `\u001b[36m${text}\u001b[39m`,
 };
 
@@ -54,9 +84,12 @@ export class Screen {
   readonly #chunks = new Chunks<Kind>();
   #writing = false;
   #bar: IMarker | undefined;
+  /** Which of a program's streams has written last. */
+  #latest: Kind = "stdout";
 
-  constructor(host: HTMLElement, shade: Shade, events: ScreenEvents) {
+  constructor(host: HTMLElement, { shade, size, reader }: ScreenOptions, events: ScreenEvents) {
     this.#host = host;
+    const { fontFamily } = getComputedStyle(host);
     const open = (_event: MouseEvent, address: string): void => {
       const safe = safeLink(address);
       if (safe !== undefined) window.open(safe, "_blank", "noopener,noreferrer");
@@ -70,25 +103,48 @@ export class Screen {
       cursorBlink: true,
       cursorInactiveStyle: "outline",
       disableStdin: true,
-      fontFamily: getComputedStyle(host).fontFamily,
-      fontSize: 14,
-      lineHeight: 1.2,
+      fontFamily: FALLBACK,
+      fontSize: size,
+      // Lines that are drawn with characters, from one row to the next, have no gaps.
+      lineHeight: 1,
       linkHandler: { activate: open, hover, leave },
       minimumContrastRatio: 4.5,
-      screenReaderMode: true,
+      screenReaderMode: reader,
       scrollback: SCROLLBACK,
+      scrollSensitivity: WHEEL,
       theme: screenColours(shade),
     });
     this.#terminal.loadAddon(this.#fit);
     this.#terminal.loadAddon(new WebLinksAddon(open, { hover, leave }));
+    this.#terminal.registerLinkProvider(lineLinks(this.#terminal, (line) => events.links(line), host));
     this.#terminal.open(host);
     this.#terminal.textarea?.setAttribute("aria-label", "Terminal; F6 leaves it");
     this.#terminal.onData((data) => events.input(data));
+    if (this.#terminal.textarea) typeWithoutKeys(this.#terminal.textarea, (text) => this.type(text));
     this.#terminal.onResize(({ rows, cols }) => events.resize(rows, cols));
     this.#terminal.attachCustomKeyEventHandler((event) => this.#handleKey(event, events));
     this.#terminal.write(HIDE_CURSOR);
     scrollByTouch(host, (lines) => this.#terminal.scrollLines(lines), () => this.#host.clientHeight / this.#terminal.rows);
     new ResizeObserver(() => this.#refit()).observe(host);
+    void this.#useFont(fontFamily, size);
+    void this.#useGraphemes();
+  }
+
+  /** Measured once it is there: the cells of another font would have another size. */
+  async #useFont(fontFamily: string, size: number): Promise<void> {
+    await document.fonts.load(`${size}px ${fontFamily}`).catch(() => undefined);
+    this.#terminal.options.fontFamily = fontFamily;
+    this.#refit();
+  }
+
+  /** Emoji and their likes get the width that they have; what that takes is large, and not needed at once. */
+  async #useGraphemes(): Promise<void> {
+    try {
+      const { UnicodeGraphemesAddon } = await import("@xterm/addon-unicode-graphemes");
+      this.#terminal.loadAddon(new UnicodeGraphemesAddon());
+    } catch {
+      // Not there: widths are then those of an older Unicode.
+    }
   }
 
   get size(): { rows: number; cols: number } {
@@ -101,8 +157,13 @@ export class Screen {
     return this.#terminal.getSelection();
   }
 
-  set shade(shade: Shade) {
+  /** Adopts what has changed of these. */
+  configure({ shade, size, reader }: ScreenOptions): void {
     this.#terminal.options.theme = screenColours(shade);
+    this.#terminal.options.screenReaderMode = reader;
+    if (this.#terminal.options.fontSize === size) return;
+    this.#terminal.options.fontSize = size;
+    this.#refit();
   }
 
   focus(): void {
@@ -112,18 +173,26 @@ export class Screen {
   /** Empties the screen for a program, which gets a cursor if it has the terminal to itself. */
   begin(tty: boolean): void {
     this.#chunks.clear();
+    this.#latest = "stdout";
     this.#terminal.options.disableStdin = !tty;
     this.#terminal.options.convertEol = !tty;
     // Written, not called: what an earlier program printed may still be on its way.
     this.#terminal.write(RESET + (tty ? SHOW_CURSOR : HIDE_CURSOR));
   }
 
-  /** The program has ended: what it printed stays, its modes do not. */
-  end(): void {
+  /** The program has ended: what it printed stays, its modes do not. `words` become the last line. */
+  end(words: string, fromTop = false): void {
     this.#terminal.options.disableStdin = true;
     this.#whenWritten(() => {
       const fullScreen = this.#terminal.buffer.active.type === "alternate";
-      this.#terminal.write(AFTERWARDS + (fullScreen ? LEAVE_FULL_SCREEN : ""));
+      this.#terminal.write(AFTERWARDS + (fullScreen ? LEAVE_FULL_SCREEN : ""), () => {
+        if (words === "") return;
+        const start = this.#terminal.buffer.active.cursorX > 0 ? "\r\n" : "";
+        this.#terminal.write(`${start}\u001b[2m— ${words} —\u001b[22m`, () => {
+          // The first error is the one to mend; those behind it mostly come of it.
+          if (fromTop) this.#terminal.scrollToTop();
+        });
+      });
     });
   }
 
@@ -157,6 +226,10 @@ export class Screen {
     const chunk = this.#chunks.take(WRITE_SIZE);
     if (!chunk) return;
     this.#writing = true;
+    // A line belongs to one stream, though the program has not finished it when it writes to the other.
+    const apart = chunk.kind !== "echo" && chunk.kind !== this.#latest && this.#terminal.buffer.active.cursorX > 0;
+    if (chunk.kind !== "echo") this.#latest = chunk.kind;
+    if (apart) this.#terminal.write("\r\n");
     if (chunk.kind === "stderr") this.#terminal.write("", () => this.#startBar());
     this.#terminal.write(COLOURED[chunk.kind](chunk.text), () => {
       if (chunk.kind === "stderr") this.#endBar();
@@ -207,7 +280,39 @@ export class Screen {
       setTimeout(() => this.#terminal.clearSelection());
       return false;
     }
+    if (this.#terminal.options.disableStdin === true && this.#scrollByKey(event)) {
+      event.preventDefault();
+      return false;
+    }
     // Without a program that reads keys there is no reason to keep anybody here.
     return !(event.key === "Tab" && this.#terminal.options.disableStdin === true);
+  }
+
+  /** The keys that move through a text do so where no program reads them. */
+  #scrollByKey({ key, ctrlKey, metaKey, altKey, shiftKey }: KeyboardEvent): boolean {
+    if (altKey || shiftKey) return false;
+    if (ctrlKey || metaKey) {
+      if (key.toLowerCase() !== "a") return false;
+      this.#terminal.selectAll();
+      return true;
+    }
+    switch (key) {
+      case "Home":
+        this.#terminal.scrollToTop();
+        return true;
+      case "End":
+        this.#terminal.scrollToBottom();
+        return true;
+      case "PageUp":
+      case "PageDown":
+        this.#terminal.scrollPages(key === "PageUp" ? -1 : 1);
+        return true;
+      case "ArrowUp":
+      case "ArrowDown":
+        this.#terminal.scrollLines(key === "ArrowUp" ? -1 : 1);
+        return true;
+      default:
+        return false;
+    }
   }
 }

@@ -6,11 +6,12 @@ import { asNumber, type Store } from "./lib/storage";
 const STEP = 2;
 const SMALLEST = 20;
 const LARGEST = 80;
+const USUAL = 55;
 
 export function connectSplitter(store: Store): void {
   const splitter = byId("splitter", HTMLElement);
   const panes = byId("panes", HTMLElement);
-  let share = store.get("split", asNumber) ?? 55;
+  let share = store.get("split", asNumber) ?? USUAL;
 
   const apply = (wanted: number): void => {
     share = Math.min(LARGEST, Math.max(SMALLEST, wanted));
@@ -29,6 +30,10 @@ export function connectSplitter(store: Store): void {
     apply(((event.clientX - left) / width) * 100);
   });
   splitter.addEventListener("lostpointercapture", keep);
+  splitter.addEventListener("dblclick", () => {
+    apply(USUAL);
+    keep();
+  });
   splitter.addEventListener("keydown", (event) => {
     const moves: Readonly<Record<string, number>> = {
       ArrowLeft: share - STEP,

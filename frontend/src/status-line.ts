@@ -1,38 +1,96 @@
-/** The line at the foot of the page: what goes on in words, and in figures. */
+/** The line below the output: what goes on in words, and in figures. */
 
 import { byId, textElement } from "./dom";
 import { seconds } from "./lib/format";
-import { describe, figures, type Figure, type RunView } from "./lib/status";
+import type { Place, Problem } from "./lib/problems";
+import { describe, describeProblem, figures, limitFigures, type Figure, type Limits, type RunView, type Tone } from "./lib/status";
 
 const TICK = 100;
+
+export interface StatusEvents {
+  retry(): void;
+  keepAlive(): void;
+  goTo(place: Place): void;
+  tone(tone: Tone): void;
+}
 
 export class StatusLine {
   readonly #bar = byId("status", HTMLElement);
   readonly #text = byId("status-text", HTMLElement);
+  readonly #place = byId("status-place", HTMLButtonElement);
   readonly #figures = byId("figures", HTMLElement);
   readonly #retry = byId("retry", HTMLButtonElement);
+  readonly #keepAlive = byId("keep-alive", HTMLButtonElement);
+  readonly #output = byId("view-output", HTMLElement);
+  readonly #events: StatusEvents;
   #ticker: ReturnType<typeof setInterval> | undefined;
   #started = 0;
+  #quietSince = 0;
   #view: RunView = { kind: "idle" };
+  #problem: Problem | undefined;
+  #limits: Limits = {};
 
-  constructor(retry: () => void) {
-    this.#retry.addEventListener("click", retry);
+  constructor(events: StatusEvents) {
+    this.#events = events;
+    this.#retry.addEventListener("click", () => events.retry());
+    this.#keepAlive.addEventListener("click", () => events.keepAlive());
+    this.#place.addEventListener("click", () => {
+      if (this.#problem) events.goTo(this.#problem);
+    });
     this.show(this.#view);
   }
 
-  show(view: RunView): void {
+  set limits(limits: Limits) {
+    this.#limits = limits;
+    this.#showFigures();
+  }
+
+  /** When the program was started, in milliseconds of Date.now(), where that was not just now. */
+  set startedAt(time: number) {
+    this.#started = performance.now() - (Date.now() - time);
+  }
+
+  /** Something came out of the program. */
+  noteOutput(): void {
+    this.#quietSince = performance.now();
+  }
+
+  /** `problem` is what the program's output says of its failure, once it has ended. */
+  show(view: RunView, problem?: Problem): void {
     const wasBusy = this.#view.kind === "starting" || this.#view.kind === "live";
     const busy = view.kind === "starting" || view.kind === "live";
-    if (busy && (!wasBusy || view.kind === "starting")) this.#started = performance.now();
+    if (busy && (!wasBusy || view.kind === "starting")) this.#started = this.#quietSince = performance.now();
     this.#view = view;
-    const { tone, text } = describe(view);
+    this.#problem = problem;
+    this.#say();
+    this.#retry.hidden = !(view.kind === "live" && view.phase.kind === "lost");
+    this.#place.hidden = !problem;
+    if (problem) this.#place.textContent = `${problem.file}, line ${problem.line}`;
+    clearInterval(this.#ticker);
+    if (busy) this.#ticker = setInterval(() => this.#tick(), TICK);
+    this.#showFigures();
+  }
+
+  #tick(): void {
+    this.#say();
+    this.#showFigures();
+  }
+
+  #say(): void {
+    const quiet = (performance.now() - this.#quietSince) / 1000;
+    const { tone, text } = this.#problem ? describeProblem(this.#view, this.#problem.message) : describe(this.#view, quiet);
     this.#bar.dataset["tone"] = tone;
+    this.#output.dataset["tone"] = tone;
+    this.#events.tone(tone);
     // Only when it differs: a live region reads out whatever is put into it.
     if (this.#text.textContent !== text) this.#text.textContent = text;
-    this.#retry.hidden = !(view.kind === "live" && view.phase.kind === "lost");
-    clearInterval(this.#ticker);
-    if (busy) this.#ticker = setInterval(() => this.#showFigures(), TICK);
-    this.#showFigures();
+    this.#keepAlive.hidden = this.#endsIn === undefined;
+  }
+
+  /** In seconds, while the server is about to end it for want of input and output. */
+  get #endsIn(): number | undefined {
+    if (this.#view.kind !== "live" || this.#view.idleUntil === undefined || this.#view.phase.kind !== "open") return undefined;
+    return Math.max(0, Math.ceil((this.#view.idleUntil - Date.now()) / 1000));
   }
 
   #showFigures(): void {
@@ -44,13 +102,18 @@ export class StatusLine {
   }
 
   #currentFigures(): Figure[] {
-    if (this.#view.kind === "over") return figures(this.#view.state);
-    if (this.#view.kind !== "live" && this.#view.kind !== "starting") return [];
-    if (this.#view.kind === "live" && this.#view.phase.kind === "lost") {
-      const wait = Math.max(0, Math.ceil((this.#view.phase.retryAt - Date.now()) / 1000));
+    const view = this.#view;
+    if (view.kind === "idle") return limitFigures(this.#limits);
+    if (view.kind === "over") return figures(view.state);
+    if (view.kind !== "live" && view.kind !== "starting") return [];
+    if (view.kind === "live" && view.phase.kind === "lost") {
+      const wait = Math.max(0, Math.ceil((view.phase.retryAt - Date.now()) / 1000));
       return [{ label: "next attempt in", value: `${wait} s` }];
     }
     const elapsed = (performance.now() - this.#started) / 1000;
-    return [{ label: "time", value: elapsed < 60 ? `${elapsed.toFixed(1)} s` : seconds(elapsed) }];
+    const waiting = view.kind === "live" && view.state?.state === "waiting";
+    const time = { label: waiting ? "waited" : "time", value: elapsed < 60 ? `${elapsed.toFixed(1)} s` : seconds(elapsed) };
+    const left = this.#endsIn;
+    return left === undefined ? [time] : [{ label: "ends without input in", value: `${left} s` }, time];
   }
 }

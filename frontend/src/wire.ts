@@ -42,11 +42,13 @@ export type ServerMessage =
   | { readonly type: Stream; readonly data: string; readonly seq: number }
   | ({ readonly type: "state"; readonly seq: number } & SessionState)
   | { readonly type: "input_wait"; readonly waiting: boolean }
+  | { readonly type: "idle"; readonly endsIn: number | null }
   | { readonly type: "error"; readonly error: string; readonly code: string };
 
 export type ClientMessage =
   | { readonly type: "input"; readonly data: string }
   | { readonly type: "eof" }
+  | { readonly type: "alive" }
   | { readonly type: "signal"; readonly signal: string }
   | { readonly type: "resize"; readonly rows: number; readonly cols: number }
   | { readonly type: "stop" };
@@ -93,7 +95,7 @@ export function parseServerMessage(text: string): ServerMessage | undefined {
     return undefined;
   }
   if (!isRecord(value)) return undefined;
-  const { type, data, seq, waiting, error, code } = value;
+  const { type, data, seq, waiting, endsIn, error, code } = value;
   switch (type) {
     case "stdout":
     case "stderr":
@@ -102,6 +104,8 @@ export function parseServerMessage(text: string): ServerMessage | undefined {
       const state = parseState(value);
       return state && typeof seq === "number" ? { type, seq, ...state } : undefined;
     }
+    case "idle":
+      return endsIn === null || typeof endsIn === "number" ? { type, endsIn } : undefined;
     case "input_wait":
       return typeof waiting === "boolean" ? { type, waiting } : undefined;
     case "error":

@@ -8,22 +8,25 @@
 import type { Example, Language } from "./api";
 import { NameDialog } from "./dialogs";
 import { byId, hasKeyboard } from "./dom";
-import { Editor } from "./editor";
+import { Editor, type EditorPreferences } from "./editor";
 import { ExamplesMenu } from "./examples";
 import {
   addFile,
   fileNameProblem,
   freeFileName,
   MAX_FILES,
+  moveFile,
   parseProject,
   removeFile,
   renameFile,
   sameProject,
   type Project,
 } from "./lib/project";
+import type { Place, Problem } from "./lib/problems";
 import type { Shared } from "./lib/share";
 import { asString, type Store } from "./lib/storage";
 import type { Notice } from "./notice";
+import { fileEnding } from "./syntax";
 import { Tabs } from "./tabs";
 
 /** Long enough not to write at every key, short enough to lose nothing worth mentioning. */
@@ -31,6 +34,13 @@ const SAVE_DELAY = 300;
 
 /** What newcomers see first, where the server has it: it is the language most of them read. */
 const PREFERRED = "python";
+
+/** What a main file of that name would come to; undefined where it is what the language's tools expect. */
+function mainFileHint(name: string, { sourceFile, title }: Language): string | undefined {
+  const ending = fileEnding(sourceFile);
+  if (fileEnding(name) === ending) return undefined;
+  return `The main file is run as ${title}: its tools may not take it without “.${ending}” at its end.`;
+}
 
 const ofExample = (language: Language, example: Example): Project => ({
   files: [{ name: language.sourceFile, text: example.code }],
@@ -43,8 +53,6 @@ export class Workbench {
   readonly #languages: readonly Language[];
   readonly #select = byId("language", HTMLSelectElement);
   readonly #args = byId("args", HTMLInputElement);
-  readonly #rename = byId("file-rename", HTMLButtonElement);
-  readonly #remove = byId("file-remove", HTMLButtonElement);
   readonly #editor = new Editor(byId("editor", HTMLElement), () => this.#changed());
   readonly #names = new NameDialog();
   readonly #tabs: Tabs;
@@ -54,6 +62,8 @@ export class Workbench {
   /** Names and arguments; the texts are the editor's. */
   #project: Project = { files: [], args: "" };
   #saving: ReturnType<typeof setTimeout> | undefined;
+  /** Called with the main file's name. */
+  onShown: (name: string) => void = () => undefined;
   /** Called for an example that needs a terminal. */
   onTerminalWanted: () => void = () => undefined;
 
@@ -70,6 +80,7 @@ export class Workbench {
       select: (index) => this.#selectFile(index),
       rename: (index) => this.#renameFile(index),
       remove: (index) => this.#removeFile(index),
+      move: (from, to) => this.#moveFile(from, to),
     });
     this.#examples = new ExamplesMenu((example) => this.#openExample(example));
     this.#select.replaceChildren(
@@ -79,12 +90,11 @@ export class Workbench {
     this.#select.addEventListener("change", () => this.chooseLanguage(this.#select.value));
     this.#args.addEventListener("input", () => this.#changed());
     byId("file-add", HTMLButtonElement).addEventListener("click", () => this.#addFile());
-    this.#rename.addEventListener("click", () => this.#renameFile(this.#active));
-    this.#remove.addEventListener("click", () => this.#removeFile(this.#active));
     window.addEventListener("pagehide", () => this.save());
     document.addEventListener("visibilitychange", () => {
       if (document.hidden) this.save();
     });
+    byId("code-keys", HTMLElement).addEventListener("click", ({ target }) => this.#pressKey(target));
     this.#openLanguage(first);
   }
 
@@ -98,6 +108,23 @@ export class Workbench {
 
   focus(): void {
     this.#editor.focus();
+  }
+
+  configure(preferences: EditorPreferences): void {
+    void this.#editor.configure(preferences);
+  }
+
+  /** Marks what a run has shown to be wrong, until the next edit. */
+  mark(problems: readonly Problem[]): void {
+    this.#editor.mark(problems);
+  }
+
+  /** Opens the file, and puts the cursor there. Nothing happens where the file is gone by now. */
+  goTo(place: Place): void {
+    const index = this.#fileNames.indexOf(place.file);
+    if (index < 0) return;
+    this.#selectFile(index);
+    this.#editor.goTo(place);
   }
 
   chooseLanguage(name: string): void {
@@ -182,6 +209,14 @@ export class Workbench {
     this.#showTabs();
   }
 
+  #pressKey(target: EventTarget | null): void {
+    if (!(target instanceof HTMLElement)) return;
+    const { key, text, after } = target.dataset;
+    if (key === "undo") this.#editor.undo();
+    else if (key === "indent") this.#editor.indent();
+    else if (text !== undefined) this.#editor.insert(text, after);
+  }
+
   #changed(): void {
     this.#saving ??= setTimeout(() => this.save(), SAVE_DELAY);
   }
@@ -189,10 +224,7 @@ export class Workbench {
   #showTabs(): void {
     const names = this.#fileNames;
     this.#tabs.show(names, this.#active);
-    const active = names[this.#active] ?? "";
-    this.#rename.setAttribute("aria-label", `Rename ${active}`);
-    this.#remove.setAttribute("aria-label", `Remove ${active}`);
-    this.#remove.hidden = names.length === 1;
+    this.onShown(names[0] ?? "");
   }
 
   get #fileNames(): string[] {
@@ -211,26 +243,47 @@ export class Workbench {
       this.#notice.show(`A program can have ${MAX_FILES} files at most.`);
       return;
     }
-    const check = (name: string): string | undefined => fileNameProblem(name, this.#fileNames);
-    this.#names.ask("Add a file", freeFileName(this.#project), check, (name) => {
-      this.#project = addFile(this.#project, name);
-      this.#active = this.#project.files.length - 1;
-      this.#editor.add({ name, text: "" });
-      this.#showTabs();
-      this.#changed();
-      this.focus();
+    this.#names.ask({
+      title: "Add a file",
+      name: freeFileName(this.#project),
+      verb: "Add",
+      check: (name) => fileNameProblem(name, this.#fileNames),
+      done: (name) => {
+        this.#project = addFile(this.#project, name);
+        this.#active = this.#project.files.length - 1;
+        this.#editor.add({ name, text: "" });
+        this.#showTabs();
+        this.#changed();
+        this.focus();
+      },
     });
   }
 
   #renameFile(index: number): void {
     const old = this.#fileNames[index] ?? "";
     const others = this.#fileNames.filter((_, i) => i !== index);
-    this.#names.ask(`Rename ${old}`, old, (name) => fileNameProblem(name, others), (name) => {
-      this.#project = renameFile(this.#project, index, name);
-      this.#editor.rename(index, name);
-      this.#showTabs();
-      this.#changed();
+    this.#names.ask({
+      title: `Rename ${old}`,
+      name: old,
+      verb: "Rename",
+      check: (name) => fileNameProblem(name, others),
+      hint: (name) => (index === 0 ? mainFileHint(name, this.#language) : undefined),
+      done: (name) => {
+        this.#project = renameFile(this.#project, index, name);
+        this.#editor.rename(index, name);
+        this.#showTabs();
+        this.#changed();
+      },
+      ...(index > 0 && { makeMain: () => this.#moveFile(index, 0) }),
     });
+  }
+
+  #moveFile(from: number, to: number): void {
+    this.#project = moveFile(this.#project, from, to);
+    this.#editor.move(from, to);
+    this.#active = to;
+    this.#showTabs();
+    this.#changed();
   }
 
   #removeFile(index: number): void {

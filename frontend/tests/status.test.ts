@@ -36,7 +36,7 @@ group("describe", () => {
     [
       live({ state: "running" }, true, "lost"),
       "warning",
-      "The connection is lost. The program goes on, and so does this page soon.",
+      "The connection is lost. The program may go on, and so does this page as soon as it can.",
     ],
     [over({ state: "finished", stage: "run", exitCode: 0 }), "good", "Finished."],
     [over({ state: "finished", stage: "run", exitCode: 3 }), "warning", "Finished with exit code 3."],
@@ -55,7 +55,7 @@ group("describe", () => {
     [
       over({ state: "finished", stage: "compile", exitCode: 1 }),
       "bad",
-      "The program does not compile. The compiler's messages are above.",
+      "The program does not compile. The compiler's messages say why.",
     ],
     [
       over({ state: "finished", stage: "run", signal: "SIGSEGV" }),

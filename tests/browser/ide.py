@@ -56,12 +56,39 @@ class IDE:
         return self
 
     def terminal(self, *, on: bool) -> IDE:
-        if self.page.is_checked("#tty") != on:
-            self.page.click("label.switch")
+        self.page.locator("label", has=self.page.locator("#as-terminal" if on else "#as-plain")).click()
         return self
 
+    @property
+    def running(self) -> bool:
+        return self.page.get_attribute("#run", "data-does") == "stop"
+
     def run(self) -> IDE:
-        self.page.click("#run")
+        """Runs the program, also in place of one that runs."""
+        if self.running:
+            self.page.keyboard.press("Control+Enter")
+        else:
+            self.page.click("#run")
+        return self
+
+    def stop(self) -> IDE:
+        """Presses Stop, as somebody would who has seen the program run."""
+        self.page.wait_for_timeout(600)  # Sooner, it is the second half of a double click.
+        self.page.click("#run[data-does=stop]")
+        return self
+
+    def set(self, setting: str, value: str | bool) -> IDE:
+        """Chooses something in the settings."""
+        if self.page.is_visible("#settings-button"):
+            self.page.click("#settings-button")
+        else:
+            self.page.click("#more-button")
+            self.page.click("[data-opens=settings-button]")
+        if isinstance(value, bool):
+            self.page.set_checked(f"#set-{setting}", value)
+        else:
+            self.page.select_option(f"#set-{setting}", value)
+        self.page.keyboard.press("Escape")
         return self
 
     def type(self, text: str) -> IDE:
@@ -115,10 +142,7 @@ class IDE:
 
     def ends(self, text: str) -> IDE:
         """Waits for the end of the program, and checks what the status line says of it."""
-        stop = self.page.locator("#stop")
-        self.eventually(
-            lambda: stop.get_attribute("aria-disabled") == "true", lambda: f"still {self.status!r}: {self.screen!r}"
-        )
+        self.eventually(lambda: not self.running, lambda: f"still {self.status!r}: {self.screen!r}")
         assert text in self.status, self.screen
         return self
 

@@ -88,7 +88,7 @@ def test_a_key_that_is_revoked_meanwhile_is_asked_for_again_and_nothing_is_lost(
     give(page, second)
     ide.eventually(lambda: "up" in ide.screen, lambda: ide.screen)
     assert "print('up')" in ide.code
-    page.click("#stop")
+    ide.stop()
 
 
 def test_without_keys_nobody_is_asked(ide: IDE) -> None:

@@ -89,7 +89,7 @@ def test_queue_positions_and_time_limits_are_said(
     server = start_server(max_sessions=1, idle_timeout=6)
     first, second = IDE(new_page()).open(server.url), IDE(new_page()).open(server.url)
     first.write("print('here')\ninput()").run().shows("here")
-    second.run().says("Queued at position 1")
+    second.write("print('there')").run().says("Queued at position 1")
     first.ends("no input and no output for 6 seconds")
     second.ends("Finished.")
 
@@ -132,7 +132,7 @@ def test_files_are_added_renamed_removed_and_kept(ide: IDE) -> None:
     page.click("#file-add")
     page.keyboard.press("Enter")
     ide.write("WORD = 'helped'")
-    page.click("#file-rename")
+    page.dblclick("#tab-2")
     page.fill("#name-input", "helper.py")
     page.keyboard.press("Enter")
     ide.run().shows("helped data").ends("Finished.")
@@ -141,8 +141,7 @@ def test_files_are_added_renamed_removed_and_kept(ide: IDE) -> None:
     tabs = page.locator("#tabs .tab")
     assert [text.split("\n")[0] for text in tabs.all_inner_texts()] == ["main.py", "data/x.txt", "helper.py"]
 
-    page.click("#tab-1")
-    page.click("#file-remove")
+    page.click("#tab-1 + .tab-close")
     ide.run()
     ide.eventually(lambda: "FileNotFoundError" in ide.screen, lambda: ide.screen)
     page.click("#notice-action")
@@ -162,7 +161,7 @@ def test_a_shared_link_brings_everything(ide: IDE, new_page: Callable[..., Page]
     other = IDE(new_page()).open(link)
     assert "žluťoučký 😀" in other.code
     assert other.page.locator("#tabs .tab").count() == 2
-    assert not other.page.is_checked("#tty")
+    assert not other.page.is_checked("#as-terminal")
     assert "#" not in other.page.url
     other.run().shows("žluťoučký 😀 [ 'a', 'b c' ]").ends("Finished.")
 
@@ -177,4 +176,4 @@ def test_a_damaged_link_is_said(ide: IDE, new_page: Callable[..., Page], server:
 def test_the_page_works_below_a_path(new_page: Callable[..., Page], server: ServerProcess) -> None:
     with Proxy(server.port, prefix="/below/a/path") as proxy:
         ide = IDE(new_page()).open(proxy.url)
-        ide.run().shows("Hello, world!").ends("Finished.")
+        ide.choose("python", "Hello, world").run().shows("Hello, world!").ends("Finished.")

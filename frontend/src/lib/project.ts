@@ -59,6 +59,12 @@ export function renameFile(project: Project, index: number, name: string): Proje
   return { ...project, files: project.files.map((file, i) => (i === index ? { ...file, name } : file)) };
 }
 
+export function moveFile(project: Project, from: number, to: number): Project {
+  const files = [...project.files];
+  files.splice(to, 0, ...files.splice(from, 1));
+  return { ...project, files };
+}
+
 export function removeFile(project: Project, index: number): Project {
   return { ...project, files: project.files.filter((_, i) => i !== index) };
 }

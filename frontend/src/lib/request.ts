@@ -7,6 +7,8 @@ export interface Launch {
   readonly sourceFile: string;
   readonly project: Project;
   readonly args: readonly string[];
+  /** All that the program reads; without it, what is typed while it runs. */
+  readonly stdin?: string | undefined;
   readonly terminal: { readonly rows: number; readonly cols: number } | undefined;
 }
 
@@ -32,6 +34,7 @@ export function sessionRequest(launch: Launch): string {
   }
   members.push(`"collect":["**"]`);
   if (launch.args.length > 0) members.push(`"args":${JSON.stringify(launch.args)}`);
+  if (launch.stdin !== undefined) members.push(`"stdin":${JSON.stringify(launch.stdin.toWellFormed())}`);
   if (launch.terminal) members.push(`"tty":true,"rows":${launch.terminal.rows},"cols":${launch.terminal.cols}`);
   return `{${members.join(",")}}`;
 }

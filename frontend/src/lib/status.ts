@@ -25,6 +25,8 @@ export type RunView =
       readonly state: SessionState | undefined;
       readonly phase: Phase;
       readonly inputWanted: boolean;
+      /** When the server ends it for want of input and output, in milliseconds of Date.now(), once that is near. */
+      readonly idleUntil?: number | undefined;
       readonly stopping: boolean;
     }
   | { readonly kind: "over"; readonly state: SessionState; readonly limits: Limits }
@@ -82,7 +84,7 @@ function finished(state: SessionState): Status {
     };
   }
   if (compile) {
-    return { tone: "bad", text: "The program does not compile. The compiler's messages are above." };
+    return { tone: "bad", text: "The program does not compile. The compiler's messages say why." };
   }
   return state.exitCode === undefined || state.exitCode === 0
     ? { tone: "good", text: "Finished." }
@@ -128,9 +130,12 @@ function terminated(state: SessionState, limits: Limits): Status {
   }
 }
 
-function live(view: Extract<RunView, { kind: "live" }>): Status {
+/** Seconds without output after which a program is not simply said to run: it may sleep, or wait for something. */
+const QUIET = 3;
+
+function live(view: Extract<RunView, { kind: "live" }>, quiet: number): Status {
   if (view.phase.kind === "lost") {
-    return { tone: "warning", text: "The connection is lost. The program goes on, and so does this page soon." };
+    return { tone: "warning", text: "The connection is lost. The program may go on, and so does this page as soon as it can." };
   }
   if (view.stopping) return { tone: "busy", text: "Stopping…" };
   if (view.state === undefined) return { tone: "busy", text: "Starting…" };
@@ -143,13 +148,19 @@ function live(view: Extract<RunView, { kind: "live" }>): Status {
     case "compiling":
       return { tone: "busy", text: "Compiling…" };
     default:
-      return view.inputWanted
-        ? { tone: "input", text: "Waiting for your input." }
-        : { tone: "busy", text: "Running…" };
+      if (view.inputWanted) return { tone: "input", text: "Waiting for your input." };
+      return { tone: "busy", text: quiet < QUIET ? "Running…" : "Running, and prints nothing." };
   }
 }
 
-export function describe(view: RunView): Status {
+/** The same, where it is known what went wrong: the words for that are the program's, or its compiler's. */
+export function describeProblem(view: RunView, message: string): Status {
+  const compile = view.kind === "over" && view.state.stage === "compile";
+  return { tone: "bad", text: compile ? `The program does not compile: ${message}` : message };
+}
+
+/** `quiet` is for how many seconds a program that runs has printed nothing. */
+export function describe(view: RunView, quiet = 0): Status {
   switch (view.kind) {
     case "idle":
       return { tone: "idle", text: "Ready." };
@@ -158,7 +169,7 @@ export function describe(view: RunView): Status {
     case "refused":
       return { tone: "bad", text: view.message };
     case "live":
-      return live(view);
+      return live(view, quiet);
     case "over":
       return withHits(view.state.state === "finished" ? finished(view.state) : terminated(view.state, view.limits), view.state);
     case "gone":
@@ -167,6 +178,25 @@ export function describe(view: RunView): Status {
         text: "The session is gone: the server was restarted, or gave up waiting. Your code is kept in this browser.",
       };
   }
+}
+
+/** The limits that matter before anything runs. */
+export function limitFigures({ executionTimeout, memoryBytes }: Limits): Figure[] {
+  return [
+    ...(executionTimeout === undefined ? [] : [{ label: "up to", value: duration(executionTimeout) }]),
+    ...(memoryBytes === undefined ? [] : [{ label: "memory", value: binaryBytes(memoryBytes) }]),
+  ];
+}
+
+/** The end in a few words, for the last line of the screen: copies and pictures of it then carry it. */
+export function endWords(state: SessionState): string {
+  const { wallTime, exitCode, signal, reason, stage } = state;
+  let how = "finished";
+  if (state.state === "terminated") how = (reason ?? "ended by the server").replaceAll("_", " ");
+  else if (signal !== undefined) how = `ended by ${signal}`;
+  else if (stage === "compile") how = "does not compile";
+  else if (exitCode !== undefined) how = `finished with exit code ${exitCode}`;
+  return wallTime === undefined ? how : `${how} in ${seconds(wallTime)}`;
 }
 
 export interface Figure {

@@ -72,7 +72,16 @@ class ExampleInfo(Wire):
     name: str
     title: str
     code: str
+    note: str | None = None
     tty: bool
+
+
+class ErrorsInfo(Wire):
+    """How a language's tools name places in the program: regular expressions, with groups as JavaScript writes them."""
+
+    places: list[str]
+    messages: list[str]
+    innermost: Literal["above", "below"]
 
 
 class LanguageInfo(Wire):
@@ -85,6 +94,7 @@ class LanguageInfo(Wire):
     source_file: str
     extensions: list[str]
     compiled: bool
+    errors: ErrorsInfo
     examples: list[ExampleInfo]
 
 

@@ -13,6 +13,7 @@ from trio_exec.api.auth import Authentication, subprotocol
 from trio_exec.api.bodies import MediaTypeError, read_body
 from trio_exec.api.native import queries
 from trio_exec.api.native.answers import (
+    ErrorsInfo,
     ExampleInfo,
     FilesAnswer,
     HealthInfo,
@@ -358,6 +359,11 @@ def _path_of(session: Session, asked: BaseRequestWebsocket) -> str:
     return f"{asked.root_path}{_SOCKET}{session.id}"
 
 
+def _as_javascript(pattern: str) -> str:
+    """A regular expression as its users read it: most of them are pages and editors."""
+    return pattern.replace("(?P<", "(?<")
+
+
 def _describe(language: Language, version: str) -> LanguageInfo:
     return LanguageInfo(
         name=language.name,
@@ -367,8 +373,13 @@ def _describe(language: Language, version: str) -> LanguageInfo:
         source_file=language.source_file,
         extensions=language.all_extensions,
         compiled=language.compile is not None,
+        errors=ErrorsInfo(
+            places=[_as_javascript(pattern) for pattern in language.errors.places],
+            messages=[_as_javascript(pattern) for pattern in language.errors.messages],
+            innermost=language.errors.innermost,
+        ),
         examples=[
-            ExampleInfo(name=example.name, title=example.title, code=example.code, tty=example.tty)
-            for example in language.examples
+            ExampleInfo(name=it.name, title=it.title, code=it.code, note=it.note, tty=it.tty)
+            for it in language.examples
         ],
     )
