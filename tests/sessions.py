@@ -42,7 +42,7 @@ def outcome_of(session: Session) -> Outcome:
 
 async def over(session: Session) -> Final:
     while not session.log.closed:
-        await session.log.wait_news(session.log.end, waiting=session.log.waiting)
+        await session.log.wait_news(session.log.end, session.log.present)
     return view(session.status)
 
 

@@ -199,6 +199,69 @@ async def test_what_a_client_sends_reaches_the_launcher(
     assert outcome_of(running.session).reason == (Reason.STOPPED if message["type"] == "stop" else None)
 
 
+def idle_messages(socket: Socket) -> list[float | None]:
+    return [message["endsIn"] for message in socket.sent if message["type"] == "idle"]
+
+
+async def test_half_of_the_idle_timeout_is_told_and_taken_back(autojump_clock: MockClock) -> None:
+    async with running_with(Job("python", b"", limits={"idle_timeout": 30})) as it, it.client() as socket:
+        await trio.sleep(14)
+        assert idle_messages(socket) == []
+        await trio.sleep(2)
+        assert idle_messages(socket) == [pytest.approx(15)]
+        async with it.client() as late:
+            assert idle_messages(late) == [pytest.approx(14)]
+            await it.say(frames.Stdout(b"on"))
+            assert idle_messages(socket)[1:] == [None]
+            assert idle_messages(late)[1:] == [None]
+            await trio.sleep(16)
+            assert idle_messages(socket)[2:] == [pytest.approx(15)]
+            await socket.says(type="input", data="x")
+            assert idle_messages(socket)[3:] == [None]
+            await it.say(OK)
+
+
+async def test_nothing_is_told_of_idleness_that_the_execution_limit_comes_before(autojump_clock: MockClock) -> None:
+    job = Job("python", b"", limits={"idle_timeout": 30, "execution_timeout": 25})
+    async with running_with(job) as it, it.client() as socket:
+        await trio.sleep(24)
+        assert idle_messages(socket) == []
+        await it.say(OK)
+
+
+async def test_who_only_says_to_be_there_keeps_the_session_and_says_nothing_to_the_program(
+    autojump_clock: MockClock,
+) -> None:
+    async with running_with(Job("python", b"", limits={"idle_timeout": 30, "execution_timeout": 100})) as it:
+        async with it.client() as socket:
+            sent = list(it.container.sent)
+            for _ in range(3):
+                await trio.sleep(29)
+                await socket.says(type="alive")
+            assert not it.session.ended
+            assert it.container.sent == sent
+            assert idle_messages(socket) == [pytest.approx(15), None] * 3
+            await trio.sleep(14)
+            it.container.say(frames.StageEnd(None, 9, 100, 0.5, 0.1, 1_000_000, 0))
+
+        assert outcome_of(it.session).reason is Reason.EXECUTION_TIMEOUT
+
+
+async def test_what_lingers_or_is_over_is_not_idle(autojump_clock: MockClock) -> None:
+    async with running_with(Job("python", b"", limits={"idle_timeout": 30})) as it, it.client() as socket:
+        await trio.sleep(16)
+        await it.say(frames.Lingers())
+        assert idle_messages(socket) == [pytest.approx(15), None]
+        await socket.says(type="alive")
+        await trio.sleep(40)
+        assert idle_messages(socket)[2:] == []
+        await it.say(OK)
+        await socket.says(type="alive")
+
+    assert "error" not in socket.types()
+    assert outcome_of(it.session).reason is None
+
+
 async def test_a_terminal_can_be_resized(autojump_clock: MockClock) -> None:
     async with running_with(Job("python", b"", terminal=(24, 80))) as it, it.client() as socket:
         await socket.says(type="resize", rows=50, cols=120)

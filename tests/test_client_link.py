@@ -14,6 +14,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketReque
 
 from trio_exec.client import (
     ConnectError,
+    Idle,
     InputClosedError,
     InputWait,
     Output,
@@ -241,6 +242,8 @@ async def test_a_new_connection_repeats_what_can_be_said_twice_and_no_signal() -
     async with sending(outbox) as first:
         await outbox.write(b"input")
         outbox.signal("SIGINT")
+        outbox.keep_alive()
+        outbox.keep_alive()
         outbox.resize(3, 4)
         outbox.resize(5, 6)
         outbox.stop()
@@ -248,7 +251,7 @@ async def test_a_new_connection_repeats_what_can_be_said_twice_and_no_signal() -
     async with sending(outbox) as second:
         await wait_all_tasks_blocked()
 
-    assert first.types == ["stop", "signal", "resize", "input"]
+    assert first.types == ["stop", "signal", "alive", "resize", "input"]
     assert second.sent == [
         {"type": "stop"},
         {"type": "resize", "rows": 5, "cols": 6},
@@ -351,6 +354,7 @@ async def test_how_often_a_program_waits_meanwhile_does_not_keep_input_from_bein
             taken = message["at"] + len(message["data"])
             for _ in range(100):
                 await it.say({"type": "input_wait", "waiting": True}, {"type": "input_wait", "waiting": False})
+            await it.say({"type": "idle", "endsIn": 3.5}, {"type": "idle", "endsIn": None})
             await it.say({"type": "input_wait", "waiting": True})
             await it.say({"type": "input_ack", "at": taken, "room": FIRST_ROOM})
         await it.say(FINAL)
@@ -361,5 +365,5 @@ async def test_how_often_a_program_waits_meanwhile_does_not_keep_input_from_bein
         events = [event async for event in session]
 
     assert taken == len(data)
-    assert [type(event) for event in events] == [StateChanged, InputWait, StateChanged]
-    assert events[1] == InputWait(waiting=True)
+    assert [type(event) for event in events] == [StateChanged, InputWait, Idle, StateChanged]
+    assert events[1:3] == [InputWait(waiting=True), Idle(None)]

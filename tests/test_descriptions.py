@@ -99,6 +99,7 @@ async def test_messages_are_as_described(client: Client) -> None:
         {"type": "input", "data": "a\n"},
         {"type": "input", "data": "YQo=", "encoding": "base64"},
         {"type": "resize", "rows": 1, "cols": 2},
+        {"type": "alive"},
         {"type": "nothing"},
         {"type": "signal", "signal": "SIGCONT"},
         {"type": "eof"},

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from tests.support import GENEROUS, PATIENCE, Client, Run, ServerProcess
+from trio_exec.client import Idle
 
 FAST = {"idle_timeout": 2.5, "execution_timeout": 6, "compile_timeout": 6, "detach_grace": 1, "retention": 3}
 
@@ -25,6 +26,20 @@ async def test_idle(hurried: Client) -> None:
     assert (run.final.state, run.reason, run.stdout) == ("terminated", "idle_timeout", "x\n")
     assert run.final.message == "there was no input and no output for 2.5 seconds"
     hurried.server.assert_no_containers()
+
+
+async def test_who_is_there_is_warned_and_keeps_a_session_from_being_idle(client: Client) -> None:
+    async with client.session(language="python", code="print(input())", limits={"idleTimeout": 6}) as session:
+        await session.until(lambda run: any(isinstance(it, Idle) for it in run.messages))
+        (warning,) = (it for it in session.run.messages if isinstance(it, Idle))
+        assert warning.ends_in is not None
+        assert 0 <= warning.ends_in <= 3
+        await session.session.keep_alive()
+        await session.until(lambda run: run.messages[-1] == Idle(None))
+        await session.input("on\n")
+        run = await session.to_end()
+
+    assert (run.stdout, run.ending) == ("on\n", "run: exit 0")
 
 
 async def test_input_and_output_keep_a_session_from_being_idle(hurried: Client) -> None:

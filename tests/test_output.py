@@ -12,6 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from trio_exec.model import State, Status, Stream
 from trio_exec.session.output import PIECE_MAX, EndOfStream, Entry, Output, OutputLog, Overrun, StateChange
+from trio_exec.session.present import Present
 
 RUNNING = Status(State.RUNNING)
 
@@ -196,23 +197,23 @@ async def test_readers_are_woken_by_output_by_waiting_and_by_the_end() -> None:
     news: list[object] = []
 
     async def follow() -> None:
-        position, waiting = 0, False
+        position, present = 0, Present()
         while not log.closed:
-            await log.wait_news(position, waiting=waiting)
+            await log.wait_news(position, present)
             if entry := log.read(position):
                 position = entry.seq
                 news.append(entry.data if isinstance(entry, Output) else "state")
-            elif log.waiting != waiting:
-                waiting = log.waiting
-                news.append(f"waiting {waiting}")
+            elif log.present != present:
+                present = log.present
+                news.append(f"waiting {present.waiting}")
         news.append("closed")
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(follow)
         for step in (
             lambda: log.write(Stream.STDOUT, b"prompt"),
-            lambda: log.set_waiting(True),
-            lambda: log.set_waiting(False),
+            lambda: log.show(Present(waiting=True)),
+            lambda: log.show(Present()),
             lambda: log.add_state(RUNNING),
             log.close,
         ):

@@ -91,7 +91,7 @@ def launchers() -> list[int]:
 async def until(session: Session, condition: Callable[[], bool]) -> None:
     while not condition():
         assert not session.log.closed, session.status
-        await session.log.wait_news(session.log.end, waiting=session.log.waiting)
+        await session.log.wait_news(session.log.end, session.log.present)
 
 
 async def test_hello(executor: ProcessExecutor) -> None:
@@ -119,7 +119,7 @@ async def test_input_files_arguments_and_variables_reach_the_program(executor: P
     )
     async with running(executor) as engine:
         session = engine.create_session(job, SOMEBODY)
-        await until(session, lambda: session.log.waiting)
+        await until(session, lambda: session.log.present.waiting)
         session.write_input(b"second")
         session.end_input()
         await over(session)

@@ -47,7 +47,7 @@ async def run(engine: Engine, executor: FakeExecutor, output: bytes, code: bytes
     await wait_all_tasks_blocked()
     executor.containers[-1].say(Started(), Stdout(output), OK)
     while not session.log.closed:
-        await session.log.wait_news(session.log.end, waiting=session.log.waiting)
+        await session.log.wait_news(session.log.end, session.log.present)
     await trio.sleep(1)
     return session
 

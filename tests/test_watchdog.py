@@ -41,7 +41,7 @@ async def test_deadlines_can_be_cleared_and_set_earlier_while_it_sleeps(
 ) -> None:
     watchdog = Watchdog()
     watchdog.set(Reason.DETACHED, trio.current_time() + 60)
-    reasons: list[Reason] = []
+    reasons: list[object] = []
 
     async def wait() -> None:
         reasons.append(await watchdog.wait())

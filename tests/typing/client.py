@@ -11,6 +11,7 @@ from trio_exec.client import (
     Case,
     Client,
     Event,
+    Idle,
     InputWait,
     Match,
     MessageRefused,
@@ -40,7 +41,7 @@ async def events(client: Client) -> None:
             match event:
                 case Output():
                     assert_type(event.data, str)
-                case StateChanged() | InputWait() | MessageRefused():
+                case StateChanged() | InputWait() | Idle() | MessageRefused():
                     pass
     async with client.attach("", text=False) as attached:
         await attached.send(b"")

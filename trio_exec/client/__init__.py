@@ -33,6 +33,7 @@ from trio_exec.client.errors import (
 from trio_exec.client.events import (
     Event,
     FileInfo,
+    Idle,
     InputWait,
     MessageRefused,
     OmittedFile,
@@ -61,6 +62,7 @@ __all__ = [
     "ExpectTimeoutError",
     "File",
     "FileInfo",
+    "Idle",
     "InputClosedError",
     "InputWait",
     "InvalidRequestError",

@@ -124,6 +124,13 @@ class InputWait:
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """Without input and output, the server ends the session in so many seconds; None: there was some after all."""
+
+    ends_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class MessageRefused:
     """The server could not use what was sent, such as a signal before the program ran. The session goes on."""
 
@@ -132,7 +139,9 @@ class MessageRefused:
     field: str | None = None
 
 
-Event = Output[T] | StateChanged | InputWait | MessageRefused
+Event = Output[T] | StateChanged | InputWait | Idle | MessageRefused
+Present = InputWait | Idle
+"""How things stand: of these only the last one of a kind matters."""
 
 
 def ending_of(reason: str | None, signal: str | None, exit_code: int | None) -> str:
@@ -209,6 +218,8 @@ def event_of(data: Object, *, text: bool) -> Event[Any] | None:
             return state_of(data)
         case "input_wait":
             return InputWait(flag_of(data, "waiting"))
+        case "idle":
+            return Idle(number_of(data, "endsIn"))
         case "error":
             return MessageRefused(needed_text(data, "error"), text_of(data, "code") or "", text_of(data, "field"))
         case _:

@@ -23,7 +23,7 @@ from trio_exec.client.errors import (
     UnavailableError,
     server_error,
 )
-from trio_exec.client.events import Event, InputWait, StateChanged, event_of
+from trio_exec.client.events import Event, Present, StateChanged, event_of
 from trio_exec.client.fields import Object, needed_text, parse_object
 from trio_exec.client.outbox import Outbox
 from trio_exec.client.server import Server, refusal_of
@@ -103,7 +103,7 @@ class Link:
         self._name = uuid4().hex
         self._socket: WebSocket | None = None
         self._deliver, self._told = trio.open_memory_channel[_Told](EVENTS)
-        self._last_told: _Told | None = None
+        self._present: dict[type[Present], _Told] = {}
         self.failure: ClientError | None = None
         self.outbox = Outbox()
         self.session_id = ""
@@ -229,14 +229,18 @@ class Link:
         return isinstance(event, StateChanged) and event.final
 
     async def _tell(self, event: Event[Any]) -> None:
-        last = self._last_told
-        if isinstance(event, InputWait) and last is not None and not last.read and isinstance(last.event, InputWait):
-            # Only how things stand matters. Each by itself, they would fill the channel while somebody sends, and
-            # nobody would hear any more that what was sent has arrived.
-            last.event = event
-            return
-        self._last_told = _Told(event)
-        await self._deliver.send(self._last_told)
+        told = _Told(event)
+        if isinstance(event, Present):
+            last = self._present.get(type(event))
+            if last is not None and not last.read:
+                # Only how things stand matters. Each by itself, they would fill the channel while somebody sends, and
+                # nobody would hear any more that what was sent has arrived.
+                last.event = event
+                return
+            self._present[type(event)] = told
+        else:
+            self._present.clear()  # What was said before it stays before it.
+        await self._deliver.send(told)
 
     async def _connect_again(self) -> WebSocket:
         reason, at_least = "the server hung up", 0.0

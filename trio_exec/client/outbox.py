@@ -46,6 +46,7 @@ class Outbox:
         self._size: tuple[int, int] | None = None
         self._size_sent = True
         self._signals: deque[str] = deque()
+        self._alive = False
         self._stopping = False
         self._stop_sent = False
         self._closed: str | None = None
@@ -101,7 +102,7 @@ class Outbox:
     def _has_news(self) -> bool:
         end = self._ending and not self._end_sent
         stop = self._stopping and not self._stop_sent
-        return bool(self._signals) or end or stop or (self._size is not None and not self._size_sent)
+        return bool(self._signals) or self._alive or end or stop or (self._size is not None and not self._size_sent)
 
     def end_input(self) -> None:
         """Ends the input, after what was written; once is enough."""
@@ -117,6 +118,11 @@ class Outbox:
     def signal(self, name: str) -> None:
         """Sends a signal, before all input."""
         self._signals.append(name)
+        self._wake()
+
+    def keep_alive(self) -> None:
+        """Says that somebody is there; said twice before it is sent, once is enough."""
+        self._alive = True
         self._wake()
 
     def stop(self) -> None:
@@ -181,19 +187,28 @@ class Outbox:
             return  # Whoever receives is told the same.
 
     def _next(self) -> Object | None:
-        if self._stopping and not self._stop_sent:
-            self._stop_sent = True
-            return {"type": "stop"}
-        if self._signals:
-            return {"type": "signal", "signal": self._signals.popleft()}
-        if self._size is not None and not self._size_sent:
-            self._size_sent = True
-            return {"type": "resize", "rows": self._size[0], "cols": self._size[1]}
+        control = self._next_control()
+        if control is not None:
+            return control
         if self._held:
             return self._next_input()
         if self._ending and not self._end_sent and self._closed is None:
             self._end_sent = True
             return {"type": "eof"}
+        return None
+
+    def _next_control(self) -> Object | None:
+        if self._stopping and not self._stop_sent:
+            self._stop_sent = True
+            return {"type": "stop"}
+        if self._signals:
+            return {"type": "signal", "signal": self._signals.popleft()}
+        if self._alive:
+            self._alive = False
+            return {"type": "alive"}
+        if self._size is not None and not self._size_sent:
+            self._size_sent = True
+            return {"type": "resize", "rows": self._size[0], "cols": self._size[1]}
         return None
 
     def _next_input(self) -> Object | None:

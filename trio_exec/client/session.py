@@ -151,6 +151,14 @@ class Session(Generic[T]):
         await trio.lowlevel.checkpoint()
         self._outbox.resize(rows, columns)
 
+    async def keep_alive(self) -> None:
+        """Has the server's idle timeout begin anew, as input does, and nothing reach the program.
+
+        For whoever sees that somebody is there, such as one who types a line. `Idle` events tell when it is time.
+        """
+        await trio.lowlevel.checkpoint()
+        self._outbox.keep_alive()
+
     async def stop(self) -> None:
         """Asks the server to end the session, whatever the program does; its last output and the final state follow."""
         await trio.lowlevel.checkpoint()

@@ -127,6 +127,10 @@ class Session(Generic[T]):
         """Sets the terminal's size."""
         self._trio.call(self._session.resize, rows, columns)
 
+    def keep_alive(self) -> None:
+        """Has the server's idle timeout begin anew."""
+        self._trio.call(self._session.keep_alive)
+
     def stop(self) -> None:
         """Asks the server to end the session."""
         self._trio.call(self._session.stop)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import trio
 
 from trio_exec.model import Status, Stream
+from trio_exec.session.present import Present
 
 PIECE_MAX = 65536
 """Bytes of output in one entry: a client that replays much gets it in pieces that its other tasks can bear."""
@@ -90,7 +91,7 @@ class OutputLog:
         self._kept = kept
         self._truncated: set[Stream] = set()
         self._closed = False
-        self._waiting = False
+        self._present = Present()
         self._bytes = bytearray()
         self._runs = array("I")
         self._states: dict[int, Status] = {}
@@ -117,17 +118,14 @@ class OutputLog:
         return self._closed
 
     @property
-    def waiting(self) -> bool:
-        """Whether the program waits for its input, as far as is known.
+    def present(self) -> Present:
+        """How things stand at its end. Only the last word on that matters, so it has no place in the log itself."""
+        return self._present
 
-        Of interest only to a client that has read to the end; so it has no place in the log itself.
-        """
-        return self._waiting
-
-    def set_waiting(self, waiting: bool) -> None:  # noqa: FBT001 - a setter's one value
-        """Says whether the program waits for input."""
-        if waiting != self._waiting:
-            self._waiting = waiting
+    def show(self, present: Present) -> None:
+        """Says how things stand."""
+        if present != self._present:
+            self._present = present
             self._wake()
 
     def write(self, stream: Stream, data: bytes) -> Overrun | None:
@@ -237,7 +235,7 @@ class OutputLog:
                 yield Output(entry.stream, entry.data[: stop - start], min(entry.seq, stop))
             start = entry.seq
 
-    async def wait_news(self, position: int, *, waiting: bool) -> None:
-        """Returns when there is something to read at `position`, `waiting` is not so, or the log is closed."""
-        while position >= self.end and waiting == self._waiting and not self._closed:
+    async def wait_news(self, position: int, known: Present) -> None:
+        """Returns when there is something to read at `position`, things stand otherwise, or the log is closed."""
+        while position >= self.end and known == self._present and not self._closed:
             await self._grown.wait()

@@ -189,6 +189,10 @@ class Session:
         """Returns when there is room for plenty of input, or nobody will read any more."""
         await self._record.stdin.wait_room()
 
+    def keep_alive(self) -> None:
+        """Says that somebody is there, as input does; nothing of it reaches the program."""
+        self._tasks.touch()
+
     def end_input(self) -> None:
         """Queues the end of input; once the session has ended there is nothing to do.
 

@@ -1,7 +1,8 @@
 """What a session does: a nursery that owns a container and everything that happens to it.
 
     run                     the session's nursery
-    ├─ watchdog             deadlines: queue, detach, idle, execution; the first to pass ends the session
+    ├─ watchdog             deadlines: queue, detach, idle, execution; the first to pass ends the session. Half of
+    │                       the idle timeout before, it says so
     └─ (itself)             waits for a slot, opens the container, runs the stages
        ├─ stdin             input and control frames, to the launcher
        └─ (itself)          stdout, stderr and the stages' news, from the launcher, into the output log
@@ -22,6 +23,7 @@ import logging
 import math
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 import trio
@@ -36,7 +38,7 @@ from trio_exec.session.files import Collection, collect_files, send_files
 from trio_exec.session.plan import Plan, StagePlan
 from trio_exec.session.record import Record
 from trio_exec.session.stage import follow_stage
-from trio_exec.session.watchdog import Watchdog
+from trio_exec.session.watchdog import Notice, Watchdog
 
 LOGGER = logging.getLogger("trio_exec.session")
 
@@ -132,8 +134,10 @@ class Tasks:
     def touch(self) -> None:
         """Says that the program, or whoever uses it, has just done something."""
         if self._record.state is State.RUNNING and not self._record.lingering:
-            limit = self._record.plan.limits.idle_timeout
-            self._watchdog.set(Reason.IDLE_TIMEOUT, trio.current_time() + limit)
+            now, limit = trio.current_time(), self._record.plan.limits.idle_timeout
+            self._watchdog.set(Reason.IDLE_TIMEOUT, now + limit)
+            self._watchdog.set(Notice.IDLE, now + limit / 2)
+            self._show_idle(None)
 
     @contextmanager
     def _failures_concluded(self) -> Generator[None]:
@@ -144,8 +148,17 @@ class Tasks:
         if (record.end_reason is not None or record.settled) and not record.ended:
             record.conclude()
 
+    def _show_idle(self, until: float | None) -> None:
+        log = self._record.log
+        log.show(replace(log.present, idle_until=until))
+
     async def _watch(self) -> None:
-        self._record.end(await self._watchdog.wait())
+        while isinstance(due := await self._watchdog.wait(), Notice):
+            self._watchdog.clear(due)
+            until = self._watchdog.deadline(Reason.IDLE_TIMEOUT)
+            if until < self._watchdog.deadline(Reason.EXECUTION_TIMEOUT):  # Else activity would not help.
+                self._show_idle(until)
+        self._record.end(due)
 
     @asynccontextmanager
     async def _until_end(self) -> AsyncGenerator[None]:
@@ -267,14 +280,14 @@ class Tasks:
             case frames.Ack(count):
                 self._record.stdin.acknowledge(count)
             case frames.Waiting(waiting):
-                self._record.log.set_waiting(waiting)
+                self._record.log.show(replace(self._record.log.present, waiting=waiting))
             case frames.Started():
                 self._started(stage)
             case frames.Lingers():
                 self._record.lingers()
-                self._watchdog.clear(Reason.EXECUTION_TIMEOUT, Reason.IDLE_TIMEOUT)
+                self._command_ended()
             case frames.StageEnd():
-                self._watchdog.clear(Reason.EXECUTION_TIMEOUT, Reason.IDLE_TIMEOUT)
+                self._command_ended()
                 self._record.stage_ended(event)
                 return True
             case frames.Failure(message):
@@ -282,6 +295,10 @@ class Tasks:
             case _:
                 raise ProtocolError("the container's launcher is out of step")
         return False
+
+    def _command_ended(self) -> None:
+        self._watchdog.clear(Reason.EXECUTION_TIMEOUT, Reason.IDLE_TIMEOUT, Notice.IDLE)
+        self._show_idle(None)
 
     def _started(self, stage: StagePlan) -> None:
         record = self._record

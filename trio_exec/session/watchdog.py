@@ -1,23 +1,34 @@
-"""The watchdog: one task, several deadlines that may move, the first to pass wins."""
+"""The watchdog: one task, several deadlines that may move, the first to pass wins.
+
+Most of them end the session. Others are only times at which there is something to say: so nobody else has to sleep.
+"""
 
 from __future__ import annotations
 
 import math
+from enum import Enum
 
 import trio
 
 from trio_exec.model import Reason
 
 
+class Notice(Enum):
+    """What there is to say at a time, to clients."""
+
+    IDLE = "idle"
+    """The idle timeout is near."""
+
+
 class Watchdog:
-    """Deadlines by the reason that they end a session for; times are Trio's clock."""
+    """Deadlines by the reason that they end a session for, or by what is to be said then; times are Trio's clock."""
 
     def __init__(self) -> None:
-        self._deadlines: dict[Reason, float] = {}
+        self._deadlines: dict[Reason | Notice, float] = {}
         self._asleep_until = math.inf
         self._earlier = trio.Event()
 
-    def set(self, reason: Reason, deadline: float) -> None:
+    def set(self, reason: Reason | Notice, deadline: float) -> None:
         """Sets or moves a deadline.
 
         Moving one later is free of wake-ups, since output moves the idle deadline with each chunk.
@@ -26,13 +37,17 @@ class Watchdog:
         if deadline < self._asleep_until:
             self._earlier.set()
 
-    def clear(self, *reasons: Reason) -> None:
+    def deadline(self, reason: Reason | Notice) -> float:
+        """When one passes; infinite where there is none."""
+        return self._deadlines.get(reason, math.inf)
+
+    def clear(self, *reasons: Reason | Notice) -> None:
         """Takes deadlines away."""
         for reason in reasons:
             self._deadlines.pop(reason, None)
 
-    async def wait(self) -> Reason:
-        """Returns the reason of the first deadline that passes."""
+    async def wait(self) -> Reason | Notice:
+        """Returns the reason of the first deadline that passes; it stays until it is moved or cleared."""
         while True:
             reason = min(self._deadlines, key=self._deadlines.__getitem__, default=None)
             deadline = math.inf if reason is None else self._deadlines[reason]

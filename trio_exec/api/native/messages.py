@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal as signals
+from collections.abc import Iterator
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field
@@ -14,6 +15,7 @@ from trio_exec.api.native.text import Text
 from trio_exec.errors import RequestError
 from trio_exec.model import Status, Stream
 from trio_exec.session.output import StateChange
+from trio_exec.session.present import Present
 
 
 class StdoutMessage(Wire):
@@ -51,6 +53,17 @@ class InputWaitMessage(Wire):
 
     type: Literal["input_wait"] = "input_wait"
     waiting: bool
+
+
+class IdleMessage(Wire):
+    """In so many seconds the session ends, unless something happens; `null`: something has."""
+
+    type: Literal["idle"] = "idle"
+    ends_in: float | None
+
+    def to_json(self) -> str:
+        """Its text; that nothing ends is said, and not left out."""
+        return self.model_dump_json()
 
 
 class InputAckMessage(Wire):
@@ -128,6 +141,12 @@ class ResizeMessage(Wire):
     cols: TerminalSize
 
 
+class AliveMessage(Wire):
+    """Somebody is there, such as one who types and has not pressed Enter: the idle timeout begins anew."""
+
+    type: Literal["alive"] = "alive"
+
+
 class StopMessage(Wire):
     """End the session."""
 
@@ -135,9 +154,16 @@ class StopMessage(Wire):
 
 
 ServerMessage = (
-    SessionMessage | StdoutMessage | StderrMessage | StateMessage | InputWaitMessage | InputAckMessage | ErrorMessage
+    SessionMessage
+    | StdoutMessage
+    | StderrMessage
+    | StateMessage
+    | InputWaitMessage
+    | IdleMessage
+    | InputAckMessage
+    | ErrorMessage
 )
-ClientMessage = InputMessage | EofMessage | SignalMessage | ResizeMessage | StopMessage
+ClientMessage = InputMessage | EofMessage | SignalMessage | ResizeMessage | AliveMessage | StopMessage
 
 SERVER_MESSAGES: tuple[type[Wire], ...] = get_args(ServerMessage)
 CLIENT_MESSAGES: tuple[type[Wire], ...] = get_args(ClientMessage)
@@ -154,3 +180,17 @@ def message_of(entry: Text | StateChange, encoding: EncodingName) -> StdoutMessa
         return StateMessage.of(entry.status, entry.seq)
     of = StdoutMessage if entry.stream is Stream.STDOUT else StderrMessage
     return of(data=entry.data, encoding="base64" if encoding == "base64" else None, seq=entry.seq)
+
+
+def messages_between(before: Present, now: Present, at: float) -> Iterator[InputWaitMessage | IdleMessage]:
+    """What a client is told that knows how things stood before.
+
+    Args:
+        before: so they did.
+        now: so they do.
+        at: the time, by Trio's clock.
+    """
+    if now.waiting != before.waiting:
+        yield InputWaitMessage(waiting=now.waiting)
+    if now.idle_until != before.idle_until:
+        yield IdleMessage(ends_in=None if now.idle_until is None else round(max(0.0, now.idle_until - at), 3))

@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from trio_exec.api.native.messages import ClientMessage, ServerMessage
+from trio_exec.api.native.messages import CLIENT_MESSAGES, ClientMessage, ServerMessage, kind_of
 from trio_exec.api.native.requests import (
     MAX_ARGUMENTS,
     MAX_FILES,
@@ -55,6 +55,7 @@ _RUN: TypeAdapter[RunRequest | BatchRequest] = TypeAdapter(
         Discriminator(_kind_of_run),
     ]
 )
+_KINDS = ", ".join(kind_of(it) for it in CLIENT_MESSAGES)
 _ADVICE = f"`files` takes {MAX_FILES} at most, `args` {MAX_ARGUMENTS} and `env` {MAX_VARIABLES}; see docs/api.md"
 
 
@@ -176,16 +177,14 @@ def parse_client_message(text: str) -> ClientMessage:
     Raises:
         RequestError: it can't be used; names the first field that is wrong.
     """
-    _check_items(
-        text, ITEMS_MAX, "a message is one of input, eof, signal, resize, stop; see docs/api.md", InvalidMessageError
-    )
+    _check_items(text, ITEMS_MAX, f"a message is one of {_KINDS}; see docs/api.md", InvalidMessageError)
     try:
         return _CLIENT.validate_json(text)
     except ValidationError as error:
         detail = error.errors(include_url=False, include_input=False)[0]
         kind = detail["loc"][0] if detail["loc"] else None
         if detail["type"] in {"union_tag_invalid", "union_tag_not_found"}:
-            raise InvalidMessageError("type: must be one of input, eof, signal, resize, stop", field="type") from error
+            raise InvalidMessageError(f"type: must be one of {_KINDS}", field="type") from error
         translated = _translate(error, InvalidMessageError)
         if isinstance(kind, str) and translated.field:  # The union's tag is no field of the client's.
             field = translated.field.removeprefix(f"{kind}.")

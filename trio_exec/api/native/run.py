@@ -153,7 +153,7 @@ class RunPieces:
             if isinstance(item, bytes):
                 return item
             with trio.move_on_after(HEARTBEAT) as scope:
-                await self._log.wait_news(item, waiting=self._log.waiting)
+                await self._log.wait_news(item, self._log.present)
             if scope.cancelled_caught:
                 return SPACE
         raise StopAsyncIteration

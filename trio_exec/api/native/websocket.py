@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import trio
 
 from trio_exec.api.native.messages import (
+    AliveMessage,
     EofMessage,
     ErrorMessage,
     InputAckMessage,
     InputMessage,
-    InputWaitMessage,
     ResizeMessage,
     SignalMessage,
     StopMessage,
     message_of,
+    messages_between,
 )
 from trio_exec.api.native.parsing import parse_client_message
 from trio_exec.api.native.parts import EncodingName, ErrorBody
@@ -33,6 +35,7 @@ from trio_exec.ids import short_id
 from trio_exec.model import Reason
 from trio_exec.phases import Phase, Phases
 from trio_exec.session.output import StateChange
+from trio_exec.session.present import Present
 from trio_exec.session.session import Session
 
 LOGGER = logging.getLogger("trio_exec.websocket")
@@ -151,21 +154,22 @@ class Attachment:
     async def _follow(self) -> None:
         log = self._session.log
         reader = cursor(log, self._position, self._encoding)
-        told_waiting = False
+        told = Present()
         while True:
             entry = reader.read()
             if entry is not None:
                 self._over = isinstance(entry, StateChange) and entry.status.state.final
                 await self._socket.send(message_of(entry, self._encoding).to_json())
                 if isinstance(entry, Text):
-                    told_waiting = False  # Whoever writes goes on; when it waits again at once, that is news.
+                    told = replace(told, waiting=False)  # Whoever writes goes on; to wait again at once is news.
             elif log.closed:
                 return
-            elif log.waiting != told_waiting:
-                told_waiting = log.waiting
-                await self._socket.send(InputWaitMessage(waiting=told_waiting).to_json())
+            elif log.present != told:
+                before, told = told, log.present
+                for message in messages_between(before, told, trio.current_time()):
+                    await self._socket.send(message.to_json())
             else:
-                await log.wait_news(reader.position, waiting=told_waiting)
+                await log.wait_news(reader.position, told)
 
     async def _listen(self) -> None:
         while True:
@@ -225,5 +229,7 @@ class Attachment:
                 session.send_signal(message.number)
             case ResizeMessage(rows=rows, cols=columns):
                 session.resize(rows, columns)
+            case AliveMessage():
+                session.keep_alive()
             case StopMessage():
                 session.end(Reason.STOPPED)

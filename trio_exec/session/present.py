@@ -1,0 +1,18 @@
+"""What is so now of a session, and was never written down: of interest only to a client that has read everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """How things stand.
+
+    Attributes:
+        waiting: whether the program waits for its input, as far as is known.
+        idle_until: when the session ends for want of input and output, by Trio's clock; None unless that is near.
+    """
+
+    waiting: bool = False
+    idle_until: float | None = None
