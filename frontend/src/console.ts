@@ -92,6 +92,11 @@ export class Console {
     this.#screen.configure(options);
   }
 
+  /** Loads what the screen can do without at first. */
+  complete(): void {
+    void this.#screen.useGraphemes();
+  }
+
   /** All of the next program's input, if that was written into the box. */
   get stdin(): string | undefined {
     return this.#tty || this.#stdin.value === "" ? undefined : this.#stdin.value;

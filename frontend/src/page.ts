@@ -140,6 +140,7 @@ export class Page {
     this.#workbench.configure(this.#settings.now);
     this.#runButton.setAttribute("aria-disabled", "false");
     document.body.classList.add("ready");
+    this.#output.complete();
     await this.#openFragment();
     await this.#resume();
   }

@@ -120,14 +120,14 @@ export class Screen {
     this.#terminal.open(host);
     this.#terminal.textarea?.setAttribute("aria-label", "Terminal; F6 leaves it");
     this.#terminal.onData((data) => events.input(data));
-    if (this.#terminal.textarea) typeWithoutKeys(this.#terminal.textarea, (text) => this.type(text));
+    const { textarea, options } = this.#terminal;
+    if (textarea) typeWithoutKeys(textarea, () => options.screenReaderMode === true, (text) => this.type(text));
     this.#terminal.onResize(({ rows, cols }) => events.resize(rows, cols));
     this.#terminal.attachCustomKeyEventHandler((event) => this.#handleKey(event, events));
     this.#terminal.write(HIDE_CURSOR);
     scrollByTouch(host, (lines) => this.#terminal.scrollLines(lines), () => this.#host.clientHeight / this.#terminal.rows);
     new ResizeObserver(() => this.#refit()).observe(host);
     void this.#useFont(fontFamily, size);
-    void this.#useGraphemes();
   }
 
   /** Measured once it is there: the cells of another font would have another size. */
@@ -137,8 +137,11 @@ export class Screen {
     this.#refit();
   }
 
-  /** Emoji and their likes get the width that they have; what that takes is large, and not needed at once. */
-  async #useGraphemes(): Promise<void> {
+  /**
+   * Emoji and their likes get the width that they have, from what is written next. What that takes is large, and not
+   * needed before a program runs: it is for the page to say when there is time for it.
+   */
+  async useGraphemes(): Promise<void> {
     try {
       const { UnicodeGraphemesAddon } = await import("@xterm/addon-unicode-graphemes");
       this.#terminal.loadAddon(new UnicodeGraphemesAddon());

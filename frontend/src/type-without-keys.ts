@@ -7,7 +7,8 @@
 
 const TYPED: ReadonlySet<string> = new Set(["insertText", "insertReplacementText", "insertFromDrop", "insertFromYank"]);
 
-export function typeWithoutKeys(textarea: HTMLTextAreaElement, type: (text: string) => void): void {
+/** `leftOut` says whether xterm.js leaves such text out now. */
+export function typeWithoutKeys(textarea: HTMLTextAreaElement, leftOut: () => boolean, type: (text: string) => void): void {
   let keyDown = false;
   // In front of xterm.js, which stops some of them.
   textarea.addEventListener("keydown", () => void (keyDown = true), { capture: true });
@@ -17,9 +18,7 @@ export function typeWithoutKeys(textarea: HTMLTextAreaElement, type: (text: stri
     "input",
     (event) => {
       if (!(event instanceof InputEvent) || !TYPED.has(event.inputType) || event.isComposing || keyDown) return;
-      if (event.data === null || event.data === "") return;
-      // Ours alone: without the screen readers' mode xterm.js would type it as well.
-      event.stopImmediatePropagation();
+      if (event.data === null || event.data === "" || !leftOut()) return;
       textarea.value = "";
       type(event.data);
     },

@@ -8,7 +8,10 @@ const sent = (name) => read(existsSync(new URL(`${name}.br`, root)) ? `${name}.b
 
 const page = read("index.html").toString();
 const linked = [...page.matchAll(/<(?:script|link)[^>]*(?:src|href)="\.\/([^"]+)"/g)].map(([, name]) => name);
-const files = ["index.html", ...new Set(linked)];
+// Fonts are asked for by style sheets, as soon as there is text in them.
+const styles = linked.filter((name) => name.endsWith(".css")).map((name) => read(name).toString());
+const fonts = styles.flatMap((text) => [...text.matchAll(/url\(["']?\.\/([^"')]+\.woff2)/g)].map(([, name]) => `assets/${name}`));
+const files = ["index.html", ...new Set([...linked, ...fonts])];
 const sizes = files.map((name) => ({ name, size: sent(name).length }));
 const total = sizes.reduce((sum, { size }) => sum + size, 0);
 

@@ -10,6 +10,7 @@ from quart import Response
 from quart_trio import QuartTrio
 
 from trio_exec.api.asyncapi import asyncapi
+from trio_exec.api.compression import compressed
 from trio_exec.api.openapi import openapi
 from trio_exec.api.routes import JSON, Route, Socket
 
@@ -32,10 +33,10 @@ class Descriptions:
         app.add_url_rule("/asyncapi.json", "asyncapi", self._show_asyncapi, methods=["GET"])
 
     async def _show_openapi(self) -> Response:
-        return Response(self.openapi, content_type=JSON)
+        return compressed(self.openapi, JSON)
 
     async def _show_asyncapi(self) -> Response:
-        return Response(self.asyncapi, content_type=JSON)
+        return compressed(self.asyncapi, JSON)
 
     @cached_property
     def openapi(self) -> bytes:

@@ -11,6 +11,7 @@ from quart.wrappers.base import BaseRequestWebsocket
 
 from trio_exec.api.auth import Authentication, subprotocol
 from trio_exec.api.bodies import MediaTypeError, read_body
+from trio_exec.api.compression import compressed
 from trio_exec.api.native import queries
 from trio_exec.api.native.answers import (
     ErrorsInfo,
@@ -281,7 +282,7 @@ class Rest:
             languages=[_describe(it, self._engine.version(it)) for it in self._engine.languages_of(requester)],
             limits=LimitsInfo.model_validate(self._engine.limits_of(requester), from_attributes=True),
         )
-        return _json(info)
+        return compressed(info.to_json().encode(), JSON)
 
     async def _health(self) -> Response:
         return _json(HealthInfo())
