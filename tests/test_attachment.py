@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -17,11 +17,13 @@ from tests.sessions import SOMEBODY, outcome_of
 from trio_exec.api.native.websocket import Attachment
 from trio_exec.budget import Budget
 from trio_exec.engine.engine import Engine
+from trio_exec.errors import TooManyWatchersError
 from trio_exec.languages import Languages
 from trio_exec.launcher import frames
 from trio_exec.limits import MIB
 from trio_exec.model import Job, Reason, State
 from trio_exec.phases import Phase, Phases
+from trio_exec.session.notices import WATCHERS_PAUSE
 from trio_exec.session.session import Session
 from trio_exec.session.stdin import PENDING_MAX, ROOM_AGAIN
 from trio_exec.settings import Settings
@@ -35,6 +37,7 @@ class Socket:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.closed_with: int | None = None
+        self.leave: Callable[[], None] = lambda: None
         self.takes = trio.Event()
         self.takes.set()
         self.client, self._incoming = trio.open_memory_channel[str | bytes](math.inf)
@@ -75,13 +78,36 @@ class Running:
 
     @asynccontextmanager
     async def client(self, position: int = 0, name: str | None = None) -> AsyncGenerator[Socket]:
-        """A client that is attached until it has everything, or is sent away."""
+        """A client that is attached until it has everything, leaves, or is sent away."""
         socket = Socket()
-        async with trio.open_nursery() as nursery:
-            serve = Attachment(socket, self.session, position, name).serve
-            nursery.start_soon(serve, self.phases)  # noqa: ASYNC113 - the next line waits for it
-            await wait_all_tasks_blocked()
+        async with self._served(socket, lambda: Attachment(socket, self.session, position, name).serve(self.phases)):
             yield socket
+
+    @asynccontextmanager
+    async def watcher(self) -> AsyncGenerator[Socket]:
+        """The same, of one that may do nothing else."""
+        socket = Socket()
+
+        async def serve() -> None:
+            with self.session.watched():
+                await Attachment(socket, self.session, 0, "w", may_drive=False).serve(self.phases)
+
+        async with self._served(socket, serve):
+            yield socket
+
+    @asynccontextmanager
+    async def _served(self, socket: Socket, serve: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
+        scope = trio.CancelScope()
+        socket.leave = lambda: scope.cancel(reason="the client leaves")
+
+        async def within() -> None:
+            with scope:
+                await serve()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(within)  # noqa: ASYNC113 - the next line waits for it
+            await wait_all_tasks_blocked()
+            yield
 
     async def say(self, *events: frames.Event) -> None:
         self.container.say(*events)
@@ -260,6 +286,83 @@ async def test_what_lingers_or_is_over_is_not_idle(autojump_clock: MockClock) ->
 
     assert "error" not in socket.types()
     assert outcome_of(it.session).reason is None
+
+
+def counts(socket: Socket) -> list[int]:
+    return [message["count"] for message in socket.sent if message["type"] == "watchers"]
+
+
+async def test_who_watches_sees_everything_and_can_do_nothing(autojump_clock: MockClock, running: Running) -> None:
+    await running.say(frames.Stdout(b"? "), frames.Waiting(waiting=True))
+    async with running.watcher() as socket:
+        sent = list(running.container.sent)
+        told = len(socket.sent)
+        messages: list[dict[str, object]] = [
+            {"type": "input", "data": "x"},
+            {"type": "input", "data": "x", "at": 0},
+            {"type": "eof"},
+            {"type": "signal", "signal": "SIGKILL"},
+            {"type": "resize", "rows": 1, "cols": 1},
+            {"type": "alive"},
+            {"type": "stop"},
+        ]
+        for message in messages:
+            await socket.says(**message)
+        assert [it.get("code") for it in socket.sent[told:]] == ["view_only"] * len(messages)
+        assert running.container.sent == sent
+        await running.say(OK)
+
+    assert socket.types()[:4] == ["state", "state", "stdout", "input_wait"]
+    assert socket.closed_with == 1000
+    assert outcome_of(running.session).reason is None
+
+
+async def test_watchers_keep_no_session_alive(autojump_clock: MockClock) -> None:
+    async with running_with(Job("python", b"")) as running, running.watcher() as socket:
+        async with running.client() as client:
+            assert (running.session.clients, running.session.watchers) == (1, 1)
+            client.leave()
+        for _ in range(2):
+            await trio.sleep(29)
+            await running.say(frames.Stdout(b"x"))
+        assert not running.session.ended
+        await trio.sleep(3)
+        await running.say(frames.StageEnd(None, 9, 1, 0.5, 0.1, 1_000_000, 0))
+
+    assert outcome_of(running.session).reason is Reason.DETACHED
+    assert socket.sent[-1]["reason"] == "detached"
+
+
+async def test_all_are_told_how_many_watch_and_many_that_come_at_once_are_told_at_once(
+    autojump_clock: MockClock, running: Running
+) -> None:
+    async with running.client() as client, AsyncExitStack() as watching:
+        await trio.sleep(5)
+        assert counts(client) == []
+        first = await watching.enter_async_context(running.watcher())
+        assert (counts(client), counts(first)) == ([1], [1])
+        *_, last = [await watching.enter_async_context(running.watcher()) for _ in range(9)]
+        assert counts(client) == [1]
+        await trio.sleep(WATCHERS_PAUSE)
+        await wait_all_tasks_blocked()
+        assert (counts(client), counts(first), counts(last)) == ([1, 10], [1, 10], [1, 10])
+        await trio.sleep(5)
+        assert counts(client) == [1, 10]
+        first.leave()
+        await wait_all_tasks_blocked()
+        assert counts(client) == [1, 10, 9]
+        await running.say(OK)
+
+
+async def test_no_more_watch_than_may(autojump_clock: MockClock, running: Running) -> None:
+    with ExitStack() as watching:
+        for _ in range(100):
+            watching.enter_context(running.session.watched())
+        with pytest.raises(TooManyWatchersError, match="no more than 100"), running.session.watched():
+            pass
+    async with running.watcher() as socket:
+        assert running.session.watchers == 1
+        socket.leave()
 
 
 async def test_a_terminal_can_be_resized(autojump_clock: MockClock) -> None:

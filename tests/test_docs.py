@@ -81,7 +81,9 @@ def without_measures(value: Any) -> Any:
     """All but what differs from run to run."""
     if isinstance(value, dict):
         fields: dict[str, Any] = value
-        return {name: without_measures(it) for name, it in fields.items() if name not in {*MEASURED, "sessionId"}}
+        return {
+            name: without_measures(it) for name, it in fields.items() if name not in {*MEASURED, "sessionId", "watchId"}
+        }
     if isinstance(value, list):
         items: list[Any] = value
         return [without_measures(it) for it in items]

@@ -81,7 +81,7 @@ async def test_beyond_the_bound_the_oldest_make_room_and_then_nobody_comes_in(au
     budget = Budget(LIMIT)
     async with running_engine(budget) as (engine, executor):
         over = [await run(engine, executor, b"x" * MIB) for _ in range(10)]
-        kept = [session for session in over if session.id in engine._sessions]
+        kept = [session for session in over if session.id in engine._registry]
         assert kept == over[-len(kept) :]
         assert len(kept) in {7, 8}
         assert budget.held <= LIMIT

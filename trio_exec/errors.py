@@ -92,6 +92,21 @@ class ForbiddenError(TrioExecError):
     status = 403
 
 
+class ViewOnlyError(TrioExecError):
+    """Whoever asks has the link to watch a session by, and wants to do something with it."""
+
+    code = "view_only"
+    status = 403
+
+
+class TooManyWatchersError(TrioExecError):
+    """As many watch a session as may."""
+
+    code = "too_many_watchers"
+    status = 503
+    retry_after = 5
+
+
 class OverloadedError(TrioExecError):
     """The server holds as much for its clients as it may."""
 

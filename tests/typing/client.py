@@ -18,6 +18,7 @@ from trio_exec.client import (
     Output,
     Result,
     StateChanged,
+    Watchers,
     sync,
 )
 
@@ -41,7 +42,7 @@ async def events(client: Client) -> None:
             match event:
                 case Output():
                     assert_type(event.data, str)
-                case StateChanged() | InputWait() | Idle() | MessageRefused():
+                case StateChanged() | InputWait() | Idle() | Watchers() | MessageRefused():
                     pass
     async with client.attach("", text=False) as attached:
         await attached.send(b"")

@@ -27,9 +27,10 @@ async def _attach(arguments: argparse.Namespace) -> int:
             named(arguments) as client,
             client.attach(arguments.id, text=False) as session,
         ):
+            watches = arguments.watch or session.view_only
             raw = session.tty and os.isatty(terminal.STDIN) and os.isatty(terminal.STDOUT)
-            talk = Conversation(session, status, tty=raw and not arguments.watch, sends=not arguments.watch)
-            if raw and not arguments.watch:
+            talk = Conversation(session, status, tty=raw and not watches, sends=not watches)
+            if raw and not watches:
                 await session.resize(*terminal.size())
             return conclude(await talk.hold(), session.id, stats=arguments.stats, quiet=arguments.quiet)
 

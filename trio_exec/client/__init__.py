@@ -40,6 +40,7 @@ from trio_exec.client.events import (
     Output,
     Stage,
     StateChanged,
+    Watchers,
 )
 from trio_exec.client.expect import WAITING_FOR_INPUT, Match
 from trio_exec.client.offers import Language, Languages, Readiness
@@ -90,6 +91,7 @@ __all__ = [
     "StateChanged",
     "UnavailableError",
     "UnknownLanguageError",
+    "Watchers",
     "WrongStateError",
     "connect",
 ]

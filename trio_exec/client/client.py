@@ -232,7 +232,7 @@ class Client:
         """Joins a session that is there. It goes on when the context is left.
 
         Args:
-            session_id: the session's.
+            session_id: the session's; or its `watch_id`, to see everything and do nothing.
             after: the `seq` of the last event that is known already; by default all are replayed.
             text: whether output is wanted as text; else it is bytes.
 
@@ -246,10 +246,14 @@ class Client:
     async def _attached(self, session_id: str, after: int, *, text: bool) -> AsyncGenerator[Session[Any]]:
         known = await self._server.request("GET", _path(session_id))
         link = self._link(text=text, after=after)
+        link.watch_id = text_of(known, "watchId")
+        view_only = link.watch_id is not None and text_of(known, "sessionId") is None
         await link.attach(session_id)
         language = text_of(known, "language") or ""
         tty = flag_of(known, "tty")
-        session = Session[Any](self._server, link, text=text, tty=tty, language=language, owned=False)
+        session = Session[Any](
+            self._server, link, text=text, tty=tty, language=language, owned=False, view_only=view_only
+        )
         async with followed(session, link):
             yield session
 

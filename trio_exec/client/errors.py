@@ -110,9 +110,9 @@ class UnknownLanguageError(InvalidRequestError):
 
 
 class NotAllowedError(ServerError):
-    """The API key is missing or wrong, or does not allow this."""
+    """The API key is missing or wrong, or does not allow this; or one has the link to watch a session by."""
 
-    codes = frozenset({"unauthorized", "forbidden", "origin_not_allowed"})
+    codes = frozenset({"unauthorized", "forbidden", "origin_not_allowed", "view_only"})
 
 
 class SessionNotFoundError(ServerError):
@@ -131,7 +131,15 @@ class UnavailableError(ServerError):
     """The server can't do it now; trying again after `retry_after` seconds may help."""
 
     codes = frozenset(
-        {"overloaded", "draining", "engine_unavailable", "engine_error", "too_many_connections", "request_timeout"}
+        {
+            "overloaded",
+            "draining",
+            "engine_unavailable",
+            "engine_error",
+            "too_many_connections",
+            "request_timeout",
+            "too_many_watchers",
+        }
     )
 
 

@@ -131,6 +131,13 @@ class Idle:
 
 
 @dataclass(frozen=True, slots=True)
+class Watchers:
+    """So many watch the session by its `watch_id`."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class MessageRefused:
     """The server could not use what was sent, such as a signal before the program ran. The session goes on."""
 
@@ -139,8 +146,8 @@ class MessageRefused:
     field: str | None = None
 
 
-Event = Output[T] | StateChanged | InputWait | Idle | MessageRefused
-Present = InputWait | Idle
+Event = Output[T] | StateChanged | InputWait | Idle | Watchers | MessageRefused
+Present = InputWait | Idle | Watchers
 """How things stand: of these only the last one of a kind matters."""
 
 
@@ -216,11 +223,19 @@ def event_of(data: Object, *, text: bool) -> Event[Any] | None:
         case "state":
             needed_integer(data, "seq")
             return state_of(data)
+        case "error":
+            return MessageRefused(needed_text(data, "error"), text_of(data, "code") or "", text_of(data, "field"))
+        case _:
+            return _present_of(data)
+
+
+def _present_of(data: Object) -> Present | None:
+    match data.get("type"):
         case "input_wait":
             return InputWait(flag_of(data, "waiting"))
         case "idle":
             return Idle(number_of(data, "endsIn"))
-        case "error":
-            return MessageRefused(needed_text(data, "error"), text_of(data, "code") or "", text_of(data, "field"))
+        case "watchers":
+            return Watchers(needed_integer(data, "count"))
         case _:
             return None

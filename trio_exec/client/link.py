@@ -24,7 +24,7 @@ from trio_exec.client.errors import (
     server_error,
 )
 from trio_exec.client.events import Event, Present, StateChanged, event_of
-from trio_exec.client.fields import Object, needed_text, parse_object
+from trio_exec.client.fields import Object, needed_text, parse_object, text_of
 from trio_exec.client.outbox import Outbox
 from trio_exec.client.server import Server, refusal_of
 from trio_exec.client.websocket import BrokenError, ClosedError, WebSocket
@@ -92,7 +92,8 @@ class Link:
     Attributes:
         failure: why the end is not the session's own, if it is not.
         outbox: what goes to the server.
-        session_id: the session's, once it is open.
+        session_id: the session's, once it is open; or that to watch it by, if it was given that.
+        watch_id: the one to watch it by, where the server has told it.
     """
 
     def __init__(self, server: Server, *, text: bool, patience: float, after: int = 0) -> None:
@@ -107,6 +108,7 @@ class Link:
         self.failure: ClientError | None = None
         self.outbox = Outbox()
         self.session_id = ""
+        self.watch_id: str | None = None
 
     async def begin(self, body: Object) -> None:
         """Starts a session and connects to it. A failure is not tried again: it may have been started.
@@ -123,6 +125,7 @@ class Link:
                 if first.get("type") == "error":
                     raise refusal_of(first)
                 self.session_id = needed_text(first, "sessionId")
+                self.watch_id = text_of(first, "watchId")
                 self._socket = socket
             finally:
                 if self._socket is None:

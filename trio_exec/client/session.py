@@ -38,18 +38,34 @@ class Session(Generic[T]):
     Attributes:
         tty: whether the program runs in a terminal.
         id: the session's. Who knows it may watch and drive the session: treat it as a secret.
+        watch_id: who knows this one may watch the session, and do nothing else; None of servers that know of no such.
+        view_only: whether it was attached to by that one: `id` is the same then, and what is sent is refused.
         state: the last state that was read; None before the first.
         waiting: whether the program was waiting for input when all that was read had happened.
         tty: whether the program has a terminal.
     """
 
-    def __init__(self, server: Server, link: Link, *, text: bool, tty: bool, language: str, owned: bool) -> None:
+    def __init__(
+        self,
+        server: Server,
+        link: Link,
+        *,
+        text: bool,
+        tty: bool,
+        language: str,
+        owned: bool,
+        view_only: bool = False,
+    ) -> None:
         self.id = link.session_id
+        self.watch_id = link.watch_id
+        self.view_only = view_only
         self.state: StateChanged | None = None
         self.waiting = False
         self._server = server
         self._link = link
         self._outbox = link.outbox
+        if view_only:
+            self._outbox.close("this session was attached to by its watch_id: it can be watched, and takes no input")
         self._empty = cast("T", "" if text else b"")
         self.tty = tty
         self._language = language

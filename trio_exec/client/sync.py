@@ -90,6 +90,16 @@ class Session(Generic[T]):
         return self._session.id
 
     @property
+    def watch_id(self) -> str | None:
+        """Who knows it may watch the session, and do nothing else."""
+        return self._session.watch_id
+
+    @property
+    def view_only(self) -> bool:
+        """Whether it was attached to by that one."""
+        return self._session.view_only
+
+    @property
     def state(self) -> StateChanged | None:
         """The last state that was read; None before the first."""
         return self._session.state

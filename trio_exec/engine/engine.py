@@ -16,18 +16,18 @@ from trio_exec.engine.admission import Admission, Ticket
 from trio_exec.engine.batch import BatchRun
 from trio_exec.engine.batch_plan import plan_batch
 from trio_exec.engine.quota import OwnersBudgets, StartRates
+from trio_exec.engine.registry import Registry, View
 from trio_exec.errors import (
     DrainingError,
     ExecutorUnavailableError,
     ForbiddenError,
     LanguageUnavailableError,
     RequestError,
-    SessionNotFoundError,
     TrioExecError,
 )
 from trio_exec.events import Emit, SessionCreated, SessionFacts, SessionRefused, ignore
 from trio_exec.executor.base import Executor
-from trio_exec.ids import new_id, replica_of
+from trio_exec.ids import new_id
 from trio_exec.languages import Language, Languages
 from trio_exec.limits import Limits, lowered
 from trio_exec.model import Batch, Job, Kind, Owner, Readiness, Reason, Requester
@@ -78,9 +78,9 @@ class Engine:
         self._budgets = OwnersBudgets(budget, self._reclaim)
         budget.reclaim = self._reclaim
         self._rates = StartRates()
-        self._sessions: dict[str, Session] = {}
+        self._registry = Registry(replica, self._why_gone)
         self._live: set[Session | BatchRun] = set()
-        self._over: dict[str, trio.CancelScope] = {}
+        self._over: dict[Session, trio.CancelScope] = {}
         self._clients = 0
         self._fewer = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -252,8 +252,10 @@ class Engine:
             emit=self._emit,
             queue_timeout=self.settings.queue_timeout,
             detach_grace=detach_grace,
+            watch_id=new_id(self._replica),
+            max_watchers=self.settings.max_watchers,
         )
-        self._sessions[session.id] = session
+        self._registry.add(session)
         self._live.add(session)
         nursery.start_soon(self._host, session)
         return session
@@ -266,11 +268,11 @@ class Engine:
                 self._live.discard(session)
                 self._woken()
             with trio.move_on_after(self.settings.retention) as retained:
-                self._over[session.id] = retained
+                self._over[session] = retained
                 await trio.sleep_forever()
         finally:
-            self._over.pop(session.id, None)
-            self._sessions.pop(session.id, None)
+            self._over.pop(session, None)
+            self._registry.forget(session)
             session.account.close()
 
     def _reclaim(self, missing: int, owner: Owner | None = None) -> None:
@@ -280,35 +282,38 @@ class Engine:
             missing: so many bytes.
             owner: whose sessions; None for all.
         """
-        for session_id in list(self._over):
+        for session in list(self._over):
             if missing <= 0:
                 return
-            session = self._sessions[session_id]
-            if session.clients or owner not in {None, session.facts.requester.owner}:
+            if session.followed or owner not in {None, session.facts.requester.owner}:
                 continue
             missing -= session.account.held
             session.account.close()
-            self._over.pop(session_id).cancel(reason="its memory is needed")
-            del self._sessions[session_id]
+            self._over.pop(session).cancel(reason="its memory is needed")
+            self._registry.forget(session)
 
-    def session(self, session_id: str) -> Session:
-        """The session with an id.
+    def _why_gone(self) -> str:
+        return (
+            f"it may have ended more than {self.settings.retention:g} seconds ago, or less when the server needed its "
+            "memory"
+        )
+
+    def view(self, any_id: str) -> View:
+        """What one of a session's ids gives: the session, and whether one may do more than look.
 
         Raises:
             SessionNotFoundError: there is none, or it is over for longer than the retention.
         """
-        try:
-            return self._sessions[session_id]
-        except KeyError:
-            if (replica := replica_of(session_id)) != self._replica:
-                raise SessionNotFoundError(
-                    f"there is no such session here: its id is of the server {replica[:_NAME_SHOWN]!r}, and this is "
-                    f"{self._replica!r}; it may be gone, or a proxy does not send requests where their ids say"
-                ) from None
-            raise SessionNotFoundError(
-                f"there is no such session; it may have ended more than {self.settings.retention:g} seconds ago, "
-                "or less when the server needed its memory"
-            ) from None
+        return self._registry.view(any_id)
+
+    def session(self, session_id: str) -> Session:
+        """The session with an id, for whoever is to drive it.
+
+        Raises:
+            SessionNotFoundError: as for `view`.
+            ViewOnlyError: the id is one to watch it by.
+        """
+        return self._registry.session(session_id)
 
     @contextmanager
     def client(self) -> Generator[None]:

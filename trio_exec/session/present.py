@@ -12,7 +12,9 @@ class Present:
     Attributes:
         waiting: whether the program waits for its input, as far as is known.
         idle_until: when the session ends for want of input and output, by Trio's clock; None unless that is near.
+        watchers: how many watch it by its second id, and can do nothing else.
     """
 
     waiting: bool = False
     idle_until: float | None = None
+    watchers: int = 0

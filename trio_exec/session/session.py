@@ -12,11 +12,12 @@ from contextlib import contextmanager
 import trio
 
 from trio_exec.budget import Account
-from trio_exec.errors import SessionStateError
+from trio_exec.errors import SessionStateError, TooManyWatchersError
 from trio_exec.events import ClientAttached, ClientLeft, Emit, SessionFacts
 from trio_exec.executor.base import Opener
 from trio_exec.launcher import frames
 from trio_exec.model import Reason, State, Status
+from trio_exec.session.notices import Notices
 from trio_exec.session.output import OutputLog
 from trio_exec.session.plan import Plan
 from trio_exec.session.record import Record
@@ -42,6 +43,12 @@ class Session:
         emit: reports its start, its end and its clients.
         queue_timeout: seconds to wait for the slot.
         detach_grace: seconds without any client, until the session is ended.
+        watch_id: an unguessable name as well, for those who may watch it and do nothing else; empty where nobody may.
+        max_watchers: how many of them at once.
+
+    Attributes:
+        watch_id: the same.
+        created_at: when, in Unix seconds.
     """
 
     def __init__(
@@ -56,16 +63,22 @@ class Session:
         emit: Emit,
         queue_timeout: float,
         detach_grace: float,
+        watch_id: str = "",
+        max_watchers: int = 0,
     ) -> None:
+        self.watch_id = watch_id
         self.created_at = time.time()
         self._emit = emit
         self._record = Record(facts, plan, account, emit)
         self._watchdog = Watchdog()
         self._writers = Writers(self._record.stdin)
-        self._tasks = Tasks(self._record, self._watchdog, executor, slot, compiles=compiles)
+        self._notices = Notices(self._record.log, self._watchdog, plan.limits.idle_timeout)
+        self._tasks = Tasks(self._record, self._watchdog, self._notices, executor, slot, compiles=compiles)
         self._queue_timeout = queue_timeout
         self._detach_grace = detach_grace
         self._clients = 0
+        self._watchers = 0
+        self._max_watchers = max_watchers
 
     async def run(self) -> None:
         """Runs the session to its end. However this is left, the final state is in the log and the log is closed.
@@ -126,12 +139,46 @@ class Session:
 
     @property
     def clients(self) -> int:
-        """How many are attached."""
+        """How many are attached that may drive it."""
         return self._clients
+
+    @property
+    def watchers(self) -> int:
+        """How many are attached that may not."""
+        return self._watchers
+
+    @property
+    def followed(self) -> bool:
+        """Whether anybody is attached."""
+        return self._clients + self._watchers > 0
+
+    @contextmanager
+    def watched(self) -> Generator[None]:
+        """For as long as somebody watches who may do nothing else. That keeps no session from being ended.
+
+        Raises:
+            TooManyWatchersError: as many as may be do so already.
+        """
+        if self._watchers >= self._max_watchers:
+            raise TooManyWatchersError(
+                f"{self._watchers} watch this session already, and no more than {self._max_watchers} may; come back "
+                "when some have left"
+            )
+        self._count_watchers(1)
+        self._emit(ClientAttached(self.facts))
+        try:
+            yield
+        finally:
+            self._count_watchers(-1)
+            self._emit(ClientLeft(self.facts))
+
+    def _count_watchers(self, more: int) -> None:
+        self._watchers += more
+        self._notices.count_watchers(self._watchers)
 
     @contextmanager
     def attached(self) -> Generator[None]:
-        """For as long as a client watches. The session is ended a while after the last one left."""
+        """For as long as a client is there who may drive it. It is ended a while after the last one left."""
         self._clients += 1
         self._emit(ClientAttached(self.facts))
         self._watchdog.clear(Reason.DETACHED)

@@ -1,8 +1,8 @@
 """What a session does: a nursery that owns a container and everything that happens to it.
 
     run                     the session's nursery
-    ├─ watchdog             deadlines: queue, detach, idle, execution; the first to pass ends the session. Half of
-    │                       the idle timeout before, it says so
+    ├─ watchdog             deadlines: queue, detach, idle, execution; the first to pass ends the session. Before
+    │                       that it tells clients what it is time for
     └─ (itself)             waits for a slot, opens the container, runs the stages
        ├─ stdin             input and control frames, to the launcher
        └─ (itself)          stdout, stderr and the stages' news, from the launcher, into the output log
@@ -23,7 +23,6 @@ import logging
 import math
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import replace
 from typing import Protocol
 
 import trio
@@ -35,6 +34,7 @@ from trio_exec.limits import Limits
 from trio_exec.model import Reason, StageName, State, Stream
 from trio_exec.session.failures import failures_ended
 from trio_exec.session.files import Collection, collect_files, send_files
+from trio_exec.session.notices import Notices
 from trio_exec.session.plan import Plan, StagePlan
 from trio_exec.session.record import Record
 from trio_exec.session.stage import follow_stage
@@ -96,6 +96,7 @@ class Tasks:
     Args:
         record: what is known of it.
         watchdog: its deadlines.
+        notices: what clients are told beside the log.
         executor: where from to take the container.
         slot: the session's place among those that run.
         compiles: is held while the compile stage has its limits.
@@ -105,6 +106,7 @@ class Tasks:
         self,
         record: Record,
         watchdog: Watchdog,
+        notices: Notices,
         executor: Opener,
         slot: Slot,
         *,
@@ -112,6 +114,7 @@ class Tasks:
     ) -> None:
         self._record = record
         self._watchdog = watchdog
+        self._notices = notices
         self._executor = executor
         self._slot = slot
         self._compiles = compiles
@@ -134,10 +137,7 @@ class Tasks:
     def touch(self) -> None:
         """Says that the program, or whoever uses it, has just done something."""
         if self._record.state is State.RUNNING and not self._record.lingering:
-            now, limit = trio.current_time(), self._record.plan.limits.idle_timeout
-            self._watchdog.set(Reason.IDLE_TIMEOUT, now + limit)
-            self._watchdog.set(Notice.IDLE, now + limit / 2)
-            self._show_idle(None)
+            self._notices.touched()
 
     @contextmanager
     def _failures_concluded(self) -> Generator[None]:
@@ -148,16 +148,9 @@ class Tasks:
         if (record.end_reason is not None or record.settled) and not record.ended:
             record.conclude()
 
-    def _show_idle(self, until: float | None) -> None:
-        log = self._record.log
-        log.show(replace(log.present, idle_until=until))
-
     async def _watch(self) -> None:
         while isinstance(due := await self._watchdog.wait(), Notice):
-            self._watchdog.clear(due)
-            until = self._watchdog.deadline(Reason.IDLE_TIMEOUT)
-            if until < self._watchdog.deadline(Reason.EXECUTION_TIMEOUT):  # Else activity would not help.
-                self._show_idle(until)
+            self._notices.due(due)
         self._record.end(due)
 
     @asynccontextmanager
@@ -280,14 +273,14 @@ class Tasks:
             case frames.Ack(count):
                 self._record.stdin.acknowledge(count)
             case frames.Waiting(waiting):
-                self._record.log.show(replace(self._record.log.present, waiting=waiting))
+                self._notices.waits(waiting=waiting)
             case frames.Started():
                 self._started(stage)
             case frames.Lingers():
                 self._record.lingers()
-                self._command_ended()
+                self._notices.command_ended()
             case frames.StageEnd():
-                self._command_ended()
+                self._notices.command_ended()
                 self._record.stage_ended(event)
                 return True
             case frames.Failure(message):
@@ -295,10 +288,6 @@ class Tasks:
             case _:
                 raise ProtocolError("the container's launcher is out of step")
         return False
-
-    def _command_ended(self) -> None:
-        self._watchdog.clear(Reason.EXECUTION_TIMEOUT, Reason.IDLE_TIMEOUT, Notice.IDLE)
-        self._show_idle(None)
 
     def _started(self, stage: StagePlan) -> None:
         record = self._record

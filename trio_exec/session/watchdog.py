@@ -18,6 +18,8 @@ class Notice(Enum):
 
     IDLE = "idle"
     """The idle timeout is near."""
+    WATCHERS = "watchers"
+    """It was said a while ago how many watch."""
 
 
 class Watchdog:

@@ -24,6 +24,9 @@ class AdmissionSettings(Group):
     max_queue: int = Field(default=100, ge=0, le=100000, description="sessions that may wait for a slot")
     queue_timeout: Seconds = Field(default=120, description="seconds that a session waits for a slot")
     detach_grace: Seconds = Field(default=60, description="seconds that a session goes on without any client")
+    max_watchers: int = Field(
+        default=100, ge=0, le=10000, description="clients at once that watch one session by its link to do so"
+    )
     retention: Seconds = Field(default=60, description="seconds that an ended session stays readable")
     drain_delay: float = Field(
         default=0,

@@ -16,28 +16,35 @@ class SessionCreated(Wire):
 
     session_id: str
     websocket: str
+    watch_id: str
+    """In the place of `sessionId`, for those who are to look and do nothing else."""
 
 
 class SessionInfo(StateFields):
     """The answer to `GET /session/{id}`."""
 
-    session_id: str
+    session_id: str | None = None
+    """Absent where it was asked for by `watchId`."""
+    watch_id: str
     language: str
     tty: bool
     created_at: float
     clients: int
+    watchers: int
     seq: int
 
     @classmethod
-    def of(cls, session: Session) -> SessionInfo:
-        """The form of a session."""
+    def of(cls, session: Session, *, may_drive: bool) -> SessionInfo:
+        """The form of a session; with its id only for those who may drive it."""
         return cls(
             **cls.fields_of(session.status),
-            session_id=session.id,
+            session_id=session.id if may_drive else None,
+            watch_id=session.watch_id,
             language=session.plan.language.name,
             tty=session.plan.terminal is not None,
             created_at=session.created_at,
             clients=session.clients,
+            watchers=session.watchers,
             seq=session.log.end,
         )
 

@@ -66,6 +66,13 @@ class IdleMessage(Wire):
         return self.model_dump_json()
 
 
+class WatchersMessage(Wire):
+    """So many watch the session by its `watchId`."""
+
+    type: Literal["watchers"] = "watchers"
+    count: int
+
+
 class InputAckMessage(Wire):
     """The answer to input that says where it belongs: so many bytes of this client's were taken, and more have room."""
 
@@ -160,6 +167,7 @@ ServerMessage = (
     | StateMessage
     | InputWaitMessage
     | IdleMessage
+    | WatchersMessage
     | InputAckMessage
     | ErrorMessage
 )
@@ -182,7 +190,9 @@ def message_of(entry: Text | StateChange, encoding: EncodingName) -> StdoutMessa
     return of(data=entry.data, encoding="base64" if encoding == "base64" else None, seq=entry.seq)
 
 
-def messages_between(before: Present, now: Present, at: float) -> Iterator[InputWaitMessage | IdleMessage]:
+def messages_between(
+    before: Present, now: Present, at: float
+) -> Iterator[InputWaitMessage | IdleMessage | WatchersMessage]:
     """What a client is told that knows how things stood before.
 
     Args:
@@ -194,3 +204,5 @@ def messages_between(before: Present, now: Present, at: float) -> Iterator[Input
         yield InputWaitMessage(waiting=now.waiting)
     if now.idle_until != before.idle_until:
         yield IdleMessage(ends_in=None if now.idle_until is None else round(max(0.0, now.idle_until - at), 3))
+    if now.watchers != before.watchers:
+        yield WatchersMessage(count=now.watchers)

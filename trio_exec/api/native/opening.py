@@ -118,7 +118,7 @@ class Opening:
             if not self._keep or isinstance(error, RequestTimeoutError):
                 self._code = CLOSE_REFUSED if error.retry_after is None else CLOSE_TRY_LATER
             return None
-        answer = SessionMessage(session_id=session.id, websocket=self._path_of(session))
+        answer = SessionMessage(session_id=session.id, websocket=self._path_of(session), watch_id=session.watch_id)
         await self._socket.send(answer.to_json())
         return session
 

@@ -16,7 +16,10 @@ _POSITION_DIGITS = 15
 _CLIENT_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 SESSION_ID = Parameter(
-    "sessionId", "The session's id, as it was answered when the session was started.", {"type": "string"}, in_path=True
+    "sessionId",
+    "The session's id, as it was answered when the session was started; or its `watchId`, to look and do nothing else.",
+    {"type": "string"},
+    in_path=True,
 )
 ROOM = Parameter("room", "How many more sessions there should be room for.", {"type": "integer", "minimum": 0})
 AFTER = Parameter(

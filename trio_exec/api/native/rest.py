@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 
@@ -47,7 +48,9 @@ from trio_exec.errors import (
     RequestError,
     SessionNotFoundError,
     SessionStateError,
+    TooManyWatchersError,
     UnknownLanguageError,
+    ViewOnlyError,
 )
 from trio_exec.languages import Language
 from trio_exec.model import Job, Kind, Reason, Requester
@@ -148,7 +151,7 @@ class Rest:
                 self._end_session,
                 [Answer(202, "It is being ended, or has ended already.", {JSON: [SessionInfo]})],
                 parameters=[SESSION_ID],
-                errors=found,
+                errors=(*found, ViewOnlyError),
             ),
             Route(
                 "GET",
@@ -201,7 +204,7 @@ class Rest:
                     self._need_upgrade,
                     [],
                     parameters=[it for it in socket.parameters if it.in_path],
-                    errors=(UpgradeRequiredError,),
+                    errors=(UpgradeRequiredError, *socket.errors),  # An upgrade is a GET, and so is what refuses it.
                 )
                 for socket in self.sockets
             ),
@@ -233,7 +236,7 @@ class Rest:
                 receives=receives,
                 sends=sends,
                 parameters=[SESSION_ID, AFTER, CLIENT, ENCODING],
-                errors=(SessionNotFoundError, RequestError),
+                errors=(SessionNotFoundError, TooManyWatchersError, RequestError),
                 closes=CLOSE_CODES,
             ),
         ]
@@ -242,7 +245,7 @@ class Rest:
         requester = self._requester(request)
         self._engine.check_quota(requester, Kind.SESSION)
         session = self._engine.create_session(parse_session_request(await read_body()).job(), requester)
-        answer = SessionCreated(session_id=session.id, websocket=_path_of(session, request))
+        answer = SessionCreated(session_id=session.id, websocket=_path_of(session, request), watch_id=session.watch_id)
         return _json(answer, 201)
 
     async def _run(self) -> Response:
@@ -264,7 +267,7 @@ class Rest:
         return response
 
     async def _show_files(self, session_id: str) -> Response:
-        return _json(FilesAnswer.of(self._engine.session(session_id)))
+        return _json(FilesAnswer.of(self._engine.view(session_id).session))
 
     async def _show_session(self, session_id: str) -> Response:
         return self._described(session_id)
@@ -274,7 +277,8 @@ class Rest:
         return self._described(session_id, 202)
 
     def _described(self, session_id: str, status: int = 200) -> Response:
-        return _json(SessionInfo.of(self._engine.session(session_id)), status)
+        view = self._engine.view(session_id)
+        return _json(SessionInfo.of(view.session, may_drive=view.may_drive), status)
 
     async def _list_languages(self) -> Response:
         requester = self._requester(request)
@@ -306,12 +310,18 @@ class Rest:
         )
 
     async def _attach(self, session_id: str) -> None:
-        session = self._engine.session(session_id)
+        view = self._engine.view(session_id)
+        session = view.session
         position = queries.after(websocket.args.get("after"), session.log.end)
         name, encoding = _client()
-        await _accept()
-        with self._engine.client():
-            attachment = Attachment(websocket, session, position, name, encoding, refused=self._refused)
+        with ExitStack() as there:
+            if not view.may_drive:
+                there.enter_context(session.watched())  # Before the answer, which may have to be that it is too many.
+            await _accept()
+            there.enter_context(self._engine.client())
+            attachment = Attachment(
+                websocket, session, position, name, encoding, may_drive=view.may_drive, refused=self._refused
+            )
             await attachment.serve(self._phases)
 
     def _create_over_websocket(self, job: Job) -> Session:

@@ -87,7 +87,7 @@ def _run_answer(session: Session, encoding: EncodingName) -> dict[str, Any]:
 
 def _lines(session: Session, path: str, encoding: EncodingName) -> Iterator[bytes | int]:
     """The answer to `POST /run` as lines; a number is a position in the log at which there is nothing yet."""
-    yield _line(SessionMessage(session_id=session.id, websocket=path))
+    yield _line(SessionMessage(session_id=session.id, websocket=path, watch_id=session.watch_id))
     reader = cursor(session.log, 0, encoding)
     while True:
         entry = reader.read()

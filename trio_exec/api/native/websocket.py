@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Protocol
 
@@ -30,7 +31,8 @@ from trio_exec.api.native.messages import (
 from trio_exec.api.native.parsing import parse_client_message
 from trio_exec.api.native.parts import EncodingName, ErrorBody
 from trio_exec.api.native.text import Text, cursor
-from trio_exec.errors import RequestError, TrioExecError
+from trio_exec.engine.registry import VIEW_ONLY
+from trio_exec.errors import RequestError, TrioExecError, ViewOnlyError
 from trio_exec.ids import short_id
 from trio_exec.model import Reason
 from trio_exec.phases import Phase, Phases
@@ -95,6 +97,7 @@ class Attachment:
         position: from where on.
         name: by which the client tells its input from that of others, and goes on after a broken connection.
         encoding: how it is told what the program writes.
+        may_drive: whether it may do more than look. One that may not is no client that the session goes on for.
         refused: is told of each error that the client is sent.
 
     Attributes:
@@ -109,8 +112,10 @@ class Attachment:
         name: str | None = None,
         encoding: EncodingName = "utf-8",
         *,
+        may_drive: bool = True,
         refused: Refused = not_told,
     ) -> None:
+        self._may_drive = may_drive
         self._refused = refused
         self._socket = socket
         self._session = session
@@ -132,7 +137,7 @@ class Attachment:
         """
         code = CLOSE_INTERNAL_ERROR
         try:
-            with self._session.attached():
+            with self._session.attached() if self._may_drive else nullcontext():
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._listen)
                     nursery.start_soon(self._tell_room)
@@ -217,15 +222,17 @@ class Attachment:
             await self._acknowledge()
 
     async def _dispatch(self, data: str) -> None:
-        session = self._session
-        match parse_client_message(data):
-            case InputMessage(at=int(at)) as message:
+        session, message = self._session, parse_client_message(data)
+        if not self._may_drive:
+            raise ViewOnlyError(VIEW_ONLY)
+        match message:
+            case InputMessage(at=int(at)):
                 await self._write_at(at, message.content())
-            case InputMessage() as message:
+            case InputMessage():
                 session.write_input(message.content())
             case EofMessage():
                 session.end_input()
-            case SignalMessage() as message:
+            case SignalMessage():
                 session.send_signal(message.number)
             case ResizeMessage(rows=rows, cols=columns):
                 session.resize(rows, columns)
