@@ -304,6 +304,7 @@ async def test_who_watches_sees_everything_and_can_do_nothing(autojump_clock: Mo
             {"type": "signal", "signal": "SIGKILL"},
             {"type": "resize", "rows": 1, "cols": 1},
             {"type": "alive"},
+            {"type": "leave"},
             {"type": "stop"},
         ]
         for message in messages:
@@ -331,6 +332,58 @@ async def test_watchers_keep_no_session_alive(autojump_clock: MockClock) -> None
 
     assert outcome_of(running.session).reason is Reason.DETACHED
     assert socket.sent[-1]["reason"] == "detached"
+
+
+LEAVE, ALIVE = {"type": "leave"}, {"type": "alive"}
+
+
+@pytest.mark.parametrize(
+    ("words", "stays", "grace"),
+    [
+        ([LEAVE], False, 5),
+        ([ALIVE, LEAVE], False, 5),
+        ([LEAVE, ALIVE], False, 60),  # It has thought better of it, and was cut off then.
+        ([], False, 60),
+        ([LEAVE], True, 60),  # Who has left last did not say so.
+    ],
+)
+async def test_who_leaves_by_choice_is_not_waited_for_as_long(
+    autojump_clock: MockClock, words: list[dict[str, str]], stays: bool, grace: float
+) -> None:
+    async with running_with(Job("python", b"")) as it, it.client() as leaves, it.client() as other:
+        if not stays:
+            other.leave()
+        for word in words:
+            await leaves.says(**word)
+        leaves.leave()
+        await wait_all_tasks_blocked()
+        other.leave()
+        await wait_all_tasks_blocked()
+        gone = trio.current_time()
+        while not it.session.ended:
+            await trio.sleep(1)
+            await it.say(frames.Stdout(b"x"))
+            if it.container.sent[-1] == frames.encode_kill():
+                await it.say(frames.StageEnd(None, 9, 1, 0.5, 0.1, 1_000_000, 0))
+
+    assert outcome_of(it.session).reason is Reason.DETACHED
+    assert trio.current_time() - gone == pytest.approx(grace, abs=1.5)
+
+
+async def test_who_comes_back_is_no_one_who_has_left(autojump_clock: MockClock) -> None:
+    async with running_with(Job("python", b"")) as it:
+        async with it.client() as tab:
+            await tab.says(**LEAVE)
+            tab.leave()
+        await trio.sleep(3)
+        async with it.client() as reloaded:
+            await trio.sleep(10)
+            reloaded.leave()
+        for _ in range(2):
+            await it.say(frames.Stdout(b"x"))
+            await trio.sleep(25)
+        assert not it.session.ended
+        await it.say(OK)
 
 
 async def test_all_are_told_how_many_watch_and_many_that_come_at_once_are_told_at_once(

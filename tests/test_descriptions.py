@@ -100,6 +100,7 @@ async def test_messages_are_as_described(client: Client) -> None:
         {"type": "input", "data": "YQo=", "encoding": "base64"},
         {"type": "resize", "rows": 1, "cols": 2},
         {"type": "alive"},
+        {"type": "leave"},
         {"type": "nothing"},
         {"type": "signal", "signal": "SIGCONT"},
         {"type": "eof"},

@@ -56,6 +56,8 @@ export class Run {
   constructor(limits: () => Limits, events: RunEvents) {
     this.#limits = limits;
     this.#events = events;
+    // A tab that is closed, or reloaded: then the page is back before the server ends the program.
+    addEventListener("pagehide", () => this.#link?.leave());
   }
 
   get view(): RunView {

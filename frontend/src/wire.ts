@@ -51,6 +51,7 @@ export type ClientMessage =
   | { readonly type: "alive" }
   | { readonly type: "signal"; readonly signal: string }
   | { readonly type: "resize"; readonly rows: number; readonly cols: number }
+  | { readonly type: "leave" }
   | { readonly type: "stop" };
 
 const STATES: ReadonlySet<string> = new Set(["waiting", "compiling", "running", "finished", "terminated"]);

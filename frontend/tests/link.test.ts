@@ -128,6 +128,18 @@ describe("SessionLink", () => {
     expect(world.probes).toBe(1);
   });
 
+  it("says that it leaves where that can be said, and never later", () => {
+    const world = new World();
+    world.link.leave();
+    world.socket.onopen?.();
+    expect(world.socket.sent).toEqual([]);
+    world.link.leave();
+    expect(world.socket.sent).toEqual(['{"type":"leave"}']);
+    world.link.close();
+    world.link.leave();
+    expect(world.socket.sent).toHaveLength(1);
+  });
+
   it("replaces a WebSocket that slept", async () => {
     const world = new World();
     world.socket.onopen?.();

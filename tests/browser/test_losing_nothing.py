@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 
 from tests.browser.ide import IDE
 from tests.browser.proxy import Proxy
-from tests.support import ServerProcess
+from tests.support import GENEROUS, ServerProcess
 
 COUNT = "import time\nfor i in range(60):\n    print('line', i, flush=True)\n    time.sleep(0.1)\n"
 COUNTED = [f"line {i}" for i in range(60)]
@@ -36,6 +36,21 @@ def test_a_reload_goes_on_with_the_program(ide: IDE) -> None:
     ide.shows("line 10").ends("Finished.")
 
     assert ide.download().split("\n")[:-1] == COUNTED
+
+
+def test_a_tab_that_is_closed_frees_its_slot_soon_and_one_that_is_reloaded_goes_on(
+    new_page: Callable[..., Page], start_server: Callable[..., ServerProcess]
+) -> None:
+    server = start_server(detach_grace=3600, leave_grace=4, languages="python", **GENEROUS)
+    closed, reloaded = IDE(new_page()).open(server.url), IDE(new_page()).open(server.url)
+    closed.write("print('closed')\ninput()").run().shows("closed")
+    reloaded.write("import time\nprint('begun')\nwhile input() != 'end': print('on')").run().shows("begun")
+    reloaded.page.reload()
+    reloaded.shows("begun")
+    closed.page.goto("about:blank")
+
+    reloaded.eventually(lambda: server.request("GET", "/readyz").json()["running"] == 1, lambda: "two still run")
+    reloaded.type("x\n").shows("on").type("end\n").ends("Finished.")
 
 
 def test_typing_is_kept_while_the_connection_is_down(new_page: Callable[..., Page], server: ServerProcess) -> None:

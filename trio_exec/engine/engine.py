@@ -252,6 +252,7 @@ class Engine:
             emit=self._emit,
             queue_timeout=self.settings.queue_timeout,
             detach_grace=detach_grace,
+            leave_grace=self.settings.leave_grace,
             watch_id=new_id(self._replica),
             max_watchers=self.settings.max_watchers,
         )

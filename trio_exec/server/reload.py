@@ -81,7 +81,7 @@ NEEDS_RESTART = frozenset(
         *("workspace_bytes", "max_collected_files", "max_collected_bytes"),
         # Queues and limiters have these.
         *("max_sessions", "max_compiles", "max_queue", "queue_timeout", "detach_grace", "retention"),
-        "max_watchers",
+        *("leave_grace", "max_watchers"),
         *("drain_delay", "drain_timeout", "max_retained_bytes"),
         # The executor has these.
         *("languages", "languages_dir", "uids", "runtime", "base_registry", "missing_limits"),

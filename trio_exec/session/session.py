@@ -5,9 +5,11 @@ What the session does by itself is in `tasks`, and what both know of it in `reco
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import trio
 
@@ -29,6 +31,17 @@ SESSION_SIZE = 20_480
 """Bytes that a session takes beside what its client sent and its program wrote: 19 KB were measured."""
 
 
+@dataclass(slots=True)
+class Presence:
+    """A client that is attached.
+
+    Attributes:
+        leaving: whether its last word was that it leaves by choice.
+    """
+
+    leaving: bool = False
+
+
 class Session:
     """One run of one program. Made by the engine, driven by clients.
 
@@ -43,6 +56,7 @@ class Session:
         emit: reports its start, its end and its clients.
         queue_timeout: seconds to wait for the slot.
         detach_grace: seconds without any client, until the session is ended.
+        leave_grace: the same, where the last one said that it leaves; no more than `detach_grace`.
         watch_id: an unguessable name as well, for those who may watch it and do nothing else; empty where nobody may.
         max_watchers: how many of them at once.
 
@@ -63,6 +77,7 @@ class Session:
         emit: Emit,
         queue_timeout: float,
         detach_grace: float,
+        leave_grace: float = math.inf,
         watch_id: str = "",
         max_watchers: int = 0,
     ) -> None:
@@ -76,6 +91,7 @@ class Session:
         self._tasks = Tasks(self._record, self._watchdog, self._notices, executor, slot, compiles=compiles)
         self._queue_timeout = queue_timeout
         self._detach_grace = detach_grace
+        self._leave_grace = min(leave_grace, detach_grace)
         self._clients = 0
         self._watchers = 0
         self._max_watchers = max_watchers
@@ -177,18 +193,20 @@ class Session:
         self._notices.count_watchers(self._watchers)
 
     @contextmanager
-    def attached(self) -> Generator[None]:
+    def attached(self) -> Generator[Presence]:
         """For as long as a client is there who may drive it. It is ended a while after the last one left."""
+        presence = Presence()
         self._clients += 1
         self._emit(ClientAttached(self.facts))
         self._watchdog.clear(Reason.DETACHED)
         try:
-            yield
+            yield presence
         finally:
             self._clients -= 1
             self._emit(ClientLeft(self.facts))
             if self._clients == 0:
-                self._watchdog.set(Reason.DETACHED, trio.current_time() + self._detach_grace)
+                grace = self._leave_grace if presence.leaving else self._detach_grace
+                self._watchdog.set(Reason.DETACHED, trio.current_time() + grace)
 
     def write_input(self, data: bytes) -> None:
         """Queues input; before the program runs, it waits for it.

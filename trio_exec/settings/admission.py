@@ -24,6 +24,10 @@ class AdmissionSettings(Group):
     max_queue: int = Field(default=100, ge=0, le=100000, description="sessions that may wait for a slot")
     queue_timeout: Seconds = Field(default=120, description="seconds that a session waits for a slot")
     detach_grace: Seconds = Field(default=60, description="seconds that a session goes on without any client")
+    leave_grace: Seconds = Field(
+        default=5,
+        description="the same where the last one left by choice, as a tab that is closed; a reload is back by then",
+    )
     max_watchers: int = Field(
         default=100, ge=0, le=10000, description="clients at once that watch one session by its link to do so"
     )

@@ -104,6 +104,14 @@ export class SessionLink {
     void this.#retry();
   }
 
+  /**
+   * Says that nobody may come back, as far as that can be said now; whoever connects again takes it back. What was
+   * held for later would come too late, so it is not held.
+   */
+  leave(): void {
+    if (!this.#over && this.#isOpen) this.#post(JSON.stringify({ type: "leave" } satisfies ClientMessage));
+  }
+
   /** Lets go of the session for good. */
   close(): void {
     this.#over = true;

@@ -154,6 +154,12 @@ class AliveMessage(Wire):
     type: Literal["alive"] = "alive"
 
 
+class LeaveMessage(Wire):
+    """The client leaves by choice, and closes the connection: if nobody else is there, the session soon ends."""
+
+    type: Literal["leave"] = "leave"
+
+
 class StopMessage(Wire):
     """End the session."""
 
@@ -171,7 +177,7 @@ ServerMessage = (
     | InputAckMessage
     | ErrorMessage
 )
-ClientMessage = InputMessage | EofMessage | SignalMessage | ResizeMessage | AliveMessage | StopMessage
+ClientMessage = InputMessage | EofMessage | SignalMessage | ResizeMessage | AliveMessage | LeaveMessage | StopMessage
 
 SERVER_MESSAGES: tuple[type[Wire], ...] = get_args(ServerMessage)
 CLIENT_MESSAGES: tuple[type[Wire], ...] = get_args(ClientMessage)

@@ -22,6 +22,7 @@ from trio_exec.api.native.messages import (
     ErrorMessage,
     InputAckMessage,
     InputMessage,
+    LeaveMessage,
     ResizeMessage,
     SignalMessage,
     StopMessage,
@@ -38,7 +39,7 @@ from trio_exec.model import Reason
 from trio_exec.phases import Phase, Phases
 from trio_exec.session.output import StateChange
 from trio_exec.session.present import Present
-from trio_exec.session.session import Session
+from trio_exec.session.session import Presence, Session
 
 LOGGER = logging.getLogger("trio_exec.websocket")
 
@@ -123,6 +124,7 @@ class Attachment:
         self._name = name
         self._encoding: EncodingName = encoding
         self._full = trio.Event()
+        self._presence = Presence()
         self._over = False
         self.beyond: str | bytes | None = None
 
@@ -137,7 +139,7 @@ class Attachment:
         """
         code = CLOSE_INTERNAL_ERROR
         try:
-            with self._session.attached() if self._may_drive else nullcontext():
+            with self._session.attached() if self._may_drive else nullcontext(Presence()) as self._presence:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._listen)
                     nursery.start_soon(self._tell_room)
@@ -225,6 +227,7 @@ class Attachment:
         session, message = self._session, parse_client_message(data)
         if not self._may_drive:
             raise ViewOnlyError(VIEW_ONLY)
+        self._presence.leaving = isinstance(message, LeaveMessage)
         match message:
             case InputMessage(at=int(at)):
                 await self._write_at(at, message.content())
@@ -238,5 +241,7 @@ class Attachment:
                 session.resize(rows, columns)
             case AliveMessage():
                 session.keep_alive()
+            case LeaveMessage():
+                pass  # Once it is gone, it counts.
             case StopMessage():
                 session.end(Reason.STOPPED)
