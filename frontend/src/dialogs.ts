@@ -17,6 +17,8 @@ export function closeByClickOutside(): void {
 
 export interface NameQuestion {
   readonly title: string;
+  /** What is to be named. */
+  readonly label: string;
   readonly name: string;
   /** What the button says that does it. */
   readonly verb: string;
@@ -35,6 +37,7 @@ export class NameDialog {
   readonly #input = byId("name-input", HTMLInputElement);
   readonly #problem = byId("name-problem", HTMLElement);
   readonly #hint = byId("name-hint", HTMLElement);
+  readonly #label = byId("name-label", HTMLElement);
   readonly #main = byId("name-main", HTMLButtonElement);
   #question: NameQuestion | undefined;
 
@@ -62,9 +65,10 @@ export class NameDialog {
   }
 
   ask(question: NameQuestion): void {
-    const { title, name, verb } = question;
+    const { title, label, name, verb } = question;
     this.#question = question;
     this.#title.textContent = title;
+    this.#label.textContent = label;
     this.#input.value = name;
     byId("name-done", HTMLButtonElement).textContent = verb;
     this.#main.hidden = question.makeMain === undefined;

@@ -1,7 +1,7 @@
 /** The code editor: CodeMirror with one state per file, so that each keeps its history and its cursor. */
 
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
-import { defaultKeymap, history, historyKeymap, indentMore, indentWithTab, undo } from "@codemirror/commands";
+import { defaultKeymap, history, historyKeymap, indentMore, indentWithTab, isolateHistory, undo } from "@codemirror/commands";
 import {
   bracketMatching,
   foldGutter,
@@ -11,7 +11,17 @@ import {
   syntaxHighlighting,
 } from "@codemirror/language";
 import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
-import { Compartment, EditorSelection, EditorState, Prec, type Extension, type StateEffect } from "@codemirror/state";
+import {
+  Annotation,
+  Compartment,
+  EditorSelection,
+  EditorState,
+  Prec,
+  Transaction,
+  type Extension,
+  type StateEffect,
+  type TransactionSpec,
+} from "@codemirror/state";
 import {
   crosshairCursor,
   drawSelection,
@@ -28,6 +38,7 @@ import {
 import { editorColours, editorTheme } from "./editor-theme";
 import type { Place, Problem } from "./lib/problems";
 import type { SourceFile } from "./lib/project";
+import { difference } from "./lib/text";
 import { problemMarks, setProblems } from "./problem-marks";
 import { searchPanel } from "./search-panel";
 import type { Preferences } from "./settings";
@@ -43,6 +54,16 @@ async function keySet(keys: Preferences["keys"]): Promise<Extension> {
   if (keys === "vim") return (await import("@replit/codemirror-vim")).vim();
   if (keys === "emacs") return (await import("@replit/codemirror-emacs")).emacs();
   return [];
+}
+
+/** Marks changes that nobody has made here: they come from another tab. */
+const foreign = Annotation.define<true>();
+
+/** What is open, with cursors and histories, to go on with later. */
+export interface EditorSession {
+  readonly names: readonly string[];
+  readonly states: readonly EditorState[];
+  readonly active: number;
 }
 
 export class Editor {
@@ -91,7 +112,7 @@ export class Editor {
       editorTheme,
       syntaxHighlighting(editorColours),
       EditorView.updateListener.of((update) => {
-        if (update.docChanged) onChange();
+        if (update.transactions.some((it) => it.docChanged && !it.annotation(foreign))) onChange();
       }),
     ];
     this.#view = new EditorView({ parent });
@@ -106,6 +127,52 @@ export class Editor {
     this.#states = files.map((file) => this.#newState(file));
     this.#show(0);
     this.#names.forEach((_, i) => void this.#highlight(i));
+  }
+
+  get active(): number {
+    return this.#active;
+  }
+
+  get session(): EditorSession {
+    this.#keep();
+    return { names: this.#names, states: this.#states, active: this.#active };
+  }
+
+  /** Goes on with what was open before. */
+  restore({ names, states, active }: EditorSession): void {
+    this.#names = [...names];
+    this.#states = [...states];
+    this.#show(active);
+  }
+
+  /** Changes the files into these. Cursors and histories stay; what another tab has changed is not undone here. */
+  update(files: readonly SourceFile[], by: "this tab" | "another tab"): void {
+    const change = (state: EditorState, text: string): TransactionSpec => {
+      const changes = difference(state.doc.toString(), text);
+      if (!changes) return {};
+      return by === "this tab"
+        ? { changes, annotations: isolateHistory.of("full") }
+        : { changes, annotations: [foreign.of(true), Transaction.addToHistory.of(false)] };
+    };
+    this.#keep();
+    const before = new Map(this.#names.map((name, i) => [name, this.#state(i)]));
+    const shown = this.#names[this.#active];
+    this.#names = files.map(({ name }) => name);
+    const active = this.#names.findIndex((name) => name === shown);
+    this.#states = files.map((file, i) => {
+      const state = before.get(file.name);
+      if (!state) return this.#newState(file);
+      return i === active ? state : state.update(change(state, file.text)).state;
+    });
+    if (active < 0) {
+      this.#show(0);
+    } else {
+      this.#active = active;
+      this.#view.dispatch(change(this.#view.state, files[active]?.text ?? ""));
+    }
+    this.#names.forEach((name, i) => {
+      if (!before.has(name)) void this.#highlight(i);
+    });
   }
 
   select(index: number): void {

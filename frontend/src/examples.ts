@@ -20,14 +20,10 @@ export class ExamplesMenu {
     this.#menu.addEventListener("keydown", (event) => moveByArrows(event, this.#buttons));
   }
 
-  /** Fills the menu and the cards; `earlier` brings back code that was put aside. */
-  show(examples: readonly Example[], earlier?: () => void): void {
-    this.#button.hidden = examples.length === 0 && !earlier;
-    const items = examples.map((example) =>
-      this.#item(example.title, example.tty ? "terminal" : undefined, () => this.#chosen(example)),
-    );
-    if (earlier) items.push(this.#item("Your earlier code", "put aside", earlier));
-    this.#list.replaceChildren(...items);
+  /** Fills the menu and the cards. */
+  show(examples: readonly Example[]): void {
+    this.#button.hidden = examples.length === 0;
+    this.#list.replaceChildren(...examples.map((example) => this.#item(example)));
     this.#cards.replaceChildren(...examples.filter(({ note }) => note !== undefined).slice(0, CARDS).map((it) => this.#card(it)));
   }
 
@@ -41,13 +37,13 @@ export class ExamplesMenu {
     return item;
   }
 
-  #item(title: string, badge: string | undefined, action: () => void): HTMLLIElement {
-    const button = textElement("button", title);
+  #item(example: Example): HTMLLIElement {
+    const button = textElement("button", example.title);
     button.type = "button";
-    if (badge !== undefined) button.append(textElement("span", badge, "badge"));
+    if (example.tty) button.append(textElement("span", "terminal", "badge"));
     button.addEventListener("click", () => {
       this.#menu.hidePopover();
-      action();
+      this.#chosen(example);
     });
     const item = document.createElement("li");
     item.append(button);

@@ -13,7 +13,7 @@ import { sessionRequest } from "./lib/request";
 import { decodeShared, encodeShared } from "./lib/share";
 import { findProblems, mentions, type ErrorPatterns, type Place, type Problem } from "./lib/problems";
 import { describe, describeProblem, endWords, type Limits, type RunView } from "./lib/status";
-import { asBoolean, type Store } from "./lib/storage";
+import { asBoolean } from "./lib/storage";
 import type { LineLink } from "./line-links";
 import type { Notice } from "./notice";
 import { Presence } from "./presence";
@@ -22,6 +22,7 @@ import type { ScreenOptions } from "./screen";
 import type { Settings } from "./settings";
 import { shortcuts } from "./shortcuts";
 import { StatusLine } from "./status-line";
+import type { Stores } from "./stores";
 import { onWake } from "./wake";
 import { isRecord, type SessionState } from "./wire";
 import { Workbench } from "./workbench";
@@ -40,13 +41,6 @@ function asSession(value: unknown): Session | undefined {
 const DOUBLE_CLICK = 500;
 /** UTF-16 units of the output that are searched for what went wrong. */
 const SEARCHED = 200_000;
-
-export interface Stores {
-  /** What stays in the browser. */
-  readonly kept: Store;
-  /** What belongs to this tab: a reload goes on with its session, another tab does not. */
-  readonly tab: Store;
-}
 
 export class Page {
   readonly #stores: Stores;
@@ -133,7 +127,7 @@ export class Page {
     this.#limits = limits;
     describeLimits(limits);
     this.#status.limits = limits;
-    this.#workbench = new Workbench(languages, this.#stores.kept, this.#notice);
+    this.#workbench = new Workbench(languages, this.#stores, this.#notice);
     this.#workbench.onTerminalWanted = () => this.#setTty(true);
     this.#workbench.onShown = (name) => void (this.#presence.name = name);
     this.#presence.name = this.#workbench.project.files[0]?.name ?? "";

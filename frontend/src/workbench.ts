@@ -1,39 +1,30 @@
-/**
- * The code side of the page: which language, which files, which arguments, and that none of it gets lost.
- *
- * Every change is kept in the browser under its language. Code that somebody wrote and that an example or a
- * shared link replaces is put aside first, and can be brought back from the menu of examples.
- */
+/** The code side of the page: the open program's files and arguments, and the menus that open others. */
 
 import type { Example, Language } from "./api";
 import { NameDialog } from "./dialogs";
 import { byId, hasKeyboard } from "./dom";
-import { Editor, type EditorPreferences } from "./editor";
+import { Editor, type EditorPreferences, type EditorSession } from "./editor";
 import { ExamplesMenu } from "./examples";
+import { programNameProblem, type Program } from "./lib/program";
 import {
   addFile,
   fileNameProblem,
   freeFileName,
   MAX_FILES,
   moveFile,
-  parseProject,
   removeFile,
   renameFile,
-  sameProject,
   type Project,
 } from "./lib/project";
 import type { Place, Problem } from "./lib/problems";
 import type { Shared } from "./lib/share";
-import { asString, type Store } from "./lib/storage";
 import type { Notice } from "./notice";
+import { Programs, type Desk } from "./programs";
+import { ProgramsMenu } from "./programs-menu";
+import { saveProgram } from "./save";
+import type { Stores } from "./stores";
 import { fileEnding } from "./syntax";
 import { Tabs } from "./tabs";
-
-/** Long enough not to write at every key, short enough to lose nothing worth mentioning. */
-const SAVE_DELAY = 300;
-
-/** What newcomers see first, where the server has it: it is the language most of them read. */
-const PREFERRED = "python";
 
 /** What a main file of that name would come to; undefined where it is what the language's tools expect. */
 function mainFileHint(name: string, { sourceFile, title }: Language): string | undefined {
@@ -42,13 +33,7 @@ function mainFileHint(name: string, { sourceFile, title }: Language): string | u
   return `The main file is run as ${title}: its tools may not take it without “.${ending}” at its end.`;
 }
 
-const ofExample = (language: Language, example: Example): Project => ({
-  files: [{ name: language.sourceFile, text: example.code }],
-  args: "",
-});
-
-export class Workbench {
-  readonly #store: Store;
+export class Workbench implements Desk {
   readonly #notice: Notice;
   readonly #languages: readonly Language[];
   readonly #select = byId("language", HTMLSelectElement);
@@ -57,24 +42,17 @@ export class Workbench {
   readonly #names = new NameDialog();
   readonly #tabs: Tabs;
   readonly #examples: ExamplesMenu;
-  #language: Language;
+  readonly #programs: Programs;
   #active = 0;
   /** Names and arguments; the texts are the editor's. */
   #project: Project = { files: [], args: "" };
-  #saving: ReturnType<typeof setTimeout> | undefined;
   /** Called with the main file's name. */
   onShown: (name: string) => void = () => undefined;
   /** Called for an example that needs a terminal. */
   onTerminalWanted: () => void = () => undefined;
 
-  constructor(languages: readonly Language[], store: Store, notice: Notice) {
+  constructor(languages: readonly Language[], { kept, tab }: Stores, notice: Notice) {
     this.#languages = languages;
-    const kept = store.get("language", asString);
-    const find = (wanted: string | undefined): Language | undefined => languages.find(({ name }) => name === wanted);
-    const first = find(kept) ?? find(PREFERRED) ?? languages[0];
-    if (!first) throw new RangeError("there is no language");
-    this.#language = first;
-    this.#store = store;
     this.#notice = notice;
     this.#tabs = new Tabs({
       select: (index) => this.#selectFile(index),
@@ -90,16 +68,30 @@ export class Workbench {
     this.#select.addEventListener("change", () => this.chooseLanguage(this.#select.value));
     this.#args.addEventListener("input", () => this.#changed());
     byId("file-add", HTMLButtonElement).addEventListener("click", () => this.#addFile());
-    window.addEventListener("pagehide", () => this.save());
-    document.addEventListener("visibilitychange", () => {
-      if (document.hidden) this.save();
-    });
     byId("code-keys", HTMLElement).addEventListener("click", ({ target }) => this.#pressKey(target));
-    this.#openLanguage(first);
+    this.#programs = new Programs(languages, kept, tab, this, notice);
+    new ProgramsMenu({
+      list: () => {
+        this.#programs.save();
+        const { list, current, example } = this.#programs;
+        return { programs: list, open: current.id, hasExample: example !== undefined };
+      },
+      open: (id) => this.#programs.open(id),
+      create: () => this.#programs.create(),
+      duplicate: () => this.#programs.duplicate(),
+      rename: (id) => this.#renameProgram(id),
+      remove: (id) => this.#programs.remove(id),
+      reset: () => this.#programs.reset(),
+      title: (language) => this.#programs.title(language),
+    });
+    this.#programs.begin();
   }
 
   get language(): Language {
-    return this.#language;
+    const { language } = this.#programs.current;
+    const found = this.#languages.find(({ name }) => name === language);
+    if (!found) throw new RangeError(`there is no language ${language}`);
+    return found;
   }
 
   get project(): Project {
@@ -128,85 +120,67 @@ export class Workbench {
   }
 
   chooseLanguage(name: string): void {
-    const language = this.#languages.find((other) => other.name === name);
-    if (!language || language === this.#language) return;
-    this.save();
     this.#notice.hide();
-    this.#openLanguage(language);
+    this.#programs.openLanguage(name);
   }
 
   /** Opens what a link carries. False when this server does not have its language. */
-  openShared({ language, project }: Shared): boolean {
-    if (!this.#languages.some(({ name }) => name === language)) return false;
-    this.chooseLanguage(language);
-    this.#replace(project, "This is the code from the link.");
-    return true;
+  openShared(shared: Shared): boolean {
+    return this.#programs.openShared(shared);
   }
 
   save(): void {
-    clearTimeout(this.#saving);
-    this.#saving = undefined;
-    if (!this.#store.set(`project:${this.#language.name}`, this.project)) {
-      this.#notice.show("This browser does not let the page keep your code: save it elsewhere before you leave.");
+    this.#programs.save();
+  }
+
+  get session(): EditorSession {
+    return this.#editor.session;
+  }
+
+  show({ language: name, project }: Program, session: EditorSession | undefined): void {
+    this.#project = project;
+    this.#select.value = name;
+    this.#args.value = project.args;
+    if (session) {
+      this.#editor.restore(session);
+      this.#editor.update(project.files, "another tab");
+    } else {
+      this.#editor.load(project.files);
     }
+    this.#active = this.#editor.active;
+    this.#showTabs();
+    this.#examples.show(this.#languages.find((language) => language.name === name)?.examples ?? []);
   }
 
-  #openLanguage(language: Language): void {
-    this.#language = language;
-    this.#select.value = language.name;
-    this.#store.set("language", language.name);
-    const [example] = language.examples;
-    const empty = { files: [{ name: language.sourceFile, text: "" }], args: "" };
-    const fallback = example ? ofExample(language, example) : empty;
-    this.#load(this.#store.get(`project:${language.name}`, parseProject) ?? fallback);
-    this.#showExamples();
+  update(project: Project, by: "this tab" | "another tab"): void {
+    this.#project = project;
+    if (this.#args.value !== project.args) this.#args.value = project.args;
+    this.#editor.update(project.files, by);
+    this.#active = this.#editor.active;
+    this.#showTabs();
   }
 
-  #showExamples(): void {
-    const aside = this.#store.get(`aside:${this.#language.name}`, parseProject);
-    this.#examples.show(this.#language.examples, aside && (() => this.#replace(aside, "This is your earlier code.")));
+  download(program: Program): void {
+    void saveProgram(program);
   }
 
   #openExample(example: Example): void {
     if (example.tty) this.onTerminalWanted();
-    this.#replace(ofExample(this.#language, example), `This is the example “${example.title}”.`);
+    this.#programs.openExample(example);
     if (hasKeyboard()) this.focus();
   }
 
-  /** Puts other code in place, and what was there aside if it is anybody's work. */
-  #replace(project: Project, words: string): void {
-    const before = this.project;
-    const language = this.#language;
-    if (sameProject(project, before)) return;
-    if (this.#isOwnWork(before)) {
-      this.#store.set(`aside:${language.name}`, before);
-      this.#notice.show(`${words} Your own was put aside.`, {
-        label: "Bring it back",
-        run: () => {
-          this.chooseLanguage(language.name);
-          this.#load(before);
-          this.save();
-        },
-      });
-    } else {
-      this.#notice.hide();
-    }
-    this.#load(project);
-    this.save();
-    this.#showExamples();
-  }
-
-  #isOwnWork(project: Project): boolean {
-    const nothing = project.files.every(({ text }) => text.trim() === "");
-    return !nothing && !this.#language.examples.some((it) => sameProject(ofExample(this.#language, it), project));
-  }
-
-  #load(project: Project): void {
-    this.#project = project;
-    this.#active = 0;
-    this.#args.value = project.args;
-    this.#editor.load(project.files);
-    this.#showTabs();
+  #renameProgram(id: string): void {
+    const program = this.#programs.list.find((it) => it.id === id);
+    if (!program) return;
+    this.#names.ask({
+      title: `Rename “${program.name}”`,
+      label: "Name of the program",
+      name: program.name,
+      verb: "Rename",
+      check: programNameProblem,
+      done: (name) => this.#programs.rename(id, name),
+    });
   }
 
   #pressKey(target: EventTarget | null): void {
@@ -218,7 +192,7 @@ export class Workbench {
   }
 
   #changed(): void {
-    this.#saving ??= setTimeout(() => this.save(), SAVE_DELAY);
+    this.#programs.changed();
   }
 
   #showTabs(): void {
@@ -245,6 +219,7 @@ export class Workbench {
     }
     this.#names.ask({
       title: "Add a file",
+      label: "File name",
       name: freeFileName(this.#project),
       verb: "Add",
       check: (name) => fileNameProblem(name, this.#fileNames),
@@ -264,10 +239,11 @@ export class Workbench {
     const others = this.#fileNames.filter((_, i) => i !== index);
     this.#names.ask({
       title: `Rename ${old}`,
+      label: "File name",
       name: old,
       verb: "Rename",
       check: (name) => fileNameProblem(name, others),
-      hint: (name) => (index === 0 ? mainFileHint(name, this.#language) : undefined),
+      hint: (name) => (index === 0 ? mainFileHint(name, this.language) : undefined),
       done: (name) => {
         this.#project = renameFile(this.#project, index, name);
         this.#editor.rename(index, name);
@@ -288,7 +264,7 @@ export class Workbench {
 
   #removeFile(index: number): void {
     const before = this.project;
-    const language = this.#language;
+    const { id } = this.#programs.current;
     const file = before.files[index];
     if (before.files.length === 1 || !file) return;
     this.#project = removeFile(this.#project, index);
@@ -298,9 +274,8 @@ export class Workbench {
     this.#notice.show(`“${file.name}” was removed.`, {
       label: "Bring it back",
       run: () => {
-        this.chooseLanguage(language.name);
-        this.#load(before);
-        this.save();
+        this.#programs.open(id);
+        if (this.#programs.current.id === id) this.#programs.change(before);
       },
     });
   }

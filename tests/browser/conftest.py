@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.ide import IDE, PATIENCE
 from tests.support import ServerProcess
@@ -40,8 +40,8 @@ def browser() -> Generator[Browser]:
 
 @pytest.fixture
 def new_page(browser: Browser) -> Generator[Callable[..., Page]]:
-    """Makes pages, each in a context of its own; afterwards none of them may have failed."""
-    pages: list[Page] = []
+    """Makes pages, each in a context of its own; afterwards none of them, and no other tab there, may have failed."""
+    contexts: list[BrowserContext] = []
     errors: list[str] = []
 
     def make(**options: Any) -> Page:
@@ -49,16 +49,17 @@ def new_page(browser: Browser) -> Generator[Callable[..., Page]]:
         context = browser.new_context(**options)
         context.set_default_timeout(PATIENCE * 1000)
         context.add_init_script(_WATCH)
+        context.on("weberror", lambda error: errors.append(str(error.error)))
         page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("dialog", lambda dialog: errors.append(f"a dialog: {dialog.message}"))
-        pages.append(page)
+        contexts.append(context)
         return page
 
     yield make
+    pages = [page for context in contexts for page in context.pages]
     violations = [violation for page in pages for violation in page.evaluate("window.violations")]
-    for page in pages:
-        page.context.close()
+    for context in contexts:
+        context.close()
     assert errors == []
     assert violations == []
 

@@ -121,19 +121,6 @@ def test_code_of_each_language_is_kept(ide: IDE) -> None:
     assert "# my python" in ide.choose("python").code
 
 
-def test_an_example_does_not_destroy_work(ide: IDE) -> None:
-    ide.write("# my work").choose("python", "Hello, world")
-    assert "put aside" in ide.notice
-    ide.page.click("#notice-action")
-    assert "# my work" in ide.code
-
-    ide.choose("python", "Hello, world")
-    ide.page.reload()
-    ide.page.wait_for_selector("body.ready")
-    ide.choose("python", "Your earlier code")
-    assert "# my work" in ide.code
-
-
 def test_files_are_added_renamed_removed_and_kept(ide: IDE) -> None:
     page = ide.page
     ide.write("import helper\nprint(helper.WORD, open('data/x.txt').read())")

@@ -29,3 +29,20 @@ export function binaryBytes(value: number): string {
   if (value >= 2 ** 10 && value % 2 ** 10 === 0) return `${value / 2 ** 10} KiB`;
   return bytes(value);
 }
+
+const UNITS = [
+  ["year", 31_536_000],
+  ["month", 2_592_000],
+  ["week", 604_800],
+  ["day", 86_400],
+  ["hour", 3600],
+  ["minute", 60],
+] as const;
+
+/** How long ago something was, both in milliseconds since 1970: `2 hours ago`, `just now`. */
+export function ago(then: number, now: number): string {
+  const passed = (now - then) / 1000;
+  const unit = UNITS.find(([, size]) => passed >= size);
+  if (!unit) return "just now";
+  return new Intl.RelativeTimeFormat("en", { numeric: "always" }).format(-Math.floor(passed / unit[1]), unit[0]);
+}

@@ -1,4 +1,4 @@
-/** What somebody works on in one language: files, the first of which is the main one, and arguments. */
+/** What a program consists of: files, the first of which is the main one, and arguments. */
 
 import { isRecord } from "../wire";
 
@@ -77,6 +77,9 @@ export function sameProject(one: Project, other: Project): boolean {
   );
 }
 
+/** The editor has lines, not the characters that end them: texts are kept as it gives them back. */
+export const withLineFeeds = (text: string): string => text.replace(/\r\n?/g, "\n");
+
 /** Reads a project from outside (storage, a shared link); undefined unless every part of it is usable. */
 export function parseProject(value: unknown): Project | undefined {
   if (!isRecord(value) || typeof value["args"] !== "string" || !Array.isArray(value["files"])) return undefined;
@@ -84,7 +87,7 @@ export function parseProject(value: unknown): Project | undefined {
   for (const file of value["files"] as unknown[]) {
     if (!isRecord(file) || typeof file["name"] !== "string" || typeof file["text"] !== "string") return undefined;
     if (fileNameProblem(file["name"], files.map((earlier) => earlier.name)) !== undefined) return undefined;
-    files.push({ name: file["name"], text: file["text"] });
+    files.push({ name: file["name"], text: withLineFeeds(file["text"]) });
   }
   if (files.length === 0 || files.length > MAX_FILES) return undefined;
   return { files, args: value["args"] };

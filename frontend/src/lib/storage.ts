@@ -1,5 +1,7 @@
 /** What is kept in the browser: JSON under a prefix, read back with suspicion, since anything may be there. */
 
+const PREFIX = "trio-exec:";
+
 export class Store {
   readonly #storage: Storage | undefined;
 
@@ -12,9 +14,14 @@ export class Store {
     }
   }
 
+  /** Whether the browser lets the page keep anything at all. */
+  get usable(): boolean {
+    return this.#storage !== undefined;
+  }
+
   get<T>(name: string, parse: (value: unknown) => T | undefined): T | undefined {
     try {
-      const text = this.#storage?.getItem(`trio-exec:${name}`);
+      const text = this.#storage?.getItem(PREFIX + name);
       return typeof text === "string" ? parse(JSON.parse(text)) : undefined;
     } catch {
       return undefined;
@@ -24,16 +31,26 @@ export class Store {
   /** False when it could not be kept, for instance because the storage is full. */
   set(name: string, value: unknown): boolean {
     try {
-      this.#storage?.setItem(`trio-exec:${name}`, JSON.stringify(value));
+      this.#storage?.setItem(PREFIX + name, JSON.stringify(value));
       return this.#storage !== undefined;
     } catch {
       return false;
     }
   }
 
+  /** Names of all that is kept, of those that begin with `beginning`. */
+  names(beginning: string): string[] {
+    try {
+      const keys = Array.from({ length: this.#storage?.length ?? 0 }, (_, i) => this.#storage?.key(i) ?? "");
+      return keys.filter((key) => key.startsWith(PREFIX + beginning)).map((key) => key.slice(PREFIX.length));
+    } catch {
+      return [];
+    }
+  }
+
   remove(name: string): void {
     try {
-      this.#storage?.removeItem(`trio-exec:${name}`);
+      this.#storage?.removeItem(PREFIX + name);
     } catch {
       // Nothing is there to be removed, then.
     }
@@ -43,3 +60,7 @@ export class Store {
 export const asString = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 export const asBoolean = (value: unknown): boolean | undefined => (typeof value === "boolean" ? value : undefined);
 export const asNumber = (value: unknown): number | undefined => (typeof value === "number" ? value : undefined);
+
+/** The name under which a `storage` event's key is kept; undefined when it is none of ours. */
+export const nameOfKey = (key: string): string | undefined =>
+  key.startsWith(PREFIX) ? key.slice(PREFIX.length) : undefined;
