@@ -23,6 +23,7 @@ import type { Settings } from "./settings";
 import { shortcuts } from "./shortcuts";
 import { StatusLine } from "./status-line";
 import type { Stores } from "./stores";
+import { Twins } from "./twins";
 import { onWake } from "./wake";
 import { isRecord, type SessionState } from "./wire";
 import { Workbench } from "./workbench";
@@ -54,6 +55,7 @@ export class Page {
   #leftTurn = 0;
   /** What a reload would go on with. */
   #remembered: Session | undefined;
+  readonly #twins = new Twins(() => this.#remembered?.id);
   readonly #share = new ShareDialog();
   readonly #runButton = byId("run", HTMLButtonElement);
   readonly #runLabel = byId("run-label", HTMLElement);
@@ -299,10 +301,11 @@ export class Page {
   async #resume(): Promise<void> {
     const session = this.#stores.tab.get("session", asSession);
     if (!session) return;
-    const info = await sessionInfo(session.id);
-    if (info === null) this.#stores.tab.remove("session");
+    const [info, elsewhere] = await Promise.all([sessionInfo(session.id), this.#twins.has(session.id)]);
     // Asking took a while: whoever has started something in between wants to see that.
-    if (!info || this.#run.active) return;
+    if (this.#remembered) return;
+    if (info === null || elsewhere) this.#stores.tab.remove("session");
+    if (!info || elsewhere || this.#run.active) return;
     if (this.#workbench) {
       this.#traced = { patterns: this.#workbench.language.errors, files: session.sent.map(([name]) => name) };
     }

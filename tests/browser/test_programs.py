@@ -509,3 +509,18 @@ def test_the_menu_fits_and_can_be_used_by_everybody(
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= page.evaluate("innerWidth")
     assert box["y"] + box["height"] <= page.evaluate("innerHeight")
+
+
+def test_a_duplicated_tab_leaves_the_session_to_the_first(ide: IDE) -> None:
+    ide.write("print('got', input('? '))").run().shows("?")
+    context, url = ide.page.context, ide.page.url
+    copied = ide.page.evaluate("JSON.stringify(sessionStorage)")
+    page = context.new_page()
+    page.add_init_script(f"if (!sessionStorage.length) Object.assign(sessionStorage, {copied})")
+    twin = IDE(page).open(url)
+    has(twin, "print('got', input('? '))")
+    twin.eventually(lambda: page.evaluate("sessionStorage['trio-exec:session']") is None, lambda: "it has the session")
+    assert twin.status == "Ready."
+    twin.run().shows("?")
+    ide.type("mine\n").shows("got mine").ends("Finished.")
+    twin.type("its own\n").shows("got its own").ends("Finished.")
