@@ -49,6 +49,7 @@ for i in range(3):
     sys.stderr.write(f"err {i} goes on")
     sys.stderr.flush()
 """).run().ends("Finished.")
+    ide.shows("err 2 goes on")
     lines = [line.rstrip() for line in ide.screen.splitlines() if "goes on" in line]
 
     assert lines == [f"{stream} {i} goes on" for i in range(3) for stream in ("out", "err")]
