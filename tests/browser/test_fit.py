@@ -23,10 +23,11 @@ SMALL = {
 ROOM = 120
 """Pixels that editor and terminal have at least: a few lines each."""
 
-_OVERFLOWING = """() => [...document.querySelectorAll("header *, .pane-head *, .pane-foot *, .views *")].filter(it => {
+_OVERFLOWING = """() => [...document.querySelectorAll("header *, .pane-head *, .pane-foot *")].filter(it => {
   if (!it.checkVisibility()) return false;
   const { left, right, width } = it.getBoundingClientRect();
-  return width > 0 && (left < -0.5 || right > document.documentElement.clientWidth + 0.5) && !it.closest(".tabs, .keys");
+  const { clientWidth } = document.documentElement;
+  return width > 0 && (left < -0.5 || right > clientWidth + 0.5) && !it.closest(".tabs, .keys");
 }).map(it => it.outerHTML.slice(0, 120))"""
 
 # Contrast by WCAG's formula, of colours as they come out: what is transparent lets through what is behind it.
@@ -90,11 +91,9 @@ _DOT = (
   return ratio(ground(dot), ground(dot.parentElement));
 }"""
 )
-_SMALL_TARGETS = """() => [...document.querySelectorAll("button, select, input, textarea, a, label:has(input)")].filter(it => {
+_SMALL_TARGETS = """() => [...document.querySelectorAll("button, select, input, textarea, a")].filter(it => {
   if (!it.checkVisibility() || it.closest(".xterm, .cm-editor .cm-content")) return false;
-  // The label is what is hit.
-  if (it.matches("label input")) return false;
-  const { width, height } = it.getBoundingClientRect();
+  const { width, height } = (it.closest("label") ?? it).getBoundingClientRect();
   return Math.min(width, height) < 24;
 }).map(it => `${it.outerHTML.slice(0, 100)} ${JSON.stringify(it.getBoundingClientRect())}`)"""
 
@@ -145,7 +144,9 @@ def test_the_text_may_be_spaced_out(ide: IDE) -> None:
     """WCAG 1.4.12: with more space between lines, words and letters nothing is cut off."""
     ide.page.evaluate("""() => {
       const sheet = new CSSStyleSheet();
-      sheet.replaceSync("* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important; }");
+      const rules = { "line-height": 1.5, "letter-spacing": ".12em", "word-spacing": ".16em" };
+      const text = Object.entries(rules).map(([name, value]) => `${name}: ${value} !important`).join(";");
+      sheet.replaceSync(`* { ${text} }`);
       document.adoptedStyleSheets.push(sheet);
     }""")
     assert ide.page.evaluate(_OVERFLOWING) == []
@@ -210,9 +211,8 @@ def test_contrast_themes_show_all_of_it(new_page: Callable[..., Page], server: S
     ground = "selector => getComputedStyle(document.querySelector(selector)).backgroundColor"
 
     assert page.evaluate(colour, ".xterm-accessibility") == "rgba(0, 0, 0, 0)", "the text for screen readers"
-    assert page.evaluate(ground, ".runs-as input:checked + span") != page.evaluate(
-        ground, ".runs-as input:not(:checked) + span"
-    )
+    chosen, other = ".runs-as input:checked + span", ".runs-as input:not(:checked) + span"
+    assert page.evaluate(ground, chosen) != page.evaluate(ground, other)
     edge = "selector => getComputedStyle(document.querySelector(selector)).borderTopWidth"
     assert page.evaluate(edge, ".tab-frame.selected") == "3px"
     assert page.evaluate(ground, "#status .dot") != page.evaluate(ground, "#status")
