@@ -24,8 +24,12 @@ ensure_page() {
   (
     cd frontend
     export PATH="$npm:$PATH"
-    # What checks it is left out where it is not there already.
-    [[ -d node_modules/eslint ]] || npm ci --silent --no-audit --no-fund --omit=dev
+    # What checks it is left out where it is not there already. An npm ci begins with removing all there is.
+    if ! cmp --silent package-lock.json node_modules/.checked.json &&
+      ! cmp --silent package-lock.json node_modules/.built.json; then
+      npm ci --silent --no-audit --no-fund --omit=dev
+      cp package-lock.json node_modules/.built.json
+    fi
     npm run --silent build
   ) >&2
   printf '%s\n' "$sources" >"$stamp"
