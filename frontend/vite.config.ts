@@ -10,7 +10,7 @@ export default defineConfig({
     // The oldest that public/first.js lets in. They know light-dark(), which can't be made simpler: it is used by
     // variables, whose value depends on where they are used.
     cssTarget: ["chrome123", "firefox125", "safari17.5"],
-    rolldownOptions: { input: ["index.html", "docs.html"] },
+    rolldownOptions: { input: ["index.html", "docs.html", "embed.html"] },
     // Every browser that has what the page needs has module preloading too.
     modulePreload: { polyfill: false },
     // The content security policy allows no data: URLs except for images.

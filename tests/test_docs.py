@@ -91,7 +91,16 @@ def without_measures(value: Any) -> Any:
 
 
 def test_there_is_something_to_test() -> None:
-    assert {block.kind for block in BLOCKS} == {"", "console", "dockerfile", "json", "mermaid", "python", "toml"}
+    assert {block.kind for block in BLOCKS} == {
+        "",
+        "console",
+        "dockerfile",
+        "html",
+        "json",
+        "mermaid",
+        "python",
+        "toml",
+    }
     assert len(REQUESTS) >= 3
 
 

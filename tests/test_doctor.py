@@ -193,6 +193,8 @@ ANYBODY = {"trusted_proxies": ("0.0.0.0/0",)}
         ({"auth": "proxy", "trusted_proxies": ("10.0.0.1",)}, {"access.auth": Level.OK}),
         (ANYBODY | {"auth": "proxy"}, {"access.auth": Level.BROKEN}),
         (ANYBODY, {"access.auth": Level.OK, "access.proxies": Level.WARNING}),
+        ({"embed_origins": ("https://a.example",)}, {"access.auth": Level.OK, "access.embed": Level.OK}),
+        ({"embed_origins": ("*",)}, {"access.auth": Level.OK, "access.embed": Level.WARNING}),
     ],
 )
 def test_who_may_use_the_server(settings: dict[str, Any], expected: dict[str, Level]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import httpx2
@@ -99,3 +99,29 @@ def test_the_first_load_is_light(server: ServerProcess) -> None:
     assert any(name.endswith(".js") for name in names)
 
     assert len(body) + sum(len(fetch(server, f"/{name}", "gzip, br")[1]) for name in names) < 260_000
+
+
+def test_without_origins_nothing_is_embedded_and_the_setting_is_named(server: ServerProcess) -> None:
+    response, body = fetch(server, "/embed", None)
+
+    assert response.status_code == 404
+    assert b"TRIO_EXEC_EMBED_ORIGINS" in body
+    for path in [*TARGETS, "/embed.html"]:
+        policy = fetch(server, path, None)[0].headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in policy, path
+
+
+def test_origins_that_are_named_may_embed_the_page_for_it_and_no_other(
+    start_server: Callable[..., ServerProcess],
+) -> None:
+    server = start_server(embed_origins="https://docs.example.org,http://localhost:8000", languages="python")
+    embedded, body = fetch(server, "/embed", "br")
+    page, _ = fetch(server, "/", None)
+
+    policy = embedded.headers["content-security-policy"]
+    assert policy.endswith("; frame-ancestors https://docs.example.org http://localhost:8000")
+    assert page.headers["content-security-policy"].endswith("; frame-ancestors 'none'")
+    assert policy.rpartition(";")[0] == page.headers["content-security-policy"].rpartition(";")[0]
+    assert decoded(embedded.headers.get("content-encoding"), body) == (STATIC / "embed.html").read_bytes()
+    for path in ("/embed.html", "/docs"):
+        assert fetch(server, path, None)[0].headers["content-security-policy"].endswith("frame-ancestors 'none'")

@@ -216,6 +216,17 @@ def test_a_language_in_the_pool_that_there_is_not_may_be_a_slip(monkeypatch: pyt
             ("allowed_origins", origin)
             for origin in ["x.org", "https://x.org/", "https://", "https://x.org/a", "'null'"]
         ),
+        *(
+            ("embed_origins", origin)
+            for origin in [
+                "x.org",
+                "https://x.org/a",
+                "https://*.x.org",
+                "https://x.org;script-src",
+                "'self'",
+                "https://[::1]",
+            ]
+        ),
         ("host", "*"),
         ("trusted_proxies", "proxy.example"),
     ],

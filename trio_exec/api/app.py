@@ -116,7 +116,7 @@ def create_app(
     for socket in wire.sockets:
         app.add_websocket(_rule(socket.path), socket.name, socket.handler)
     Descriptions(routes, wire.sockets).add_to(app)
-    add_page(app, static, errors.http_error)
+    add_page(app, static, errors.http_error, settings.embed_origins)
     return app
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from quart import (
@@ -16,7 +16,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.security import safe_join
 
-CONTENT_SECURITY_POLICY = "; ".join(
+_POLICY = "; ".join(
     [
         "default-src 'none'",
         "script-src 'self'",
@@ -27,10 +27,12 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "manifest-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
-        "frame-ancestors 'none'",
+        "frame-ancestors ",
     ]
 )
 """No inline script, no foreign origin: what a program prints can't become part of the page."""
+CONTENT_SECURITY_POLICY = f"{_POLICY}'none'"
+"""Nobody's page may show it in a frame, and have its visitors click there on what they don't see."""
 
 _HASHED = "assets/"
 """The build puts the content's hash into the names below this, so they never change."""
@@ -40,6 +42,10 @@ _METHODS = ["GET", "HEAD"]
 _UNKNOWN = "application/octet-stream"
 _FOREVER = "public, max-age=31536000, immutable"
 _CHECKED = "no-cache"
+_NO_EMBEDDING = (
+    "this server lets no page show /embed in a frame; its operator names those that may in embed_origins "
+    "(TRIO_EXEC_EMBED_ORIGINS=https://docs.example.org)"
+)
 _NOT_BUILT = "the page has not been built; script/bootstrap builds it. The API is there, see docs/api.md"
 
 
@@ -58,7 +64,17 @@ def _choose_form(path: Path) -> tuple[str, str | None]:
     return ("", None) if encoding is None or accepted.quality(encoding) <= 0 else (there[encoding], encoding)
 
 
-def add_page(app: QuartTrio, static: Path, not_there: Callable[[HTTPException], Awaitable[Response]]) -> None:
+def _sentence(text: str) -> Response:
+    """For people, in the place of a page that is not there."""
+    return Response(f"{text}\n", 404, content_type="text/plain; charset=utf-8")
+
+
+def add_page(
+    app: QuartTrio,
+    static: Path,
+    not_there: Callable[[HTTPException], Awaitable[Response]],
+    embed_origins: Sequence[str] = (),
+) -> None:
     """Adds the page, and its files wherever no route is for a path.
 
     As a route of their own the files would shadow what others say of methods: a path that is there for POST alone is
@@ -68,12 +84,20 @@ def add_page(app: QuartTrio, static: Path, not_there: Callable[[HTTPException], 
         app: to what.
         static: directory with the built files; `index.html` is the page.
         not_there: makes the answer where there is no file, or not for that method.
+        embed_origins: whose pages may show `embed.html` in a frame, `*` for anybody's.
     """
 
     async def index() -> Response:
-        if not _is_file(static / "index.html"):
-            return Response(f"{_NOT_BUILT}\n", 404, content_type="text/plain; charset=utf-8")
-        return await file("index.html")
+        return await file("index.html") if _is_file(static / "index.html") else _sentence(_NOT_BUILT)
+
+    async def embedded() -> Response:
+        if not embed_origins:
+            return _sentence(_NO_EMBEDDING)
+        if not _is_file(static / "embed.html"):
+            return _sentence(_NOT_BUILT)
+        response = await file("embed.html")
+        response.headers["Content-Security-Policy"] = f"{_POLICY}{' '.join(embed_origins)}"
+        return response
 
     async def file(name: str) -> Response:
         ending, encoding = _choose_form(static / name)
@@ -105,5 +129,6 @@ def add_page(app: QuartTrio, static: Path, not_there: Callable[[HTTPException], 
         return await file("docs.html")
 
     app.add_url_rule("/", "page", index, methods=["GET"])
+    app.add_url_rule("/embed", "embed", embedded, methods=["GET"])
     app.add_url_rule("/docs", "reference", reference, methods=["GET"])
     app.register_error_handler(NotFound, file_or_error)

@@ -22,6 +22,10 @@ def access_findings(settings: Settings, languages: Collection[str]) -> list[Find
         settings: of the server.
         languages: that it offers.
     """
+    return [*_who_asks(settings, languages), *_embedding(settings)]
+
+
+def _who_asks(settings: Settings, languages: Collection[str]) -> list[Finding]:
     match settings.auth_mode:
         case "keys" if settings.keys_file is not None:
             return [*_keys(settings.keys_file, languages), *_everybody_is_trusted(settings)]
@@ -30,6 +34,20 @@ def access_findings(settings: Settings, languages: Collection[str]) -> list[Find
             return _everybody_is_trusted(settings) or [ok("access.auth", words)]
         case _:
             return [_nobody_asked(settings), *_everybody_is_trusted(settings)]
+
+
+def _embedding(settings: Settings) -> list[Finding]:
+    if not settings.embed_origins:
+        return []
+    if "*" not in settings.embed_origins:
+        return [ok("access.embed", f"pages of {', '.join(settings.embed_origins)} may show /embed in a frame")]
+    return [
+        warning(
+            "access.embed",
+            "any page in the world may show /embed in a frame, and have its visitors run programs here",
+            "Name the origins that are meant in embed_origins, unless it is meant so.",
+        )
+    ]
 
 
 def _nobody_asked(settings: Settings) -> Finding:

@@ -74,7 +74,7 @@ NEEDS_RESTART = frozenset(
         # There is a listener by these, and series that begin anew.
         *("metrics_port", "metrics_host", "metrics_owners", "otel"),
         # Parts of the application were made of these.
-        *("allowed_hosts", "allowed_origins", "trusted_proxies", "root_path", "max_request_bytes"),
+        *("allowed_hosts", "allowed_origins", "embed_origins", "trusted_proxies", "root_path", "max_request_bytes"),
         # Containers that are warm were made with these, and sessions count on it.
         *("idle_timeout", "execution_timeout", "compile_timeout", "cpu_time", "max_batch_runs", "batch_timeout"),
         *("max_output_bytes", "memory_bytes", "compile_memory_bytes", "compile_cpus", "cpus", "pids"),

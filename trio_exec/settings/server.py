@@ -14,6 +14,8 @@ from trio_exec.settings.fields import Group, Names, Seconds
 _REPLICA = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 _ORIGIN = re.compile(r"https?://[^/\s\"']+|(?!https?:)[a-z][a-z0-9+.-]*://[^/\s\"']*", re.IGNORECASE)
 """Apps have schemes of their own, such as tauri://localhost, and some no host, such as file://."""
+_FRAME_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+"""As the header that browsers are told it by can hold it: names of other scripts in their ASCII form, and no IPv6."""
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 """A name or an address; of IPv6, without brackets, as `Access` compares it."""
 
@@ -37,6 +39,10 @@ class ServerSettings(Group):
     allowed_origins: Names = Field(
         default=(),
         description="other origins whose pages may use the API, such as https://docs.example.org; * for any",
+    )
+    embed_origins: Names = Field(
+        default=(),
+        description="origins whose pages may show /embed in a frame, such as https://docs.example.org; * for any",
     )
     trusted_proxies: Names = Field(
         default=(), description="addresses or networks of reverse proxies whose X-Forwarded-* headers are believed"
@@ -81,6 +87,17 @@ class ServerSettings(Group):
         for origin in value:
             if origin not in {"*", "null"} and not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is not an origin; write scheme://host[:port] without a path, or null")
+        return value
+
+    @field_validator("embed_origins")
+    @classmethod
+    def _frame_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin != "*" and not _FRAME_ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is not an origin; write http:// or https://, a name or an IPv4 address, and the port "
+                    "if it has one, such as https://docs.example.org: no path, no wildcard, but * for any"
+                )
         return value
 
     @field_validator("allowed_hosts")
