@@ -174,6 +174,8 @@ export function endSession(id: string): void {
 export interface SessionInfo {
   readonly state: SessionState;
   readonly seq: number;
+  readonly tty: boolean;
+  readonly watchId?: string;
   /** In milliseconds of Date.now(). */
   readonly startedAt?: number;
 }
@@ -187,7 +189,8 @@ export async function sessionInfo(id: string): Promise<SessionInfo | null | unde
     const state = isRecord(body) ? parseState(body) : undefined;
     if (!response.ok || !isRecord(body) || !state || typeof body["seq"] !== "number") return undefined;
     const startedAt = typeof body["createdAt"] === "number" ? body["createdAt"] * 1000 : undefined;
-    return { state, seq: body["seq"], ...(startedAt !== undefined && { startedAt }) };
+    const { tty, watchId } = body;
+    return { state, seq: body["seq"], tty: tty === true, ...(typeof watchId === "string" && { watchId }), ...(startedAt !== undefined && { startedAt }) };
   } catch {
     return undefined;
   }

@@ -23,6 +23,8 @@ export interface Beginning {
   readonly tty: boolean;
   /** Whether all of its input was given already. */
   readonly inputGiven: boolean;
+  /** Whether it can only be looked at. */
+  readonly watching?: boolean;
 }
 
 /** What there is to say of a program's end. */
@@ -57,15 +59,16 @@ export class Console {
   readonly #events: ConsoleEvents;
   #tty = true;
   #active = false;
+  #watching = false;
 
   constructor(options: ScreenOptions, events: ConsoleEvents) {
     this.#events = events;
     this.#screen = new Screen(byId("screen", HTMLElement), options, {
       input: (data) => {
-        if (this.#active && this.#tty) events.send({ type: "input", data });
+        if (this.#active && this.#tty && !this.#watching) events.send({ type: "input", data });
       },
       resize: (rows, cols) => {
-        if (this.#active && this.#tty) events.send({ type: "resize", rows, cols });
+        if (this.#active && this.#tty && !this.#watching) events.send({ type: "resize", rows, cols });
       },
       links: (line) => events.links(line),
       key: events.key,
@@ -128,12 +131,14 @@ export class Console {
     else this.#line.focus();
   }
 
-  begin({ tty, inputGiven }: Beginning): void {
+  begin({ tty, inputGiven, watching = false }: Beginning): void {
     this.tty = tty;
     this.#active = true;
+    this.#watching = watching;
     this.#transcript.clear();
     this.#screen.begin(tty);
     this.#line.begin(inputGiven);
+    if (watching) this.#line.hidden = this.#keys.hidden = this.#stdinToggle.hidden = true;
     this.#empty.hidden = true;
   }
 
@@ -145,6 +150,7 @@ export class Console {
   end({ ran, words, why, fromTop }: Ending): void {
     if (!this.#active) return;
     this.#active = false;
+    if (this.#watching) this.tty = this.#tty;
     const silent = this.#transcript.empty;
     this.#screen.end(silent ? "" : words, fromTop);
     this.#line.end();

@@ -97,19 +97,33 @@ export class ShareDialog {
   readonly #dialog = byId("share-dialog", HTMLDialogElement);
   readonly #link = byId("share-link", HTMLInputElement);
   readonly #note = byId("share-note", HTMLElement);
+  readonly #watch = byId("share-watch", HTMLElement);
+  readonly #watchLink = byId("watch-link", HTMLInputElement);
+  readonly #watchCopy = byId("watch-copy", HTMLButtonElement);
 
   constructor() {
     byId("share-close", HTMLButtonElement).addEventListener("click", () => this.#dialog.close());
     byId("share-copy", HTMLButtonElement).addEventListener("click", () => void this.#copy());
     this.#link.addEventListener("focus", () => this.#link.select());
+    this.#watchLink.addEventListener("focus", () => this.#watchLink.select());
+    this.#watchCopy.addEventListener("click", () => void this.#copyWatchLink());
   }
 
-  show(link: string): void {
+  /** `watchLink` is there while a program runs that others can be let watch. */
+  show(link: string, watchLink: string | undefined): void {
     this.#link.value = link;
+    this.#watch.hidden = watchLink === undefined;
+    this.#watchLink.value = watchLink ?? "";
+    this.#watchCopy.textContent = "Copy";
     this.#note.textContent =
       link.length > LONG_LINK ? `It has ${link.length} characters: some mail and chat programs cut links that long.` : "";
     this.#dialog.showModal();
     this.#link.focus();
+  }
+
+  async #copyWatchLink(): Promise<void> {
+    this.#watchLink.select();
+    this.#watchCopy.textContent = (await copyText(this.#watchLink.value)) ? "Copied" : "Can't copy";
   }
 
   async #copy(): Promise<void> {

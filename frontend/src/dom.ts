@@ -20,5 +20,5 @@ export function textElement<K extends keyof HTMLElementTagNameMap>(
 
 /** On a touch screen, giving text fields the focus unasked opens a keyboard over what people want to see. */
 export function hasKeyboard(): boolean {
-  return matchMedia("(pointer: fine)").matches;
+  return !matchMedia("(pointer: coarse)").matches;
 }

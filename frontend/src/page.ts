@@ -33,11 +33,20 @@ const isSentFile = (value: unknown): value is SentFile =>
 
 function asSession(value: unknown): Session | undefined {
   if (!isRecord(value)) return undefined;
-  const { id, tty, sent } = value;
+  const { id, tty, sent, watchId, watching } = value;
   if (typeof id !== "string" || typeof tty !== "boolean") return undefined;
-  return { id, tty, sent: Array.isArray(sent) ? sent.filter(isSentFile) : [] };
+  return {
+    id,
+    tty,
+    sent: Array.isArray(sent) ? sent.filter(isSentFile) : [],
+    ...(typeof watchId === "string" && { watchId }),
+    ...(watching === true && { watching }),
+  };
 }
 
+/** A link to a program that runs: what it is watched by, and its code behind that. */
+const WATCH = "watch=";
+const WATCHED = /^#watch=([\w.-]+)&?(.*)$/;
 /** Milliseconds. */
 const DOUBLE_CLICK = 500;
 /** UTF-16 units of the output that are searched for what went wrong. */
@@ -229,8 +238,9 @@ export class Page {
     const problem = this.#problem(view);
     this.#status.show(view, problem);
     this.#runButton.dataset["does"] = active ? "stop" : "run";
-    this.#runLabel.textContent = active ? "Stop" : "Run";
-    this.#runButton.title = active ? "End the program" : "";
+    const watching = view.kind === "live" && view.watching === true;
+    this.#runLabel.textContent = watching ? "Leave" : active ? "Stop" : "Run";
+    this.#runButton.title = watching ? "Watch no longer" : active ? "End the program" : "";
     const wanted = view.kind === "live" && view.inputWanted;
     this.#output.inputWanted = wanted;
     if (wanted) this.#takeAnswer();
@@ -309,7 +319,7 @@ export class Page {
     if (this.#workbench) {
       this.#traced = { patterns: this.#workbench.language.errors, files: session.sent.map(([name]) => name) };
     }
-    this.#output.begin({ tty: session.tty, inputGiven: false });
+    this.#output.begin({ tty: session.tty, inputGiven: false, ...(session.watching && { watching: true }) });
     this.#run.follow(session);
     if (info.startedAt !== undefined) this.#status.startedAt = info.startedAt;
   }
@@ -317,14 +327,46 @@ export class Page {
   async #shareCode(): Promise<void> {
     if (!this.#workbench) return;
     const { language, project } = this.#workbench;
-    const link = new URL(document.baseURI);
-    link.hash = await encodeShared({ language: language.name, tty: this.#asTerminal.checked, project });
-    this.#share.show(link.href);
+    const code = await encodeShared({ language: language.name, tty: this.#asTerminal.checked, project });
+    const link = (fragment: string): string => {
+      const url = new URL(document.baseURI);
+      url.hash = fragment;
+      return url.href;
+    };
+    const watchId = this.#run.session?.watchId;
+    this.#share.show(link(code), watchId === undefined ? undefined : link(`${WATCH}${watchId}&${code}`));
+  }
+
+  /** Follows what somebody else runs. */
+  async #watch(id: string): Promise<void> {
+    const info = await sessionInfo(id);
+    if (!info) {
+      this.#notice.show(
+        info === null
+          ? "What this link lets you watch is over, and not kept any more."
+          : "The server can't be asked for what this link lets you watch. Open it again in a moment.",
+      );
+      return;
+    }
+    const project = this.#workbench?.project;
+    const sent = (project?.files ?? []).map(({ name, text }) => [name, text] as const);
+    if (this.#workbench) this.#traced = { patterns: this.#workbench.language.errors, files: sent.map(([name]) => name) };
+    this.#clearFiles();
+    this.#showView("output");
+    this.#output.begin({ tty: info.tty, inputGiven: false, watching: true });
+    this.#run.follow({ id, tty: info.tty, watching: true, sent });
+    if (info.startedAt !== undefined) this.#status.startedAt = info.startedAt;
+    this.#notice.showOfRun("You watch a program that somebody else runs. Its code is here as a copy.");
   }
 
   async #openFragment(): Promise<void> {
-    const shared = await decodeShared(location.hash.slice(1));
-    if (shared === undefined || !this.#workbench) return;
+    const [, watchId, rest] = WATCHED.exec(location.hash) ?? [];
+    const shared = await decodeShared(rest ?? location.hash.slice(1));
+    if (!this.#workbench) return;
+    if (shared === undefined) {
+      if (watchId !== undefined) await this.#watch(watchId);
+      return;
+    }
     // Taken out of the address, so that a reload shows what has become of the code since.
     history.replaceState(null, "", location.pathname + location.search);
     if (shared === null) {
@@ -334,6 +376,7 @@ export class Page {
     } else {
       this.#setTty(shared.tty);
     }
+    if (watchId !== undefined) await this.#watch(watchId);
   }
 
   #setTty(tty: boolean): void {

@@ -27,6 +27,10 @@ export interface RunEvents {
 export interface Session {
   readonly id: string;
   readonly tty: boolean;
+  /** What others watch it by. */
+  readonly watchId?: string;
+  /** Whether this is somebody else's, and `id` what it is watched by. */
+  readonly watching?: boolean;
   /** The program's own files, as they were when it was started. */
   readonly sent: readonly SentFile[];
 }
@@ -84,9 +88,9 @@ export class Run {
     this.#toldSize = tty ? this.#events.size() : undefined;
     this.#show({ kind: "starting" });
     try {
-      const { id, socket } = await startSession(request);
+      const { id, watchId, socket } = await startSession(request);
       if (turn === this.#turn) {
-        this.follow({ id, tty, sent }, socket);
+        this.follow({ id, ...(watchId !== undefined && { watchId }), tty, sent }, socket);
       } else {
         endSession(id);
         socket.close();
@@ -110,6 +114,7 @@ export class Run {
       phase: socket ? { kind: "open" } : { kind: "connecting" },
       inputWanted: false,
       stopping: false,
+      ...(session.watching && { watching: true }),
     });
     this.#link = new SessionLink(
       {
@@ -140,6 +145,10 @@ export class Run {
       return;
     }
     if (this.#view.kind !== "live" || !this.#session) return;
+    if (this.#session.watching) {
+      this.#finish({ kind: "refused", message: "You watch it no more. It may go on." });
+      return;
+    }
     if (this.#view.stopping && this.#view.phase.kind !== "open") {
       this.#finish({ kind: "refused", message: "Disconnected from an unreachable server. It will end the program by itself." });
       return;
@@ -173,7 +182,7 @@ export class Run {
   #moved(phase: Phase, session: Session): void {
     // What the program waits for is said anew after a connection.
     this.#update({ phase, inputWanted: false, idleUntil: undefined });
-    if (phase.kind === "open" && session.tty) this.#tellSize();
+    if (phase.kind === "open" && session.tty && !session.watching) this.#tellSize();
   }
 
   /** The size may have changed while nobody could be told. */
@@ -199,6 +208,9 @@ export class Run {
       case "idle":
         this.#update({ idleUntil: message.endsIn === null ? undefined : Date.now() + message.endsIn * 1000 });
         break;
+      case "watchers":
+        this.#update({ watchers: message.count });
+        break;
       case "error":
         // What was sent while the program ended is of no use any more, and no fault.
         if (message.code !== "wrong_state") this.#events.rejected(message.error);
@@ -213,7 +225,7 @@ export class Run {
   }
 
   #leave(): void {
-    if (this.#view.kind === "live" && this.#session) endSession(this.#session.id);
+    if (this.#view.kind === "live" && this.#session && !this.#session.watching) endSession(this.#session.id);
     this.#link?.close();
     this.#link = undefined;
     this.#session = undefined;

@@ -94,8 +94,9 @@ export class StatusLine {
   }
 
   #showFigures(): void {
-    this.#figures.replaceChildren(...this.#currentFigures().map(({ label, value }) => {
+    this.#figures.replaceChildren(...this.#currentFigures().map(({ label, value, valueFirst }) => {
       const group = document.createElement("div");
+      if (valueFirst) group.className = "value-first";
       group.append(textElement("dt", label), textElement("dd", value));
       return group;
     }));
@@ -114,6 +115,11 @@ export class StatusLine {
     const waiting = view.kind === "live" && view.state?.state === "waiting";
     const time = { label: waiting ? "waited" : "time", value: elapsed < 60 ? `${elapsed.toFixed(1)} s` : seconds(elapsed) };
     const left = this.#endsIn;
-    return left === undefined ? [time] : [{ label: "ends without input in", value: `${left} s` }, time];
+    const others = view.kind === "live" ? (view.watchers ?? 0) - (view.watching ? 1 : 0) : 0;
+    return [
+      ...(others > 0 ? [{ label: others === 1 ? "is watching" : "are watching", value: String(others), valueFirst: true }] : []),
+      ...(left === undefined ? [] : [{ label: "ends without input in", value: `${left} s` }]),
+      time,
+    ];
   }
 }

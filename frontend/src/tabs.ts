@@ -36,6 +36,7 @@ export class Tabs {
   readonly #panel = byId("editor", HTMLElement);
   readonly #events: TabEvents;
   #active = 0;
+  #names: readonly string[] = [];
   #drag: { readonly from: number; readonly x: number; moved: boolean } | undefined;
 
   constructor(events: TabEvents) {
@@ -60,7 +61,12 @@ export class Tabs {
   show(names: readonly string[], active: number): void {
     const focused = this.#list.contains(document.activeElement);
     this.#active = active;
-    this.#list.replaceChildren(...names.map((name, i) => this.#tab(name, i, names.length)));
+    // What stays is not made anew: the second half of a double click would meet another element.
+    if (names.join("\n") !== this.#names.join("\n")) {
+      this.#list.replaceChildren(...names.map((name, i) => this.#tab(name, i, names.length)));
+      this.#names = [...names];
+    }
+    for (const [i, frame] of [...this.#list.children].entries()) this.#select(frame, i === active);
     this.#panel.setAttribute("aria-labelledby", `tab-${active}`);
     const current = this.#list.querySelector<HTMLElement>(`#tab-${active}`);
     if (focused) current?.focus();
@@ -73,9 +79,7 @@ export class Tabs {
     tab.className = "tab";
     tab.id = `tab-${index}`;
     tab.role = "tab";
-    tab.tabIndex = index === this.#active ? 0 : -1;
     tab.title = "Double-click or F2 to rename";
-    tab.setAttribute("aria-selected", String(index === this.#active));
     tab.setAttribute("aria-controls", this.#panel.id);
     if (index === 0 && count > 1) {
       tab.append(drawing(9, "M1 0.5v8l7-4z"));
@@ -84,11 +88,19 @@ export class Tabs {
     }
     tab.append(textElement("span", name));
     const frame = document.createElement("div");
-    frame.className = `tab-frame${index === this.#active ? " selected" : ""}`;
+    frame.className = "tab-frame";
     frame.role = "presentation";
     frame.append(tab);
     if (count > 1) frame.append(this.#close(name));
     return frame;
+  }
+
+  #select(frame: Element, selected: boolean): void {
+    frame.classList.toggle("selected", selected);
+    const tab = frame.querySelector<HTMLElement>(".tab");
+    if (!tab) return;
+    tab.tabIndex = selected ? 0 : -1;
+    tab.setAttribute("aria-selected", String(selected));
   }
 
   #close(name: string): HTMLElement {

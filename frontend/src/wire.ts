@@ -43,6 +43,7 @@ export type ServerMessage =
   | ({ readonly type: "state"; readonly seq: number } & SessionState)
   | { readonly type: "input_wait"; readonly waiting: boolean }
   | { readonly type: "idle"; readonly endsIn: number | null }
+  | { readonly type: "watchers"; readonly count: number }
   | { readonly type: "error"; readonly error: string; readonly code: string };
 
 export type ClientMessage =
@@ -96,7 +97,7 @@ export function parseServerMessage(text: string): ServerMessage | undefined {
     return undefined;
   }
   if (!isRecord(value)) return undefined;
-  const { type, data, seq, waiting, endsIn, error, code } = value;
+  const { type, data, seq, waiting, endsIn, count, error, code } = value;
   switch (type) {
     case "stdout":
     case "stderr":
@@ -107,6 +108,8 @@ export function parseServerMessage(text: string): ServerMessage | undefined {
     }
     case "idle":
       return endsIn === null || typeof endsIn === "number" ? { type, endsIn } : undefined;
+    case "watchers":
+      return typeof count === "number" ? { type, count } : undefined;
     case "input_wait":
       return typeof waiting === "boolean" ? { type, waiting } : undefined;
     case "error":

@@ -50,7 +50,13 @@ check_page() {
   )
 }
 
-# The tests' browser; any Chromium will do. The one without windows needs a fifth less time for the same tests.
+# The tests' browsers; any Chromium will do. The one without windows needs a fifth less time for the same tests.
+ensure_browsers() {
+  ensure_chromium
+  command -v firefox-esr >/dev/null || command -v firefox >/dev/null ||
+    install_packages "Firefox, for the page's tests," firefox-esr
+}
+
 ensure_chromium() {
   local name
   for name in chromium-headless-shell chromium chromium-browser; do

@@ -1,4 +1,7 @@
-"""A browser for all tests, and for each test a page of its own that must do nothing its policy forbids."""
+"""A browser for all tests, and for each test a page of its own that must do nothing its policy forbids.
+
+Tests marked `every_browser` run in Firefox as well, the others in Chromium alone.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from tests.browser.ide import IDE, PATIENCE
 from tests.support import ServerProcess
@@ -27,15 +30,35 @@ document.addEventListener("securitypolicyviolation", event => {
 """
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("every_browser"):
+        metafunc.parametrize("browser", ["chromium", "firefox"], indirect=True, scope="session")
+
+
+def _find(variable: str, *names: str) -> str:
+    executable = os.environ.get(variable) or next(filter(None, map(shutil.which, names)), None)
+    assert executable, f"there is no {names[-1]}; script/test installs it"
+    return executable
+
+
 @pytest.fixture(scope="session")
-def browser() -> Generator[Browser]:
-    installed = filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser")))
-    executable = os.environ.get("CHROMIUM") or next(installed, None)
-    assert executable, "there is no Chromium; script/test installs it"
+def playwright() -> Generator[Playwright]:
     with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright, request: pytest.FixtureRequest) -> Generator[Browser]:
+    if getattr(request, "param", "chromium") == "firefox":
+        # Firefox as it is, by the protocol that it has for this; Playwright has no build of its own here.
+        browser = playwright.firefox.launch(
+            executable_path=_find("FIREFOX", "firefox-esr", "firefox"), channel="moz-firefox"
+        )
+    else:
+        executable = _find("CHROMIUM", "chromium-headless-shell", "chromium-browser", "chromium")
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

@@ -16,7 +16,10 @@ _PASTE = """text => {
   const data = new DataTransfer();
   data.setData("text/plain", text);
   const target = document.querySelector("#editor .cm-content");
-  target.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+  const event = new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true });
+  // Firefox gives events that scripts make none.
+  if (!event.clipboardData?.getData("text")) Object.defineProperty(event, "clipboardData", { value: data });
+  target.dispatchEvent(event);
 }"""
 
 _SCREEN = "() => [...document.querySelectorAll('#screen .xterm-rows > div')].map(row => row.textContent).join('\\n')"

@@ -55,6 +55,7 @@ def test_the_result_names_what_happened_and_leads_there(
     assert ide.page.locator(MARKED).count() == 0, "what was marked is another text now"
 
 
+@pytest.mark.every_browser
 def test_places_in_the_output_are_links_also_into_other_files(ide: IDE) -> None:
     page = ide.page
     page.click("#file-add")
@@ -95,6 +96,7 @@ def test_a_program_that_ends_well_marks_nothing(ide: IDE) -> None:
     assert not ide.page.is_visible("#status-place")
 
 
+@pytest.mark.every_browser
 def test_what_was_marked_is_gone_when_it_runs_again(ide: IDE) -> None:
     ide.write("import sys\nif input():\n    sys.exit('sorry')\n1 / 0\n").run().says("Waiting").type("\n")
     ide.ends("ZeroDivisionError")

@@ -75,6 +75,7 @@ def test_states_are_announced(ide: IDE) -> None:
     ide.eventually(lambda: "spoken" in tree.inner_text(), tree.inner_text)
 
 
+@pytest.mark.every_browser
 def test_by_keyboard_only(ide: IDE) -> None:
     page = ide.page
     focused = (
@@ -110,6 +111,7 @@ def test_by_keyboard_only(ide: IDE) -> None:
     assert page.get_attribute("#splitter", "aria-valuenow") != before
 
 
+@pytest.mark.every_browser
 def test_the_editor_helps(ide: IDE) -> None:
     ide.write("")
     ide.page.keyboard.type("def f(x):\nreturn (x")
@@ -121,6 +123,7 @@ def test_the_editor_helps(ide: IDE) -> None:
     assert ide.page.locator(".cm-panel.search").is_visible()
 
 
+@pytest.mark.every_browser
 def test_the_choice_of_colours_is_kept(ide: IDE) -> None:
     page = ide.page
     ground = "getComputedStyle(document.body).backgroundColor"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page
 
 from tests.browser.ide import IDE
@@ -121,6 +122,7 @@ def test_code_of_each_language_is_kept(ide: IDE) -> None:
     assert "# my python" in ide.choose("python").code
 
 
+@pytest.mark.every_browser
 def test_files_are_added_renamed_removed_and_kept(ide: IDE) -> None:
     page = ide.page
     ide.write("import helper\nprint(helper.WORD, open('data/x.txt').read())")
@@ -134,7 +136,7 @@ def test_files_are_added_renamed_removed_and_kept(ide: IDE) -> None:
     page.click("#file-add")
     page.keyboard.press("Enter")
     ide.write("WORD = 'helped'")
-    page.dblclick("#tab-2")
+    page.press("#tab-2", "F2")
     page.fill("#name-input", "helper.py")
     page.keyboard.press("Enter")
     ide.run().shows("helped data").ends("Finished.")
@@ -150,6 +152,7 @@ def test_files_are_added_renamed_removed_and_kept(ide: IDE) -> None:
     assert tabs.count() == 3
 
 
+@pytest.mark.every_browser
 def test_a_shared_link_brings_everything(ide: IDE, new_page: Callable[..., Page]) -> None:
     ide.choose("javascript").write("console.log('žluťoučký 😀', process.argv.slice(2))")
     ide.page.fill("#args", "a 'b c'")

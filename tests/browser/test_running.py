@@ -21,6 +21,7 @@ def test_an_interactive_example_in_the_terminal(ide: IDE, language: str) -> None
     assert {"exit", "time", "CPU", "memory"} <= set(figures)
 
 
+@pytest.mark.every_browser
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_an_interactive_example_without_a_terminal(ide: IDE, language: str) -> None:
     ide.choose(language, "Ask for a name and a number").terminal(on=False).run()
@@ -32,6 +33,7 @@ def test_waiting_for_input_is_said(ide: IDE) -> None:
     ide.write("input('go on? ')").run().says("Waiting for your input.").type("x\n").ends("Finished.")
 
 
+@pytest.mark.every_browser
 def test_control_c_interrupts(ide: IDE) -> None:
     ide.write("import time\nprint('started')\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('caught')")
     ide.run().shows("started").press("Control+c").shows("caught").ends("Finished.")
@@ -83,6 +85,7 @@ def test_an_exit_code_and_a_signal_are_said(ide: IDE) -> None:
     ide.eventually(lambda: "SIGABRT" in ide.status, lambda: ide.status)
 
 
+@pytest.mark.every_browser
 def test_no_output_is_said(ide: IDE) -> None:
     ide.write("pass").run().ends("Finished.")
 
@@ -109,12 +112,14 @@ input()
     assert g > 2 * max(r, b)
 
 
+@pytest.mark.every_browser
 def test_cursor_keys_and_line_editing(ide: IDE) -> None:
     ide.write("import readline\nprint('got', input('> '))").run().shows(">")
     ide.type("ac").press("ArrowLeft").type("b").press("Home").type("x").press("Enter")
     ide.shows("got xabc").ends("Finished.")
 
 
+@pytest.mark.every_browser
 def test_curses(ide: IDE) -> None:
     ide.write("""
 import curses
@@ -130,6 +135,7 @@ print("left")
 """).run().shows("press an arrow").press("ArrowUp").shows("UP").type("q").shows("left").ends("Finished.")
 
 
+@pytest.mark.every_browser
 def test_standard_error_is_apart_without_a_terminal(ide: IDE) -> None:
     ide.terminal(on=False).write("import sys\nprint('good')\nprint('evil', file=sys.stderr)").run()
     ide.shows("good", "evil").ends("Finished.")
@@ -230,6 +236,7 @@ def test_a_notice_about_a_program_does_not_outlive_the_next(ide: IDE) -> None:
     assert ide.notice == ""
 
 
+@pytest.mark.every_browser
 def test_an_answer_is_typed_where_the_program_asks_and_not_into_its_code(ide: IDE) -> None:
     code = "print('got', input('q? '))"
     ide.write(code)

@@ -61,6 +61,7 @@ def test_an_answer_stands_behind_its_question(ide: IDE) -> None:
     ide.says("Waiting").line("Ada").shows("name? Ada", "hello Ada").ends("Finished.")
 
 
+@pytest.mark.every_browser
 @pytest.mark.parametrize("text", ["👩\u200d👩\u200d👧\u200d👦", "🇩🇪", "✈\ufe0f", "😀"])
 def test_emoji_are_two_cells_wide(ide: IDE, text: str) -> None:
     ide.page.wait_for_load_state("networkidle")

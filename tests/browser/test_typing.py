@@ -98,6 +98,7 @@ def test_a_touch_screen_has_a_field_for_answers(
     ide.ends("EOFError")
 
 
+@pytest.mark.every_browser
 def test_all_of_the_input_from_a_box(ide: IDE) -> None:
     ide.terminal(on=False).write("import sys\nprint(sum(map(int, sys.stdin)))")
     ide.page.click("#stdin-toggle")
@@ -111,6 +112,7 @@ def test_all_of_the_input_from_a_box(ide: IDE) -> None:
     ide.shows("7\n").ends("Finished.")
 
 
+@pytest.mark.every_browser
 def test_a_double_click_on_run_stops_nothing(ide: IDE) -> None:
     ide.write("input('still here? ')")
     ide.page.dblclick("#run")

@@ -6,6 +6,8 @@ import type { Socket } from "./link";
 export interface Started {
   readonly kind: "started";
   readonly id: string;
+  /** What others watch it by. */
+  readonly watchId?: string;
   /** Still open; whoever gets it takes its messages from now on. */
   readonly socket: Socket;
 }
@@ -41,8 +43,10 @@ export function startOver(socket: Socket, request: string, timeout: number): Pro
     socket.onclose = () => settle({ kind: "unreachable" });
     socket.onmessage = ({ data }) => {
       const answer = parseAnswer(data);
-      const { type, sessionId } = answer;
-      if (type === "session" && typeof sessionId === "string") settle({ kind: "started", id: sessionId, socket });
+      const { type, sessionId, watchId } = answer;
+      if (type === "session" && typeof sessionId === "string") {
+        settle({ kind: "started", id: sessionId, ...(typeof watchId === "string" && { watchId }), socket });
+      }
       else settle({ kind: "refused", answer });
     };
   });

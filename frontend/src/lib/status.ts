@@ -28,6 +28,10 @@ export type RunView =
       /** When the server ends it for want of input and output, in milliseconds of Date.now(), once that is near. */
       readonly idleUntil?: number | undefined;
       readonly stopping: boolean;
+      /** How many can see it, and nothing else. */
+      readonly watchers?: number;
+      /** Whether this page is one of them. */
+      readonly watching?: boolean;
     }
   | { readonly kind: "over"; readonly state: SessionState; readonly limits: Limits }
   | { readonly kind: "gone" };
@@ -148,7 +152,7 @@ function live(view: Extract<RunView, { kind: "live" }>, quiet: number): Status {
     case "compiling":
       return { tone: "busy", text: "Compiling…" };
     default:
-      if (view.inputWanted) return { tone: "input", text: "Waiting for your input." };
+      if (view.inputWanted) return view.watching ? { tone: "busy", text: "It waits for input." } : { tone: "input", text: "Waiting for your input." };
       return { tone: "busy", text: quiet < QUIET ? "Running…" : "Running, and prints nothing." };
   }
 }
@@ -202,6 +206,8 @@ export function endWords(state: SessionState): string {
 export interface Figure {
   readonly label: string;
   readonly value: string;
+  /** Whether it reads the other way round: “3 are watching”. */
+  readonly valueFirst?: boolean;
 }
 
 /** What a final state says in numbers. */
