@@ -22,7 +22,6 @@ from trio_exec.errors import TrioExecError
 
 NOT_TOLD_OVER_HTTP = {
     "configuration_error",  # before there is a server
-    "engine_error",  # of a session that was taken; it is the reason of its end
     "input_full",  # over WebSockets
     "invalid_message",  # likewise
 }
@@ -45,6 +44,8 @@ REQUESTS: list[tuple[str, str, Any, dict[str, str], int, str | None]] = [
     ("POST", "/run", {"language": "cpp", "code": "int main() {}", "runs": [{}], "stream": True}, {}, 200, None),
     ("POST", "/run", {**OK, "runs": [{"args": 1}]}, {}, 400, "invalid_request"),
     ("POST", "/run", {**OK, "tty": True}, {}, 400, "invalid_request"),
+    ("POST", "/format", {"language": "python", "code": "x=1"}, {}, 200, None),
+    ("POST", "/format", {"language": "python", "code": "x = ="}, {}, 422, "cannot_format"),
     ("GET", "/session/none", None, {}, 404, "session_not_found"),
     ("DELETE", "/session/none", None, {}, 404, "session_not_found"),
     ("GET", "/session/none/files", None, {}, 404, "session_not_found"),

@@ -47,6 +47,7 @@ async def test_a_language_is_added_without_python(start_server: Callable[..., Se
         (VALID.replace('name = "x"', ""), "name: Field required"),
         (VALID.replace('name = "x"', 'name = "X Y"'), "name: String should match"),
         (VALID + "[compile]\ncommand = []", "compile.command: List should have at least 1 item"),
+        (VALID + "[format]\ncommand = ['x']\ntimeout = 0", "format.timeout: Input should be greater than 0"),
         (VALID.replace("[run]", "colour = 3\n[run]"), "colour: Extra inputs are not permitted"),
         (VALID.replace("[run]", 'aliases = ["py"]\n[run]'), "are both called 'py'"),
     ],

@@ -137,6 +137,27 @@ class SessionStateError(TrioExecError):
     status = 409
 
 
+class FormatFailedError(TrioExecError):
+    """The formatter can't read the program, or did not come to an end.
+
+    Attributes:
+        file: where it stopped to understand, as far as it tells; None otherwise.
+        line: likewise, from 1.
+        column: likewise.
+    """
+
+    code = "cannot_format"
+    status = 422
+
+    def __init__(
+        self, message: str, *, file: str | None = None, line: int | None = None, column: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.file = file
+        self.line = line
+        self.column = column
+
+
 class InputFullError(TrioExecError):
     """The program does not read its input, and as much as we keep is waiting for it."""
 

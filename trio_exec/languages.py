@@ -93,6 +93,18 @@ class Stage(_Model):
         return {self.sources_file: "".join(f"{_as_path(name)}\n" for name in sources).encode()}
 
 
+class Format(Stage):
+    """A command that formats source files in their places; where it can't, it says why as FILE:LINE:COLUMN: MESSAGE.
+
+    Attributes:
+        timeout: seconds that it may take.
+        memory_bytes: that it may use; None for as much as a compiler may. More than that it may not in any case.
+    """
+
+    timeout: Annotated[float, Field(gt=0, le=300, strict=False)] = 10
+    memory_bytes: Annotated[int, Field(ge=1)] | None = None
+
+
 def _extensions(name: str) -> set[str]:
     """A file's extension, as it is and in lower case: some file systems make capitals of names."""
     extension = Path(name).suffix.removeprefix(".")
@@ -186,6 +198,7 @@ class Language(_Model):
         unusable: extensions that make the run stage take a main file for something else than a program.
         compile: the compile stage, for languages that have one.
         run: the run stage; the request's `args` follow the command.
+        format: what formats its programs, for languages that have such a tool.
         warm: which starts can be made ahead, in the order of the stages.
         pool: how many warm containers to keep, where the setting `pool` does not say.
         env: environment variables for both stages; `{memory}` and `{processors}` in their values as in `Stage`.
@@ -205,6 +218,7 @@ class Language(_Model):
     unusable: list[_Extension] = []
     compile: Stage | None = None
     run: Stage
+    format: Format | None = None
     warm: list[Warm] = []
     pool: Annotated[int, Field(ge=0, le=100)] = 0
     env: dict[str, str] = {}

@@ -43,6 +43,8 @@ class Kind(StrEnum):
     """One request, and one answer."""
     BATCH = "batch"
     """One program, and many runs of it."""
+    FORMAT = "format"
+    """A program to be formatted, and not to be run."""
 
 
 Owner = NewType("Owner", str)

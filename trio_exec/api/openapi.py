@@ -46,6 +46,7 @@ _REASONS = {
     409: "That is not possible now.",
     413: "The body is larger than this server takes.",
     415: "The body is not declared as JSON in UTF-8.",
+    422: "What was given can't be formatted; `error`, `file` and `line` say why.",
     426: "The path is that of a WebSocket.",
     429: "There is no room, or you have had your share; try again later.",
     431: "The headers are larger than this server takes.",

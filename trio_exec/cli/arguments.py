@@ -66,6 +66,14 @@ def attach(parser: argparse.ArgumentParser) -> None:
     _add_url(parser)
 
 
+def format_file(parser: argparse.ArgumentParser) -> None:
+    """What `trio-exec format` takes."""
+    parser.add_argument("file", metavar="FILE", help="the file")
+    parser.add_argument("-l", "--language", help="its language; by default that of the file's extension")
+    parser.add_argument("-w", "--write", action="store_true", help="change the file instead of printing it")
+    _add_url(parser)
+
+
 def languages(parser: argparse.ArgumentParser) -> None:
     """What `trio-exec languages` takes."""
     parser.add_argument("--json", action="store_true", help="as one object, with the server's limits")
@@ -107,6 +115,7 @@ def add_keys_arguments(parser: argparse.ArgumentParser) -> None:
 OF_CLIENTS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "run": (run, "run a local program on a server, as though it ran here"),
     "attach": (attach, "watch a session, or join it"),
+    "format": (format_file, "print a local file as it should look, or change it so"),
     "languages": (languages, "list what a server runs"),
     "completion": (completion, "print what a shell needs to complete this command's words"),
 }

@@ -15,6 +15,7 @@ from trio_exec.client.errors import (
     ConnectionLostError,
     ExpectError,
     ExpectTimeoutError,
+    FormatError,
     InputClosedError,
     InvalidRequestError,
     LanguageUnavailableError,
@@ -45,7 +46,7 @@ from trio_exec.client.events import (
 from trio_exec.client.expect import WAITING_FOR_INPUT, Match
 from trio_exec.client.offers import Language, Languages, Readiness
 from trio_exec.client.requests import Content, Limits, Run
-from trio_exec.client.results import Batch, Case, File, Result
+from trio_exec.client.results import Batch, Case, File, Formatted, Result
 from trio_exec.client.session import Session
 
 __all__ = [
@@ -63,6 +64,8 @@ __all__ = [
     "ExpectTimeoutError",
     "File",
     "FileInfo",
+    "FormatError",
+    "Formatted",
     "Idle",
     "InputClosedError",
     "InputWait",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Literal, Unpack, overload
 from urllib.parse import quote
 
 from trio_exec.client.batches import Batching, BatchStream, batch_fields, whole_batch
 from trio_exec.client.events import StateChanged, state_of
-from trio_exec.client.fields import flag_of, text_of
+from trio_exec.client.fields import flag_of, needed_text, object_of, text_of
 from trio_exec.client.link import Link
 from trio_exec.client.offers import Languages, Readiness, languages_of, readiness_of
 from trio_exec.client.requests import Content, Interactive, Program, Run, program
-from trio_exec.client.results import Batch, Result, result_of
+from trio_exec.client.results import Batch, Formatted, Result, result_of
 from trio_exec.client.server import DEFAULT_URL, Server, open_server
 from trio_exec.client.session import Session, followed
 
@@ -277,6 +277,25 @@ class Client:
             ConnectError, ServerError: as for every request.
         """
         await self._server.request("DELETE", _path(session_id))
+
+    async def format(
+        self, language: str, code: str | None = None, *, files: Mapping[str, str] | None = None
+    ) -> Formatted:
+        """Formats a program, and does not run it.
+
+        Args:
+            language: a name or an alias, of a language that `formats`.
+            code: the main file.
+            files: further files, by their paths. Without code, the first is the main one.
+
+        Raises:
+            FormatError: it can't be understood; says where.
+            ConnectError, ServerError: as for every request.
+        """
+        body = program(language, code, {"files": files})
+        answer = await self._server.request("POST", "/format", body, read_timeout=ANSWER_TIMEOUT)
+        found = object_of(answer, "files")
+        return Formatted(text_of(answer, "code"), {name: needed_text(found, name) for name in found})
 
     async def languages(self) -> Languages:
         """What the server offers: its languages, and its limits."""

@@ -121,6 +121,20 @@ class SessionNotFoundError(ServerError):
     codes = frozenset({"session_not_found"})
 
 
+class FormatError(ServerError):
+    """The program can't be formatted: mostly, since it can't be understood.
+
+    Attributes:
+        file, line, column: where, as far as the formatter tells; lines and columns from 1.
+    """
+
+    codes = frozenset({"cannot_format"})
+
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+
 class WrongStateError(ServerError):
     """The session is in no state for that: over, not over yet, or without a terminal."""
 
@@ -166,6 +180,7 @@ _KINDS: tuple[type[ServerError], ...] = (
     UnknownLanguageError,
     NotAllowedError,
     SessionNotFoundError,
+    FormatError,
     WrongStateError,
     UnavailableError,
     QueueFullError,

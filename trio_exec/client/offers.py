@@ -25,6 +25,7 @@ class Language:
     Attributes:
         source_file: what the main file is called when only `code` is given.
         extensions: what the names of main files end with.
+        formats: whether its programs can be formatted.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Language:
     source_file: str
     compiled: bool
     extensions: Sequence[str]
+    formats: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def languages_of(data: Object) -> Languages:
             source_file=text_of(it, "sourceFile") or "",
             compiled=flag_of(it, "compiled"),
             extensions=strings_of(it, "extensions"),
+            formats=flag_of(it, "formats"),
         )
         for it in objects_of(data, "languages")
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, cast
 
@@ -28,6 +28,19 @@ from trio_exec.client.fields import (
     objects_of,
     text_of,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Formatted:
+    """A program as its language's formatter would have it.
+
+    Attributes:
+        code: the main file, where it was given as such.
+        files: the source files among those that were given, by their paths.
+    """
+
+    code: str | None
+    files: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,15 @@ from contextlib import asynccontextmanager, suppress
 
 import httpx2
 
-from trio_exec.client.errors import ConnectError, ConnectionLostError, ProtocolError, ServerError, server_error
-from trio_exec.client.fields import Object, number_of, parse_object, text_of
+from trio_exec.client.errors import (
+    ConnectError,
+    ConnectionLostError,
+    FormatError,
+    ProtocolError,
+    ServerError,
+    server_error,
+)
+from trio_exec.client.fields import Object, integer_of, number_of, parse_object, text_of
 from trio_exec.client.websocket import Address, RefusedError, WebSocket, open_websocket
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -180,7 +187,7 @@ def _refusal(status: int, headers: Mapping[str, str], body: bytes) -> ServerErro
     with suppress(ProtocolError):
         data = parse_object(body)
     message = text_of(data, "error") or f"the answer was HTTP {status}, and not from a trio-exec server"
-    return server_error(
+    error = server_error(
         message,
         text_of(data, "code") or "http_error",
         status=status,
@@ -188,6 +195,13 @@ def _refusal(status: int, headers: Mapping[str, str], body: bytes) -> ServerErro
         quota=text_of(data, "quota"),
         retry_after=retry_after,
     )
+    if isinstance(error, FormatError):
+        error.file, error.line, error.column = (
+            text_of(data, "file"),
+            integer_of(data, "line"),
+            integer_of(data, "column"),
+        )
+    return error
 
 
 def refusal_of(data: Object) -> ServerError:

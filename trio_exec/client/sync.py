@@ -15,7 +15,7 @@ import signal as signals
 import ssl
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
@@ -30,7 +30,7 @@ from trio_exec.client.events import Event, StateChanged, T
 from trio_exec.client.expect import WAITING_FOR_INPUT, Match, WaitingForInput
 from trio_exec.client.offers import Languages, Readiness
 from trio_exec.client.requests import Content, Interactive, Program, Run
-from trio_exec.client.results import Batch, Case, File, Result
+from trio_exec.client.results import Batch, Case, File, Formatted, Result
 from trio_exec.client.server import DEFAULT_URL
 
 __all__ = ["WAITING_FOR_INPUT", "BatchStream", "Client", "Session", "connect"]
@@ -348,6 +348,10 @@ class Client:
     def stop(self, session_id: str) -> None:
         """Ends a session. Harmless when it has ended."""
         self._trio.call(self._client.stop, session_id)
+
+    def format(self, language: str, code: str | None = None, *, files: Mapping[str, str] | None = None) -> Formatted:
+        """Formats a program, and does not run it."""
+        return self._trio.call(self._client.format, language, code, files=files)
 
     def languages(self) -> Languages:
         """What the server offers: its languages, and its limits."""

@@ -32,7 +32,8 @@ from trio_exec.languages import Language, Languages
 from trio_exec.limits import Limits, lowered
 from trio_exec.model import Batch, Job, Kind, Owner, Readiness, Reason, Requester
 from trio_exec.phases import Phase, Phases
-from trio_exec.session.plan import make_plan
+from trio_exec.session.formatting import plan_format
+from trio_exec.session.plan import Plan, make_plan
 from trio_exec.session.session import SESSION_SIZE, Session
 from trio_exec.settings import EngineSettings
 
@@ -40,6 +41,8 @@ LOGGER = logging.getLogger("trio_exec.engine")
 
 STOP_TIMEOUT = 20
 """Seconds that sessions get to clean up once they have been ended; more than a container's removal takes."""
+FORMAT_PATIENCE = 10
+"""Seconds that formatting waits for a slot: somebody waits for it who could run the program as well."""
 _NAME_SHOWN = 40
 
 
@@ -123,6 +126,28 @@ class Engine:
         with self._refusals_told(job.language, requester, kind):
             grace = self.settings.detach_grace if detach_grace is None else detach_grace
             session = self._take(job, requester, kind, grace)
+        self._emit(SessionCreated(session.facts))
+        return session
+
+    def create_format(self, job: Job, requester: Requester) -> Session:
+        """Starts a session that formats a program.
+
+        Args:
+            job: the program.
+            requester: who asks for it.
+
+        Raises:
+            RequestError: there is no formatter for it, or its files can't be used.
+            TrioExecError: as for `create_session`.
+        """
+        with self._refusals_told(job.language, requester, Kind.FORMAT):
+            nursery = self._check_serving()
+            language = self._language(job.language, requester)
+            plan = plan_format(job, language, self.limits_of(requester))
+            patience = min(FORMAT_PATIENCE, self.settings.queue_timeout)
+            session = self._start(
+                nursery, plan, requester, Kind.FORMAT, detach_grace=FORMAT_PATIENCE, queue_timeout=patience
+            )
         self._emit(SessionCreated(session.facts))
         return session
 
@@ -240,6 +265,19 @@ class Engine:
         nursery = self._check_serving()
         language = self._language(job.language, requester)
         plan = make_plan(job, language, self.limits_of(requester), self.settings.limits)
+        queue_timeout = self.settings.queue_timeout
+        return self._start(nursery, plan, requester, kind, detach_grace=detach_grace, queue_timeout=queue_timeout)
+
+    def _start(
+        self,
+        nursery: trio.Nursery,
+        plan: Plan,
+        requester: Requester,
+        kind: Kind,
+        *,
+        detach_grace: float,
+        queue_timeout: float,
+    ) -> Session:
         self._check_ready(plan.language)
         account, slot = self._join(requester, SESSION_SIZE + plan.files_size + len(plan.stdin))
         session = Session(
@@ -250,7 +288,7 @@ class Engine:
             compiles=self._compiles,
             account=account,
             emit=self._emit,
-            queue_timeout=self.settings.queue_timeout,
+            queue_timeout=queue_timeout,
             detach_grace=detach_grace,
             leave_grace=self.settings.leave_grace,
             watch_id=new_id(self._replica),

@@ -170,7 +170,7 @@ class Record:
         last = self._stage is self.plan.stages[-1].name
         if last or self.end_reason is not None or end.exit_code != 0:
             self._settled = True
-            if not (self.plan.collect and self._stage is StageName.RUN):
+            if not (self.plan.collect and last):
                 self.conclude()
 
     def _end_stage(self, end: StageEnd | None) -> None:

@@ -67,6 +67,13 @@ class FilesAnswer(Wire):
         return cls(files=files, files_omitted=omitted)
 
 
+class FormatAnswer(Wire):
+    """The answer to `POST /format`: what was given, formatted; of `files`, the source files."""
+
+    code: str | None = None
+    files: dict[str, str] | None = None
+
+
 class HealthInfo(Wire):
     """The answer to `GET /healthz`."""
 
@@ -101,6 +108,7 @@ class LanguageInfo(Wire):
     source_file: str
     extensions: list[str]
     compiled: bool
+    formats: bool
     errors: ErrorsInfo
     examples: list[ExampleInfo]
 

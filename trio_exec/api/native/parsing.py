@@ -21,6 +21,7 @@ from trio_exec.api.native.requests import (
     MAX_FILES,
     MAX_VARIABLES,
     BatchRequest,
+    FormatRequest,
     RunRequest,
     SessionRequest,
 )
@@ -147,6 +148,20 @@ def parse_session_request(body: bytes | str) -> SessionRequest:
     _check_items(body, ITEMS_MAX, _ADVICE, RequestError)
     try:
         return SessionRequest.model_validate_json(body)
+    except ValidationError as error:
+        raise _translate(error, RequestError) from error
+
+
+def parse_format_request(body: bytes) -> FormatRequest:
+    """Reads the body of `POST /format`.
+
+    Raises:
+        RequestError: it can't be used; names the first field that is wrong.
+    """
+    body = _without_mark(body)
+    _check_items(body, ITEMS_MAX, f"`files` takes {MAX_FILES} at most; see docs/api.md", RequestError)
+    try:
+        return FormatRequest.model_validate_json(body)
     except ValidationError as error:
         raise _translate(error, RequestError) from error
 

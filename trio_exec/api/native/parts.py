@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from trio_exec.errors import QuotaExceededError, TrioExecError
+from trio_exec.errors import FormatFailedError, QuotaExceededError, TrioExecError
 from trio_exec.model import Figures, Status
 
 EncodingName = Literal["utf-8", "base64"]
@@ -156,6 +156,10 @@ class ErrorBody(Wire):
     field: str | None = None
     quota: str | None = None
     """Which of your quotas is used up, with the code `quota_exceeded`."""
+    file: str | None = None
+    """With the code `cannot_format`, where the formatter has stopped to understand, as far as it tells."""
+    line: int | None = None
+    column: int | None = None
 
     @classmethod
     def of(cls, error: TrioExecError) -> ErrorBody:
@@ -167,7 +171,10 @@ class ErrorBody(Wire):
                 field = f"{head}{separator}{to_camel(name)}"
                 message = message.replace(error.field or "", field, 1)
         quota = error.quota if isinstance(error, QuotaExceededError) else None
-        return cls(error=message, code=error.code, field=field, quota=quota)
+        body = cls(error=message, code=error.code, field=field, quota=quota)
+        if isinstance(error, FormatFailedError):
+            return body.model_copy(update={"file": error.file, "line": error.line, "column": error.column})
+        return body
 
 
 def signal_name(number: int) -> str:

@@ -134,8 +134,8 @@ def _check_strings(args: Iterable[str], env: Mapping[str, str]) -> None:
             raise ValueError(f"{field}: too long; {MAX_STRINGS_BYTES} bytes at most, all together")
 
 
-class _Program(Wire):
-    """A program, and what goes with it however it is run."""
+class _Source(Wire):
+    """A program's files."""
 
     language: str
     """The language's name, or an alias of it."""
@@ -143,6 +143,40 @@ class _Program(Wire):
     """The main source file; this or `files` is required."""
     files: Annotated[dict[FilePath, Content], Field(max_length=MAX_FILES)] = Field(default_factory=dict[str, bytes])
     """Further files by their paths. Without `code`, the first one is the main file."""
+
+    @model_validator(mode="after")
+    def _has_files(self) -> _Source:
+        if self.code is None and not self.files:
+            raise ValueError("code: give the program as `code`, or as `files`")
+        for name in self.files:
+            folder = name
+            while "/" in folder:
+                folder = folder.rpartition("/")[0]
+                if folder in self.files:
+                    raise ValueError(f"files: {folder[:80]!r} can't be both a file and the folder of {name[:80]!r}")
+        return self
+
+
+class FormatRequest(_Source):
+    """The body of `POST /format`."""
+
+    @model_validator(mode="after")
+    def _is_text(self) -> FormatRequest:
+        for field, content in [("code", self.code or b""), *(("files", it) for it in self.files.values())]:
+            try:
+                content.decode()
+            except UnicodeDecodeError:
+                raise ValueError(f"{field}: this is not UTF-8, and only text can be formatted") from None
+        return self
+
+    def job(self) -> Job:
+        """What it asks for."""
+        return Job(language=self.language, code=self.code, files=self.files)
+
+
+class _Program(_Source):
+    """A program, and what goes with it however it is run."""
+
     args: Arguments = Field(default_factory=list[str])
     """Command line arguments of the program."""
     stdin: Content | None = None
@@ -158,14 +192,6 @@ class _Program(Wire):
 
     @model_validator(mode="after")
     def _consistent(self) -> _Program:
-        if self.code is None and not self.files:
-            raise ValueError("code: give the program as `code`, or as `files`")
-        for name in self.files:
-            folder = name
-            while "/" in folder:
-                folder = folder.rpartition("/")[0]
-                if folder in self.files:
-                    raise ValueError(f"files: {folder[:80]!r} can't be both a file and the folder of {name[:80]!r}")
         _check_strings(self.args, self.env)
         return self
 

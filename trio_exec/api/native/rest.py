@@ -18,6 +18,7 @@ from trio_exec.api.native.answers import (
     ErrorsInfo,
     ExampleInfo,
     FilesAnswer,
+    FormatAnswer,
     HealthInfo,
     LanguageInfo,
     LanguagesInfo,
@@ -26,21 +27,29 @@ from trio_exec.api.native.answers import (
     SessionCreated,
     SessionInfo,
 )
+from trio_exec.api.native.formatting import formatted
 from trio_exec.api.native.messages import CLIENT_MESSAGES, SERVER_MESSAGES, kind_of
 from trio_exec.api.native.opening import OPENING_CLOSE_CODES, Opening
 from trio_exec.api.native.outcomes import LINES, BatchAnswer, RunAnswer
-from trio_exec.api.native.parsing import InvalidJSONError, parse_run_request, parse_session_request
+from trio_exec.api.native.parsing import (
+    InvalidJSONError,
+    parse_format_request,
+    parse_run_request,
+    parse_session_request,
+)
 from trio_exec.api.native.parts import EncodingName, Wire
 from trio_exec.api.native.queries import AFTER, CLIENT, ENCODING, KEEP, ROOM, SESSION_ID
-from trio_exec.api.native.requests import BatchRequest, RunRequest, SessionRequest
+from trio_exec.api.native.requests import BatchRequest, FormatRequest, RunRequest, SessionRequest
 from trio_exec.api.native.run import BatchPieces, RunPieces, StreamedBody, following, following_batch
 from trio_exec.api.native.websocket import CLOSE_CODES, Attachment, Refused, not_told
 from trio_exec.api.routes import JSON, NDJSON, Answer, Audience, Message, Route, Socket
 from trio_exec.engine.engine import Engine
 from trio_exec.errors import (
     DrainingError,
+    ExecutorError,
     ExecutorUnavailableError,
     ForbiddenError,
+    FormatFailedError,
     LanguageUnavailableError,
     OverloadedError,
     QueueFullError,
@@ -55,6 +64,7 @@ from trio_exec.errors import (
 from trio_exec.languages import Language
 from trio_exec.model import Job, Kind, Reason, Requester
 from trio_exec.phases import Phases
+from trio_exec.session.formatting import formatted_files
 from trio_exec.session.session import Session
 
 _SOCKET = "/ws/session/"
@@ -131,6 +141,17 @@ class Rest:
                 [Answer(201, "The session was started, or waits for a slot.", {JSON: [SessionCreated]})],
                 request=[SessionRequest],
                 errors=_STARTING,
+                audience=Audience.OWNERS,
+            ),
+            Route(
+                "POST",
+                "/format",
+                "format",
+                "Format a program, which is not run",
+                self._format,
+                [Answer(200, "The program, formatted.", {JSON: [FormatAnswer]})],
+                request=[FormatRequest],
+                errors=(*_STARTING, FormatFailedError, ExecutorError),
                 audience=Audience.OWNERS,
             ),
             Route(
@@ -266,6 +287,16 @@ class Rest:
         response.headers["X-Accel-Buffering"] = "no"  # Proxies like nginx would wait for more before they pass it on.
         return response
 
+    async def _format(self) -> Response:
+        requester = self._requester(request)
+        self._engine.check_quota(requester, Kind.FORMAT)
+        wanted = parse_format_request(await read_body())
+        job = wanted.job()
+        session = self._engine.create_format(job, requester)
+        names = formatted_files(job, session.plan.language)
+        with self._engine.client(), following(session):
+            return _json(await formatted(session, names, code=job.code is not None))
+
     async def _show_files(self, session_id: str) -> Response:
         return _json(FilesAnswer.of(self._engine.view(session_id).session))
 
@@ -384,6 +415,7 @@ def _describe(language: Language, version: str) -> LanguageInfo:
         source_file=language.source_file,
         extensions=language.all_extensions,
         compiled=language.compile is not None,
+        formats=language.format is not None,
         errors=ErrorsInfo(
             places=[_as_javascript(pattern) for pattern in language.errors.places],
             messages=[_as_javascript(pattern) for pattern in language.errors.messages],
