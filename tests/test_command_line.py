@@ -372,8 +372,9 @@ def test_resizes_are_passed_on(on_terminal: Callable[..., Terminal], tmp_path: P
     write(
         tmp_path,
         "main.py",
-        "import os, signal\nsignal.signal(signal.SIGWINCH, lambda *_: print(os.get_terminal_size()))\nprint('ready')\n"
-        "while True: signal.pause()",
+        "import os, signal\n"  # With print, a handler could meet itself, or the program, in the midst of one.
+        "signal.signal(signal.SIGWINCH, lambda *_: os.write(1, b'%s\\n' % str(os.get_terminal_size()).encode()))\n"
+        "print('ready')\nwhile True: signal.pause()",
     )
     terminal = on_terminal("run", "main.py")
     terminal.until("ready")
@@ -435,7 +436,8 @@ def test_signals_are_the_programs(environment: dict[str, str], tmp_path: Path, n
     write(
         tmp_path,
         "main.py",
-        f"import signal, sys, time\nsignal.signal({number.value}, lambda *_: (print('handled'), sys.exit(5)))\n"
+        "import os, signal, sys, time\n"  # With print, the handler could meet the program in the midst of its own.
+        f"signal.signal({number.value}, lambda *_: (os.write(1, b'handled\\n'), sys.exit(5)))\n"
         "print('ready')\nwhile True: time.sleep(0.01)  # A signal just before pause() would be missed.",
     )
     with piped(["run", "main.py"], environment, tmp_path) as process:
