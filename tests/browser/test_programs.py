@@ -13,6 +13,10 @@ from tests.browser.ide import IDE
 from tests.browser.test_everybody import PHONE, assert_accessible
 from tests.support import ServerProcess
 
+FIRST = "Ask for a name and a number"
+"""The example that newcomers see, in all languages."""
+SECOND = f"{FIRST} 2"
+
 _KEPT = """() => Object.entries(localStorage).filter(([key]) => key.startsWith('trio-exec:program:'))
   .map(([, value]) => JSON.parse(value))"""
 _FILL = """() => {
@@ -170,13 +174,13 @@ def test_changes_that_meet_are_both_kept_until_somebody_decides(deaf: IDE) -> No
 
 def test_of_changes_that_meet_mine_can_be_kept(deaf: IDE) -> None:
     other = conflict(deaf)
-    notes(other, "Yours is kept as “Hello, world 2”.")
+    notes(other, f"Yours is kept as “{SECOND}”.")
     other.page.get_by_role("button", name="Keep mine").click()
 
     assert other.notice == ""
     assert other.code == "mine"
     assert deaf.code == "theirs"
-    assert kept(deaf) == {"Hello, world": "theirs", "Hello, world 2": "mine"}
+    assert kept(deaf) == {FIRST: "theirs", SECOND: "mine"}
 
 
 def test_of_changes_that_meet_theirs_can_be_loaded(deaf: IDE) -> None:
@@ -185,9 +189,9 @@ def test_of_changes_that_meet_theirs_can_be_loaded(deaf: IDE) -> None:
     other.page.get_by_role("button", name="Load that").click()
 
     has(other, "theirs")
-    assert kept(deaf) == {"Hello, world": "theirs"}
+    assert kept(deaf) == {FIRST: "theirs"}
     other.page.get_by_role("button", name="Bring it back").click()
-    assert kept(deaf) == {"Hello, world": "theirs", "Hello, world 2": "mine"}
+    assert kept(deaf) == {FIRST: "theirs", SECOND: "mine"}
 
 
 def test_changes_at_the_same_moment_are_both_kept(ide: IDE) -> None:
@@ -215,11 +219,11 @@ def test_two_examples_leave_work_alone(ide: IDE) -> None:
     typed(ide, "# touched")
     ide.choose("python", "Hello, world")
     codes = kept(ide)
-    assert codes["Hello, world"] == "# my work"
+    assert codes[FIRST] == "# my work"
     assert codes["Guess my number"].endswith("# touched")
     assert len(codes) == 2
 
-    choose(reload(ide), "Hello, world")
+    choose(reload(ide), FIRST)
     has(ide, "# my work")
 
 
@@ -257,7 +261,7 @@ def test_two_links_leave_work_and_each_other_alone(
     typed(ide, " changed")
     keeps(ide, "# my work", "# link two changed")
 
-    assert listed(ide) == ["From a link", "From a link 2", "Hello, world"]
+    assert listed(ide) == ["From a link", "From a link 2", FIRST]
     choose(ide, "From a link")
     has(ide, "# link one")
 
@@ -279,10 +283,10 @@ def test_undo_goes_on_across_languages_examples_and_renaming(ide: IDE) -> None:
     ide.page.wait_for_timeout(600)  # Undo takes back at once what was typed within half a second.
     typed(ide, " two")
     ide.choose("java").choose("python", "Guess my number")
-    choose(ide, "Hello, world")
+    choose(ide, FIRST)
     act(ide, "Rename")
     give(ide, "Counting")
-    ide.page.click("#file-rename")
+    ide.page.dblclick("#tab-0")
     give(ide, "count.py")
     has(ide, "one two")
     ide.page.click("#editor .cm-content")
@@ -307,7 +311,7 @@ def test_full_storage_is_said_once_and_nothing_is_lost(ide: IDE) -> None:
     assert ide.notice == ""
 
     ide.choose("java")
-    choose(ide, "Hello, world")
+    choose(ide, FIRST)
     has(ide, f"{large}\nmore")
     ide.page.evaluate(_EMPTY)
     typed(ide, "!")
@@ -345,7 +349,7 @@ def test_forbidden_storage(new_page: Callable[..., Page], server: ServerProcess)
     ide.choose("java").write("// java")
     has(ide.choose("python"), "print('only', 'here')\n\n")
     assert ide.notice == ""
-    assert listed(ide) == ["Hello, world", "Hello, world"]
+    assert listed(ide) == [FIRST, FIRST]
 
 
 def test_a_page_that_crashes(ide: IDE) -> None:
@@ -431,7 +435,7 @@ def test_removing_and_bringing_back(ide: IDE) -> None:
     menu(ide)
     ide.page.keyboard.press("ArrowDown")
     ide.page.keyboard.press("Delete")
-    assert ide.page.locator(".program-name").all_inner_texts() == ["Hello, world 2"]
+    assert ide.page.locator(".program-name").all_inner_texts() == [SECOND]
     ide.page.keyboard.press("Escape")
     has(ide, "second")
     ide.page.get_by_role("button", name="Bring it back").click()
@@ -477,16 +481,16 @@ def test_new_duplicate_and_rename(ide: IDE) -> None:
     give(ide, "Second thoughts")
     act(ide, "New")
     has(ide, "\n")
-    assert sorted(kept(ide)) == ["Hello, world", "Second thoughts"]
+    assert sorted(kept(ide)) == [FIRST, "Second thoughts"]
     ide.write("new")
     keeps(ide, "mine", "mine", "new")
-    assert listed(ide) == ["Untitled", "Second thoughts", "Hello, world"]
+    assert listed(ide) == ["Untitled", "Second thoughts", FIRST]
     other = another_tab(ide)
     menu(other)
     other.page.keyboard.press("ArrowDown")
     other.page.keyboard.press("F2")
     give(other, "Third thoughts")
-    assert sorted(kept(ide)) == ["Hello, world", "Third thoughts", "Untitled"]
+    assert sorted(kept(ide)) == [FIRST, "Third thoughts", "Untitled"]
 
 
 @pytest.mark.parametrize("options", [{}, PHONE, {**PHONE, "viewport": {"width": 320, "height": 568}}])
