@@ -21,6 +21,8 @@ export interface Language {
   readonly title: string;
   readonly version: string;
   readonly sourceFile: string;
+  /** What names of its files end with, without the dot. */
+  readonly extensions: readonly string[];
   readonly errors: ErrorPatterns;
   readonly examples: readonly Example[];
 }
@@ -127,7 +129,7 @@ function parseErrors(value: unknown): ErrorPatterns {
 
 function parseLanguage(value: unknown): Language[] {
   if (!isRecord(value)) return [];
-  const { name, title, version, sourceFile, errors, examples } = value;
+  const { name, title, version, sourceFile, extensions, errors, examples } = value;
   if (typeof name !== "string" || typeof title !== "string" || typeof sourceFile !== "string") return [];
   return [
     {
@@ -135,6 +137,7 @@ function parseLanguage(value: unknown): Language[] {
       title,
       version: typeof version === "string" ? version : "",
       sourceFile,
+      extensions: Array.isArray(extensions) ? extensions.filter((it) => typeof it === "string") : [],
       errors: parseErrors(errors),
       examples: Array.isArray(examples) ? examples.flatMap(parseExample) : [],
     },

@@ -3,7 +3,7 @@
 import { byId, textElement } from "./dom";
 import { filesTitle, imageType, omittedWords, type LeftFile, type LeftFiles } from "./lib/files";
 import { bytes } from "./lib/format";
-import { saveFile } from "./save";
+import { saveFile, saveFiles } from "./save";
 
 /** Base64 by the browser itself, whatever the size. */
 async function dataUrl(content: Uint8Array<ArrayBuffer>, type: string): Promise<string> {
@@ -42,11 +42,19 @@ export class LeftFilesList {
   readonly #title = byId("files-title", HTMLElement);
   readonly #list = byId("files-list", HTMLUListElement);
   readonly #omitted = byId("files-omitted", HTMLElement);
+  readonly #all = byId("files-all", HTMLButtonElement);
+  #files: readonly LeftFile[] = [];
+
+  constructor() {
+    this.#all.addEventListener("click", () => void saveFiles("files", this.#files));
+  }
 
   show({ files, omitted }: LeftFiles): void {
     this.#title.textContent = filesTitle(files.length);
     this.#list.replaceChildren(...files.map(entry));
     this.#omitted.textContent = omittedWords(omitted);
+    this.#all.hidden = files.length < 2;
+    this.#files = files;
   }
 
   clear(): void {

@@ -95,7 +95,11 @@ export class Page {
         { element: this.#codePane, enter: () => this.#enterCode() },
         { element: byId("output-pane", HTMLElement), enter: () => this.#enterOutput() },
       ],
-      () => void this.#start(),
+      {
+        run: () => void this.#start(),
+        open: () => this.#workbench?.openLocalFiles(),
+        save: () => this.#workbench?.saveToFile(),
+      },
     );
     document.addEventListener("keydown", handleKey);
     this.#output = new Console(this.#screenOptions, {

@@ -16,6 +16,9 @@ export interface ProgramsMenuEvents {
   create(): void;
   duplicate(): void;
   reset(): void;
+  /** Asks for local files to open. */
+  openFiles(): void;
+  saveToFile(): void;
 }
 
 export class ProgramsMenu {
@@ -39,6 +42,8 @@ export class ProgramsMenu {
     this.#connect("program-rename", () => events.rename(this.#open));
     this.#connect("program-duplicate", () => events.duplicate());
     this.#connect("program-reset", () => events.reset());
+    this.#connect("program-open", () => events.openFiles());
+    this.#connect("program-save", () => events.saveToFile());
     this.#connect("program-remove", () => events.remove(this.#open));
     this.#list.addEventListener("keydown", (event) => this.#handleKey(event));
   }

@@ -16,6 +16,7 @@ import {
   sameVersion,
   type Program,
 } from "./lib/program";
+import type { Opened } from "./lib/opened";
 import { programKey, ProgramStore } from "./lib/program-store";
 import { sameProject, type Project } from "./lib/project";
 import type { Shared } from "./lib/share";
@@ -183,6 +184,13 @@ export class Programs {
     return true;
   }
 
+  /** Opens local files. */
+  openFiles({ name, language: of, project, words }: Opened): void {
+    const language = this.#find(of);
+    if (!language) return;
+    this.#replace({ ...this.#make(language, name), project }, `“${name}” is open. ${words}`.trim(), words !== "");
+  }
+
   /** Opens an empty program in the open one's language. */
   create(): void {
     const language = this.#find(this.#open?.language);
@@ -266,7 +274,7 @@ export class Programs {
   }
 
   /** Opens a program that takes the place of the open one without anybody having asked for that one to be left. */
-  #replace(program: Program, words: string): void {
+  #replace(program: Program, words: string, important = false): void {
     this.save();
     const before = this.#open;
     if (before && sameProject(before.project, program.project) && before.language === program.language) return;
@@ -274,7 +282,8 @@ export class Programs {
     if (!before || (before.changed === 0 && (before.example !== undefined || isEmpty(before.project)))) {
       // It can be had again any time.
       if (before?.language === program.language) this.#store.remove(before.id);
-      this.#notice.hide();
+      if (important) this.#notice.show(words);
+      else this.#notice.hide();
     } else {
       const back = { label: "Go back", run: () => this.open(before.id) };
       this.#notice.show(`${words} “${before.name}” is kept under Programs.`, back);

@@ -1,6 +1,7 @@
 /** Hands the person files, as downloads. */
 
 import type { Program } from "./lib/program";
+import type { Entry } from "./lib/zip";
 
 export function saveFile(name: string, content: BlobPart, type: string): void {
   const url = URL.createObjectURL(new Blob([content], { type }));
@@ -19,7 +20,7 @@ export function safeFileName(name: string): string {
 }
 
 /** One file as it is, several as a zip file. */
-export async function saveFiles(name: string, files: readonly { name: string; content: Uint8Array<ArrayBuffer> }[]): Promise<void> {
+export async function saveFiles(name: string, files: readonly Entry[]): Promise<void> {
   const { makeZip } = await import("./lib/zip");
   saveFile(`${safeFileName(name)}.zip`, makeZip(files), "application/zip");
 }

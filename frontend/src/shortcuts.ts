@@ -5,13 +5,22 @@ export interface Part {
   enter(): void;
 }
 
+export interface Commands {
+  run(): void;
+  open(): void;
+  save(): void;
+}
+
+/** With Ctrl these are keys of programs in the terminal too, and theirs first there. */
+const inTerminal = ({ target }: KeyboardEvent): boolean => target instanceof Element && target.closest("#screen") !== null;
+
 /**
  * Makes the handler: true when the key was the page's.
  *
  * F6 goes through the parts of the page, as in browsers and desktop programs: it is the way out of the editor and
  * the terminal, which keep Tab for themselves.
  */
-export function shortcuts(parts: readonly Part[], run: () => void): (event: KeyboardEvent) => boolean {
+export function shortcuts(parts: readonly Part[], commands: Commands): (event: KeyboardEvent) => boolean {
   const cycle = (step: number): void => {
     const at = parts.findIndex(({ element }) => element.contains(document.activeElement));
     const next = at < 0 ? 0 : (at + step + parts.length) % parts.length;
@@ -22,7 +31,11 @@ export function shortcuts(parts: readonly Part[], run: () => void): (event: Keyb
     if (event.defaultPrevented || event.altKey || document.querySelector("dialog[open]")) return false;
     const modified = event.ctrlKey || event.metaKey;
     if (event.key === "Enter" && modified) {
-      if (!event.repeat) run();
+      if (!event.repeat) commands.run();
+    } else if (modified && !event.shiftKey && (event.key === "s" || event.key === "o") && !(event.ctrlKey && inTerminal(event))) {
+      if (event.repeat) return true;
+      if (event.key === "s") commands.save();
+      else commands.open();
     } else if (event.key === "F6" && !modified) {
       cycle(event.shiftKey ? -1 : 1);
     } else {

@@ -18,6 +18,7 @@ import {
 } from "./lib/project";
 import type { Place, Problem } from "./lib/problems";
 import type { Shared } from "./lib/share";
+import { LocalFiles } from "./local-files";
 import type { Notice } from "./notice";
 import { Programs, type Desk } from "./programs";
 import { ProgramsMenu } from "./programs-menu";
@@ -43,6 +44,7 @@ export class Workbench implements Desk {
   readonly #tabs: Tabs;
   readonly #examples: ExamplesMenu;
   readonly #programs: Programs;
+  readonly #files: LocalFiles;
   #active = 0;
   /** Names and arguments; the texts are the editor's. */
   #project: Project = { files: [], args: "" };
@@ -82,8 +84,14 @@ export class Workbench implements Desk {
       rename: (id) => this.#renameProgram(id),
       remove: (id) => this.#programs.remove(id),
       reset: () => this.#programs.reset(),
+      openFiles: () => this.openLocalFiles(),
+      saveToFile: () => this.saveToFile(),
       title: (language) => this.#programs.title(language),
     });
+    this.#files = new LocalFiles(
+      { languages, language: () => this.language.name, opened: (opened) => this.#programs.openFiles(opened) },
+      notice,
+    );
     this.#programs.begin();
   }
 
@@ -131,6 +139,16 @@ export class Workbench implements Desk {
 
   save(): void {
     this.#programs.save();
+  }
+
+  /** Asks for local files, and opens them as a program of their own. */
+  openLocalFiles(): void {
+    this.#files.choose();
+  }
+
+  /** Saves the open program: one file as it is, several as a zip file. */
+  saveToFile(): void {
+    this.download(this.#programs.current);
   }
 
   get session(): EditorSession {
