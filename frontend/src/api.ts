@@ -19,6 +19,8 @@ export interface Example {
 export interface Language {
   readonly name: string;
   readonly title: string;
+  /** Other names that it goes by. */
+  readonly aliases: readonly string[];
   readonly version: string;
   readonly sourceFile: string;
   /** What names of its files end with, without the dot. */
@@ -127,17 +129,21 @@ function parseErrors(value: unknown): ErrorPatterns {
   };
 }
 
+const parseStrings = (value: unknown): string[] =>
+  Array.isArray(value) ? value.filter((it) => typeof it === "string") : [];
+
 function parseLanguage(value: unknown): Language[] {
   if (!isRecord(value)) return [];
-  const { name, title, version, sourceFile, extensions, errors, examples } = value;
+  const { name, title, aliases, version, sourceFile, extensions, errors, examples } = value;
   if (typeof name !== "string" || typeof title !== "string" || typeof sourceFile !== "string") return [];
   return [
     {
       name,
       title,
+      aliases: parseStrings(aliases),
       version: typeof version === "string" ? version : "",
       sourceFile,
-      extensions: Array.isArray(extensions) ? extensions.filter((it) => typeof it === "string") : [],
+      extensions: parseStrings(extensions),
       errors: parseErrors(errors),
       examples: Array.isArray(examples) ? examples.flatMap(parseExample) : [],
     },

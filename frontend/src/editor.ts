@@ -75,6 +75,7 @@ export class Editor {
   readonly #common: Extension;
   #keys: Extension = [];
   #preferences: EditorPreferences | undefined;
+  #readOnly = false;
   #states: EditorState[] = [];
   #names: string[] = [];
   #active = 0;
@@ -209,6 +210,17 @@ export class Editor {
     this.#show(Math.min(index, this.#names.length - 1));
   }
 
+  get readOnly(): boolean {
+    return this.#readOnly;
+  }
+
+  /** Whether the text can't be changed by whoever looks at it. */
+  set readOnly(readOnly: boolean) {
+    if (readOnly === this.#readOnly) return;
+    this.#readOnly = readOnly;
+    this.#bringUpToDate();
+  }
+
   focus(): void {
     this.#view.focus();
   }
@@ -242,6 +254,7 @@ export class Editor {
   /** Types text at the cursor, as the buttons for touch screens do; `after` goes behind it. */
   insert(text: string, after = ""): void {
     const { state } = this.#view;
+    if (state.readOnly) return;
     const change = state.changeByRange(({ from, to }) => ({
       changes: [{ from, to, insert: text + state.sliceDoc(from, to) + after }],
       range: EditorSelection.range(from + text.length, to + text.length),
@@ -284,10 +297,12 @@ export class Editor {
   }
 
   #chosenExtension(): Extension {
-    if (!this.#preferences) return [];
+    const readOnly = EditorState.readOnly.of(this.#readOnly);
+    if (!this.#preferences) return readOnly;
     const { indent, wrap } = this.#preferences;
     const unit = indent === "tab" ? "\t" : " ".repeat(Number(indent));
     return [
+      readOnly,
       this.#keys,
       wrap ? EditorView.lineWrapping : [],
       indent === "auto" ? [] : [Prec.high(indentUnit.of(unit)), EditorState.tabSize.of(indent === "tab" ? 4 : Number(indent))],

@@ -10,7 +10,8 @@ import { LeftFilesList } from "./left-files";
 import { splitArguments } from "./lib/arguments";
 import { changedFiles, type SentFile } from "./lib/files";
 import { sessionRequest } from "./lib/request";
-import { decodeShared, encodeShared } from "./lib/share";
+import { parseAddress, resolveAddress } from "./lib/address";
+import { encodeShared } from "./lib/share";
 import { findProblems, mentions, type ErrorPatterns, type Place, type Problem } from "./lib/problems";
 import { describe, describeProblem, endWords, type Limits, type RunView } from "./lib/status";
 import { asBoolean } from "./lib/storage";
@@ -44,9 +45,6 @@ function asSession(value: unknown): Session | undefined {
   };
 }
 
-/** A link to a program that runs: what it is watched by, and its code behind that. */
-const WATCH = "watch=";
-const WATCHED = /^#watch=([\w.-]+)&?(.*)$/;
 /** Milliseconds. */
 const DOUBLE_CLICK = 500;
 /** UTF-16 units of the output that are searched for what went wrong. */
@@ -75,6 +73,7 @@ export class Page {
   readonly #args = byId("args", HTMLInputElement);
   readonly #argsProblem = byId("args-problem", HTMLElement);
   #limits: Limits = {};
+  #languages: Catalogue["languages"] = [];
   /** Absent until the server has said which languages there are. */
   readonly #codePane = byId("code-pane", HTMLElement);
   /** Whether somebody has done something to the code since the program was started. */
@@ -140,6 +139,7 @@ export class Page {
   /** The server has answered: fills in what it offers, then opens what the link or the last load left. */
   async open({ languages, limits }: Catalogue): Promise<void> {
     this.#limits = limits;
+    this.#languages = languages;
     describeLimits(limits);
     this.#status.limits = limits;
     this.#workbench = new Workbench(languages, this.#stores, this.#notice);
@@ -150,8 +150,9 @@ export class Page {
     this.#runButton.setAttribute("aria-disabled", "false");
     document.body.classList.add("ready");
     this.#output.complete();
-    await this.#openFragment();
+    // First, so that a link that asks to run its program finds the one that runs already.
     await this.#resume();
+    await this.#openFragment();
   }
 
   #connect(): void {
@@ -338,7 +339,7 @@ export class Page {
       return url.href;
     };
     const watchId = this.#run.session?.watchId;
-    this.#share.show(link(code), watchId === undefined ? undefined : link(`${WATCH}${watchId}&${code}`));
+    this.#share.show(link(code), watchId === undefined ? undefined : link(`watch=${watchId}&${code}`));
   }
 
   /** Follows what somebody else runs. */
@@ -364,23 +365,28 @@ export class Page {
   }
 
   async #openFragment(): Promise<void> {
-    const [, watchId, rest] = WATCHED.exec(location.hash) ?? [];
-    const shared = await decodeShared(rest ?? location.hash.slice(1));
-    if (!this.#workbench) return;
-    if (shared === undefined) {
-      if (watchId !== undefined) await this.#watch(watchId);
-      return;
-    }
+    const address = await parseAddress(location.hash.slice(1));
+    const workbench = this.#workbench;
+    if (address === undefined || !workbench) return;
     // Taken out of the address, so that a reload shows what has become of the code since.
     history.replaceState(null, "", location.pathname + location.search);
-    if (shared === null) {
-      this.#notice.show("This link is damaged, so its code can't be opened. It may have been cut when it was sent.");
-    } else if (!this.#workbench.openShared(shared)) {
-      this.#notice.show(`This link's code is in “${shared.language}”, which this server does not have.`);
-    } else {
-      this.#setTty(shared.tty);
+    const { shared, language, problems } = resolveAddress(address, this.#languages, workbench.language.name);
+    if (address.theme) this.#settings.useTheme(address.theme);
+    if (shared) {
+      workbench.openShared(shared, address.readOnly);
+      if (shared.tty !== undefined) this.#setTty(shared.tty);
+    } else if (language !== undefined) {
+      workbench.chooseLanguage(language);
     }
-    if (watchId !== undefined) await this.#watch(watchId);
+    if (problems.length > 0) this.#notice.show(problems.join(" "));
+    else if (address.watch !== undefined) await this.#watch(address.watch);
+    else if (address.run) this.#runFromLink();
+  }
+
+  /** Anybody may have made the link: it starts a program, and ends none. */
+  #runFromLink(): void {
+    if (this.#run.active) this.#notice.show("The link asks to run its program, and another one is running. Press Run when that has ended.");
+    else this.#start();
   }
 
   #setTty(tty: boolean): void {

@@ -113,7 +113,7 @@ export class Programs {
     const isListed = (it: Program): boolean =>
       it.changed > 0 || it.id === this.#open?.id || (it.example === undefined && !isEmpty(it.project));
     const all = this.#store.list().filter(isListed);
-    return [...all.filter(({ changed }) => changed === 0), ...all.filter(({ changed }) => changed > 0)];
+    return [...all.filter(({ changed }) => changed === 0).reverse(), ...all.filter(({ changed }) => changed > 0)];
   }
 
   /** A language's title; its name where this server does not have it. */
@@ -176,12 +176,10 @@ export class Programs {
     this.#replace(this.#fromExample(language, example), `This is the example “${example.title}”.`);
   }
 
-  /** Opens what a link carries. False when this server does not have its language. */
-  openShared({ language: name, project }: Shared): boolean {
+  /** Opens what a link carries, in a language that this server has. */
+  openShared({ language: name, project }: Shared): void {
     const language = this.#find(name);
-    if (!language) return false;
-    this.#replace({ ...this.#make(language, "From a link"), project }, "This is the code from the link.");
-    return true;
+    if (language) this.#replace({ ...this.#make(language, "From a link"), project }, "This is the code from the link.");
   }
 
   /** Opens local files. */

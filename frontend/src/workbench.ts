@@ -45,6 +45,8 @@ export class Workbench implements Desk {
   readonly #examples: ExamplesMenu;
   readonly #programs: Programs;
   readonly #files: LocalFiles;
+  /** Which program is to be read, not changed. */
+  #readOnly: string | undefined;
   #active = 0;
   /** Names and arguments; the texts are the editor's. */
   #project: Project = { files: [], args: "" };
@@ -132,9 +134,28 @@ export class Workbench implements Desk {
     this.#programs.openLanguage(name);
   }
 
-  /** Opens what a link carries. False when this server does not have its language. */
-  openShared(shared: Shared): boolean {
-    return this.#programs.openShared(shared);
+  /** Opens what a link carries, to be changed or only to be read. */
+  openShared(shared: Shared, readOnly: boolean): void {
+    this.#programs.openShared(shared);
+    const { id } = this.#programs.current;
+    this.#readOnly = readOnly ? id : undefined;
+    this.#showReadOnly(id);
+    if (!readOnly) return;
+    this.#notice.show("This program is shown to be read.", {
+      label: "Change it",
+      run: () => {
+        this.#readOnly = undefined;
+        this.#showReadOnly(this.#programs.current.id);
+        this.focus();
+      },
+    });
+  }
+
+  #showReadOnly(shown: string): void {
+    const readOnly = this.#readOnly === shown;
+    this.#editor.readOnly = readOnly;
+    this.#args.readOnly = readOnly;
+    byId("file-add", HTMLButtonElement).hidden = readOnly;
   }
 
   save(): void {
@@ -155,7 +176,7 @@ export class Workbench implements Desk {
     return this.#editor.session;
   }
 
-  show({ language: name, project }: Program, session: EditorSession | undefined): void {
+  show({ id, language: name, project }: Program, session: EditorSession | undefined): void {
     this.#project = project;
     this.#select.value = name;
     this.#args.value = project.args;
@@ -166,6 +187,7 @@ export class Workbench implements Desk {
       this.#editor.load(project.files);
     }
     this.#active = this.#editor.active;
+    this.#showReadOnly(id);
     this.#showTabs();
     this.#examples.show(this.#languages.find((language) => language.name === name)?.examples ?? []);
   }
@@ -231,6 +253,7 @@ export class Workbench implements Desk {
   }
 
   #addFile(): void {
+    if (this.#editor.readOnly) return;
     if (this.#project.files.length >= MAX_FILES) {
       this.#notice.show(`A program can have ${MAX_FILES} files at most.`);
       return;
@@ -253,6 +276,7 @@ export class Workbench implements Desk {
   }
 
   #renameFile(index: number): void {
+    if (this.#editor.readOnly) return;
     const old = this.#fileNames[index] ?? "";
     const others = this.#fileNames.filter((_, i) => i !== index);
     this.#names.ask({
@@ -273,6 +297,7 @@ export class Workbench implements Desk {
   }
 
   #moveFile(from: number, to: number): void {
+    if (this.#editor.readOnly) return;
     this.#project = moveFile(this.#project, from, to);
     this.#editor.move(from, to);
     this.#active = to;
@@ -281,6 +306,7 @@ export class Workbench implements Desk {
   }
 
   #removeFile(index: number): void {
+    if (this.#editor.readOnly) return;
     const before = this.project;
     const { id } = this.#programs.current;
     const file = before.files[index];

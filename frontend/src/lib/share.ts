@@ -10,7 +10,8 @@ import { parseProject, type Project } from "./project";
 
 export interface Shared {
   readonly language: string;
-  readonly tty: boolean;
+  /** Whether it runs in a terminal; undefined where that is for whoever opens it to say. */
+  readonly tty?: boolean;
   readonly project: Project;
 }
 
