@@ -2,7 +2,7 @@
 
 import { decodeFiles, type LeftFiles } from "./lib/files";
 import type { Probe, Socket } from "./lib/link";
-import type { ErrorPatterns } from "./lib/problems";
+import type { ErrorPatterns, Place } from "./lib/problems";
 import { startOver, type Started } from "./lib/start";
 import type { Limits } from "./lib/status";
 import { isRecord, parseState, type SessionState } from "./wire";
@@ -26,6 +26,8 @@ export interface Language {
   /** What names of its files end with, without the dot. */
   readonly extensions: readonly string[];
   readonly errors: ErrorPatterns;
+  /** Whether the server can format programs in it. */
+  readonly formats: boolean;
   readonly examples: readonly Example[];
 }
 
@@ -39,6 +41,16 @@ export class ApiError extends Error {}
 
 /** The server wants a key, or another one. */
 export class KeyNeededError extends ApiError {}
+
+/** What was to be formatted can't be read as a program. */
+export class UnformattableError extends ApiError {
+  constructor(
+    message: string,
+    readonly place: Place | undefined,
+  ) {
+    super(message);
+  }
+}
 
 const START_TIMEOUT = 30_000;
 const QUICK_TIMEOUT = 8_000;
@@ -60,6 +72,12 @@ const subprotocols = (): string[] => (apiKey === undefined ? [] : ["trio-exec", 
 
 const UNREACHABLE = "The server can't be reached. Your code is kept in this browser.";
 
+function placeOf(body: unknown): Place | undefined {
+  const { file, line, column } = isRecord(body) ? body : {};
+  if (typeof file !== "string" || typeof line !== "number") return undefined;
+  return { file, line, ...(typeof column === "number" && { column }) };
+}
+
 /** What the server said when it did not do what it was asked; `otherwise` where it said nothing. */
 function refusal(body: unknown, wait: number, otherwise: string): ApiError {
   const { error, code } = isRecord(body) ? body : {};
@@ -75,6 +93,8 @@ function refusal(body: unknown, wait: number, otherwise: string): ApiError {
       return new ApiError(`You have your share: ${String(error)}.`);
     case "queue_full":
       return new ApiError(`The server is busy, and its queue is full.${again}`);
+    case "cannot_format":
+      return new UnformattableError(String(error), placeOf(body));
     case "draining":
       return new ApiError("The server is shutting down and starts nothing new. Your code is kept in this browser.");
     default:
@@ -134,7 +154,7 @@ const parseStrings = (value: unknown): string[] =>
 
 function parseLanguage(value: unknown): Language[] {
   if (!isRecord(value)) return [];
-  const { name, title, aliases, version, sourceFile, extensions, errors, examples } = value;
+  const { name, title, aliases, version, sourceFile, extensions, errors, formats, examples } = value;
   if (typeof name !== "string" || typeof title !== "string" || typeof sourceFile !== "string") return [];
   return [
     {
@@ -145,6 +165,7 @@ function parseLanguage(value: unknown): Language[] {
       sourceFile,
       extensions: parseStrings(extensions),
       errors: parseErrors(errors),
+      formats: formats === true,
       examples: Array.isArray(examples) ? examples.flatMap(parseExample) : [],
     },
   ];
@@ -157,6 +178,14 @@ export async function fetchCatalogue(): Promise<Catalogue> {
   const limits = isRecord(body) && isRecord(body["limits"]) ? body["limits"] : {};
   const numbers = Object.entries(limits).filter(([, value]) => typeof value === "number");
   return { languages, limits: Object.fromEntries(numbers) };
+}
+
+/** Formats a program: its source files' new texts, by their names. */
+export async function formatProgram(request: string): Promise<ReadonlyMap<string, string>> {
+  const headers = { "Content-Type": "application/json", ...authorization() };
+  const body = await call("format", { method: "POST", headers, body: request }, START_TIMEOUT);
+  const files = isRecord(body) && isRecord(body["files"]) ? body["files"] : {};
+  return new Map(Object.entries(files).filter((entry): entry is [string, string] => typeof entry[1] === "string"));
 }
 
 /** Starts a session: what comes of it comes over the same WebSocket. */

@@ -5,6 +5,7 @@ import { Console } from "./console";
 import { ShareDialog } from "./dialogs";
 import { byId, hasKeyboard } from "./dom";
 import { describeLimits } from "./facts";
+import { FormatButton } from "./format-button";
 import type { Key } from "./key";
 import { LeftFilesList } from "./left-files";
 import { splitArguments } from "./lib/arguments";
@@ -70,6 +71,7 @@ export class Page {
   readonly #asPlain = byId("as-plain", HTMLInputElement);
   readonly #presence = new Presence();
   readonly #settings: Settings;
+  readonly #format: FormatButton;
   readonly #args = byId("args", HTMLInputElement);
   readonly #argsProblem = byId("args-problem", HTMLElement);
   #limits: Limits = {};
@@ -88,6 +90,7 @@ export class Page {
     this.#stores = stores;
     this.#key = key;
     this.#notice = notice;
+    this.#format = new FormatButton(notice, { keyWanted: (words) => key.ask(words) });
     const handleKey = shortcuts(
       [
         { element: document.getElementsByTagName("header")[0] ?? document.body, enter: () => this.#enterHeader() },
@@ -98,6 +101,7 @@ export class Page {
         run: () => void this.#start(),
         open: () => this.#workbench?.openLocalFiles(),
         save: () => this.#workbench?.saveToFile(),
+        format: () => void this.#format.format(),
       },
     );
     document.addEventListener("keydown", handleKey);
@@ -144,8 +148,8 @@ export class Page {
     this.#status.limits = limits;
     this.#workbench = new Workbench(languages, this.#stores, this.#notice);
     this.#workbench.onTerminalWanted = () => this.#setTty(true);
-    this.#workbench.onShown = (name) => void (this.#presence.name = name);
-    this.#presence.name = this.#workbench.project.files[0]?.name ?? "";
+    this.#workbench.onShown = (name) => this.#codeShown(name);
+    this.#codeShown(this.#workbench.project.files[0]?.name ?? "");
     this.#workbench.configure(this.#settings.now);
     this.#runButton.setAttribute("aria-disabled", "false");
     document.body.classList.add("ready");
@@ -153,6 +157,11 @@ export class Page {
     // First, so that a link that asks to run its program finds the one that runs already.
     await this.#resume();
     await this.#openFragment();
+  }
+
+  #codeShown(mainFile: string): void {
+    this.#presence.name = mainFile;
+    if (this.#workbench) this.#format.show(this.#workbench);
   }
 
   #connect(): void {

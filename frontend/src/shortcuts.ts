@@ -9,6 +9,7 @@ export interface Commands {
   run(): void;
   open(): void;
   save(): void;
+  format(): void;
 }
 
 /** With Ctrl these are keys of programs in the terminal too, and theirs first there. */
@@ -28,7 +29,14 @@ export function shortcuts(parts: readonly Part[], commands: Commands): (event: K
   };
   return (event) => {
     // A key that a part of the page has answered already comes by again on its way up.
-    if (event.defaultPrevented || event.altKey || document.querySelector("dialog[open]")) return false;
+    if (event.defaultPrevented || document.querySelector("dialog[open]")) return false;
+    // By the key's place: what Alt makes of a letter differs from one keyboard to the next.
+    if (event.altKey && event.shiftKey && event.code === "KeyF" && !event.ctrlKey && !event.metaKey && !inTerminal(event)) {
+      if (!event.repeat) commands.format();
+      event.preventDefault();
+      return true;
+    }
+    if (event.altKey) return false;
     const modified = event.ctrlKey || event.metaKey;
     if (event.key === "Enter" && modified) {
       if (!event.repeat) commands.run();

@@ -20,18 +20,29 @@ function orderedObject(entries: readonly (readonly [string, string])[]): string 
   return `{${entries.map(([name, text]) => `${JSON.stringify(name)}:${JSON.stringify(text)}`).join(",")}}`;
 }
 
-export function sessionRequest(launch: Launch): string {
+function sourceMembers({ language, sourceFile, project }: Pick<Launch, "language" | "sourceFile" | "project">): string[] {
   // A lone surrogate, half of a character, is no Unicode text, and the server refuses it.
-  const files = launch.project.files.map(({ name, text }) => [name, text.toWellFormed()] as const);
+  const files = project.files.map(({ name, text }) => [name, text.toWellFormed()] as const);
   const [main, ...others] = files;
-  const members = [`"language":${JSON.stringify(launch.language)}`];
-  if (main?.[0] === launch.sourceFile) {
+  const members = [`"language":${JSON.stringify(language)}`];
+  if (main?.[0] === sourceFile) {
     // The usual case, in the form that the server can start soonest.
     members.push(`"code":${JSON.stringify(main[1])}`);
     if (others.length > 0) members.push(`"files":${orderedObject(others)}`);
   } else {
     members.push(`"files":${orderedObject(files)}`);
   }
+  return members;
+}
+
+/** What `POST /format` is asked. */
+export function formatRequest(language: string, project: Project): string {
+  // By its name, so that what comes back has names as well.
+  return `{${sourceMembers({ language, sourceFile: "", project }).join(",")}}`;
+}
+
+export function sessionRequest(launch: Launch): string {
+  const members = sourceMembers(launch);
   members.push(`"collect":["**"]`);
   if (launch.args.length > 0) members.push(`"args":${JSON.stringify(launch.args)}`);
   if (launch.stdin !== undefined) members.push(`"stdin":${JSON.stringify(launch.stdin.toWellFormed())}`);
