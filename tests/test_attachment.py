@@ -204,6 +204,19 @@ async def test_waiting_is_told_and_taken_back_to_who_has_read_everything(
     ]
 
 
+async def test_sleeping_is_told_and_taken_back(autojump_clock: MockClock, running: Running) -> None:
+    async with running.client() as socket:
+        await running.say(frames.Waiting(waiting=False, sleeping=True))
+        async with running.client() as late:
+            assert late.sent[-1] == {"type": "activity", "sleeping": True}
+            await running.say(frames.Waiting(waiting=True))
+            told = [it for it in socket.sent if it["type"] in {"activity", "input_wait"}]
+            await running.say(OK)
+
+    assert [it.get("sleeping", it.get("waiting")) for it in told] == [True, True, False]
+    assert [it["type"] for it in told] == ["activity", "input_wait", "activity"]
+
+
 @pytest.mark.parametrize(
     ("message", "frame"),
     [

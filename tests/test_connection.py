@@ -230,7 +230,7 @@ async def test_versions_that_differ_are_both_told() -> None:
     ours, launcher = connection()
     await launcher.send_all(OLDER)
     await launcher.send_eof()  # It does not know what a Hello is.
-    with pytest.raises(ExecutorError, match=r"speaks version 4 of .* this server version 5; run `trio-exec build`"):
+    with pytest.raises(ExecutorError, match=r"speaks version 5 of .* this server version 6; run `trio-exec build`"):
         await ours.wait_ready()
 
 

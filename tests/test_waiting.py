@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from tests.support import Client
-from trio_exec.client import InputWait
+from trio_exec.client import Activity, InputWait
 
 WAYS = {
     "input": ("python", "print(input())"),
@@ -63,6 +63,25 @@ async def test_a_program_that_waits_is_known_to_wait(client: Client, language: s
         run = await session.to_end()
 
     assert "hello" in run.stdout
+    assert run.ending == "run: exit 0"
+
+
+async def test_a_program_that_sleeps_is_told_from_one_that_computes(client: Client) -> None:
+    code = (
+        "import time\ndef compute():\n    end = time.monotonic() + 2.5\n    while time.monotonic() < end: pass\n"
+        "compute()\nprint('computed')\ntime.sleep(2.5)\nprint('slept')\ncompute()\ninput()"
+    )
+    async with client.session(language="python", code=code) as session:
+        await session.until_stdout("computed")
+        assert not any(isinstance(it, Activity) for it in session.run.messages)
+        await session.until(lambda run: Activity(sleeping=True) in run.messages)
+        assert "slept" not in session.run.stdout
+        await session.until(lambda run: run.messages[-1:] == [Activity(sleeping=False)])
+        await session.until_waiting()
+        assert session.run.messages.count(Activity(sleeping=True)) == 1
+        await session.input("\n")
+        run = await session.to_end()
+
     assert run.ending == "run: exit 0"
 
 

@@ -7,6 +7,7 @@ from typing import assert_type
 
 from trio_exec.client import (
     WAITING_FOR_INPUT,
+    Activity,
     Batch,
     Case,
     Client,
@@ -42,7 +43,7 @@ async def events(client: Client) -> None:
             match event:
                 case Output():
                     assert_type(event.data, str)
-                case StateChanged() | InputWait() | Idle() | Watchers() | MessageRefused():
+                case StateChanged() | InputWait() | Activity() | Idle() | Watchers() | MessageRefused():
                     pass
     async with client.attach("", text=False) as attached:
         await attached.send(b"")

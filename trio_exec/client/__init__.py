@@ -32,6 +32,7 @@ from trio_exec.client.errors import (
     WrongStateError,
 )
 from trio_exec.client.events import (
+    Activity,
     Event,
     FileInfo,
     Idle,
@@ -51,6 +52,7 @@ from trio_exec.client.session import Session
 
 __all__ = [
     "WAITING_FOR_INPUT",
+    "Activity",
     "Batch",
     "BatchStream",
     "Case",

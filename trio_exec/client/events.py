@@ -131,6 +131,13 @@ class Idle:
 
 
 @dataclass(frozen=True, slots=True)
+class Activity:
+    """Whether the program sleeps: nothing of it has run for a second, and it does not wait for its input."""
+
+    sleeping: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Watchers:
     """So many watch the session by its `watch_id`."""
 
@@ -146,8 +153,8 @@ class MessageRefused:
     field: str | None = None
 
 
-Event = Output[T] | StateChanged | InputWait | Idle | Watchers | MessageRefused
-Present = InputWait | Idle | Watchers
+Event = Output[T] | StateChanged | InputWait | Activity | Idle | Watchers | MessageRefused
+Present = InputWait | Activity | Idle | Watchers
 """How things stand: of these only the last one of a kind matters."""
 
 
@@ -233,6 +240,8 @@ def _present_of(data: Object) -> Present | None:
     match data.get("type"):
         case "input_wait":
             return InputWait(flag_of(data, "waiting"))
+        case "activity":
+            return Activity(flag_of(data, "sleeping"))
         case "idle":
             return Idle(number_of(data, "endsIn"))
         case "watchers":

@@ -46,7 +46,7 @@ Prestarted  P     a held command has opened its FIFO, so the start-up is behind 
 Stdout      O     bytes
 Stderr      E     bytes
 Ack         A     u32: that many bytes of input have been taken
-Waiting     W     u8: whether the program waits for its input
+Waiting     W     u8: 1 while the program waits for its input; 2 while nothing of it has run for a second; else 0
 StageEnd    Z     u8 kind (0 exit, 1 signal), u8 exit code or signal, u64 wall, user and system
                   microseconds, u64 peak bytes of all of it, u32 out-of-memory kills, u8: whether it was killed
                   since it had used up its CPU time, u8 limits that it ran into (1 processes and threads, 2 bytes
@@ -77,7 +77,7 @@ from enum import Enum, Flag
 from trio_exec.errors import ProtocolError
 from trio_exec.launcher.patterns import PATTERNS_MAX, check_pattern
 
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 PAYLOAD_MAX = 65536
 """Both ends refuse longer payloads, so that garbage shows at once and no buffer grows with it."""
 STDIN_WINDOW = 65536
@@ -336,6 +336,7 @@ class Waiting:
     """Whether the program waits for its input."""
 
     waiting: bool
+    sleeping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -496,9 +497,9 @@ def _prestarted(payload: bytes) -> Prestarted:
 
 
 def _waiting(payload: bytes) -> Waiting:
-    if payload not in {b"\0", b"\1"}:
+    if payload not in {b"\0", b"\1", b"\2"}:
         raise ValueError
-    return Waiting(payload == b"\1")
+    return Waiting(payload == b"\1", sleeping=payload == b"\2")
 
 
 def _lingers(payload: bytes) -> Lingers:

@@ -41,9 +41,9 @@ class Notices:
         self._watchdog.clear(Reason.EXECUTION_TIMEOUT, Reason.IDLE_TIMEOUT, Notice.IDLE)
         self._show_idle(None)
 
-    def waits(self, *, waiting: bool) -> None:
-        """Says whether the program waits for its input."""
-        self._log.show(replace(self._log.present, waiting=waiting))
+    def waits(self, *, waiting: bool, sleeping: bool) -> None:
+        """Says whether the program waits for its input, and whether it sleeps."""
+        self._log.show(replace(self._log.present, waiting=waiting, sleeping=sleeping))
 
     def count_watchers(self, count: int) -> None:
         """Says how many watch."""

@@ -184,7 +184,7 @@ class Record:
             self._times = replace(self._times, stages=(*self._times.stages, ran))
         self.log.end_streams()
         self._results.append(StageResult(self._stage, figures, start, self.log.end))
-        self.log.show(replace(self.log.present, waiting=False, idle_until=None))
+        self.log.show(replace(self.log.present, waiting=False, sleeping=False, idle_until=None))
 
     def conclude(self) -> None:
         """Writes the final state, behind all output, closes the log, and keeps nothing else."""

@@ -272,8 +272,8 @@ class Tasks:
                 self._record.output(Stream.STDERR, data)
             case frames.Ack(count):
                 self._record.stdin.acknowledge(count)
-            case frames.Waiting(waiting):
-                self._notices.waits(waiting=waiting)
+            case frames.Waiting(waiting, sleeping):
+                self._notices.waits(waiting=waiting, sleeping=sleeping)
             case frames.Started():
                 self._started(stage)
             case frames.Lingers():

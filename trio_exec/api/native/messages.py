@@ -66,6 +66,13 @@ class IdleMessage(Wire):
         return self.model_dump_json()
 
 
+class ActivityMessage(Wire):
+    """Whether the program sleeps: nothing of it has run for a second, and it does not wait for its input."""
+
+    type: Literal["activity"] = "activity"
+    sleeping: bool
+
+
 class WatchersMessage(Wire):
     """So many watch the session by its `watchId`."""
 
@@ -172,6 +179,7 @@ ServerMessage = (
     | StderrMessage
     | StateMessage
     | InputWaitMessage
+    | ActivityMessage
     | IdleMessage
     | WatchersMessage
     | InputAckMessage
@@ -198,7 +206,7 @@ def message_of(entry: Text | StateChange, encoding: EncodingName) -> StdoutMessa
 
 def messages_between(
     before: Present, now: Present, at: float
-) -> Iterator[InputWaitMessage | IdleMessage | WatchersMessage]:
+) -> Iterator[InputWaitMessage | ActivityMessage | IdleMessage | WatchersMessage]:
     """What a client is told that knows how things stood before.
 
     Args:
@@ -208,6 +216,8 @@ def messages_between(
     """
     if now.waiting != before.waiting:
         yield InputWaitMessage(waiting=now.waiting)
+    if now.sleeping != before.sleeping:
+        yield ActivityMessage(sleeping=now.sleeping)
     if now.idle_until != before.idle_until:
         yield IdleMessage(ends_in=None if now.idle_until is None else round(max(0.0, now.idle_until - at), 3))
     if now.watchers != before.watchers:

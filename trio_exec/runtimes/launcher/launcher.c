@@ -67,7 +67,10 @@ static size_t input_length;
 static bool input_ends;
 static uint32_t unacknowledged;
 
-static bool waiting; /* What the server was last told. */
+enum { GOES_ON, WAITS, SLEEPS, SLEEPS_AFTER_US = 1000000 };
+
+static uint8_t quiet; /* Which of these the server was last told. */
+static uint64_t asleep_since_us; /* 0 where it is not. */
 static uint64_t probe_at_us, probe_delay_us;
 
 static void fail(const char *message) {
@@ -80,22 +83,28 @@ static void report(const char *message) { out_frame(OUT_ERROR, message, strlen(m
 
 static void set_deadline(uint64_t seconds) { deadline_us = now_us() + seconds * 1000000; }
 
-static void tell_waiting(bool now_waiting) {
-  if (now_waiting == waiting)
+static void tell_quiet(uint8_t now_quiet) {
+  if (now_quiet == quiet)
     return;
-  waiting = now_waiting;
-  uint8_t payload = waiting;
-  out_frame(OUT_WAITING, &payload, 1);
+  quiet = now_quiet;
+  out_frame(OUT_WAITING, &quiet, 1);
 }
 
 static void saw_activity(void) {
+  asleep_since_us = 0;
   probe_delay_us = PROBE_FIRST_US;
   probe_at_us = now_us() + probe_delay_us;
 }
 
 static void probe_waiting(void) {
-  bool open_input = stage.in >= 0 && !input_ends && input_length == 0;
-  tell_waiting(open_input && someone_waits(&stage.input));
+  bool open_input = stage.in >= 0 && !input_ends && input_length == 0, all_sleep = false;
+  bool waits = open_input && someone_waits(&stage.input, &all_sleep);
+  if (waits || !all_sleep)
+    asleep_since_us = 0;
+  else if (asleep_since_us == 0)
+    asleep_since_us = now_us();
+  bool sleeps = asleep_since_us > 0 && now_us() - asleep_since_us >= SLEEPS_AFTER_US;
+  tell_quiet(waits ? WAITS : sleeps ? SLEEPS : GOES_ON);
   if (probe_delay_us < PROBE_LAST_US)
     probe_delay_us *= 2;
   probe_at_us = now_us() + probe_delay_us;
@@ -112,7 +121,7 @@ static void start_stage(struct reader *payload) {
   input_length = 0;
   input_ends = false;
   unacknowledged = 0;
-  waiting = false;
+  quiet = GOES_ON;
   output_begin();
   set_deadline(deadline_s);
   out_frame(OUT_STARTED, NULL, 0);
@@ -124,7 +133,7 @@ static void take_input(const uint8_t *data, size_t length) {
     fail("the server sent more input than its window");
   memcpy(input + input_length, data, length);
   input_length += length;
-  tell_waiting(false);
+  tell_quiet(GOES_ON);
   saw_activity();
 }
 
@@ -236,7 +245,7 @@ static void handle(struct frame *frame) {
     break;
   case IN_EOF:
     input_ends = true;
-    tell_waiting(false);
+    tell_quiet(GOES_ON);
     break;
   case IN_SIGNAL:
     stage_signal((int)read_int(&payload, 1));
@@ -403,7 +412,7 @@ static void loop(int child_signals) {
       if (stage.cpu_limit_us > 0 && (!stage.exited || stage.lingers) && now >= stage.cpu_check_at_us)
         stage_check_cpu(now);
       if (stage.exited && out_room() >= CONTROL_RESERVE)
-        tell_waiting(false);
+        tell_quiet(GOES_ON);
       if (now >= probe_at_us && !stage.exited && out_room() >= CONTROL_RESERVE) {
         stage_sample_memory();
         probe_waiting();

@@ -26,6 +26,7 @@ static ssize_t read_text(const char *path, char *text, size_t size) {
 struct thread {
   const char *pid, *tid;
   const struct stat *input;
+  bool *all_sleep;
 };
 
 static bool is_input(const struct thread *thread, unsigned long fd) {
@@ -92,8 +93,11 @@ static bool looks_by_epoll(const struct thread *thread, uint64_t fd) {
 static bool thread_waits(const struct thread *thread) {
   char path[64], text[256];
   snprintf(path, sizeof path, "/proc/%.10s/task/%.10s/syscall", thread->pid, thread->tid);
-  if (read_text(path, text, sizeof text) <= 0 || !isdigit((unsigned char)text[0]))
-    return false; /* "running", or not ours to see. */
+  ssize_t n = read_text(path, text, sizeof text);
+  if (n <= 0 || strncmp(text, "running", 7) == 0)
+    *thread->all_sleep = false; /* It may be gone, or not ours to see. */
+  if (n <= 0 || !isdigit((unsigned char)text[0]))
+    return false;
   char *rest;
   long number = strtol(text, &rest, 10);
   uint64_t arguments[5];
@@ -125,7 +129,7 @@ static bool thread_waits(const struct thread *thread) {
   }
 }
 
-static bool process_waits(const char *pid, const struct stat *input) {
+static bool process_waits(const char *pid, const struct stat *input, bool *all_sleep) {
   char path[64];
   snprintf(path, sizeof path, "/proc/%.10s/task", pid);
   DIR *tasks = opendir(path);
@@ -133,19 +137,20 @@ static bool process_waits(const char *pid, const struct stat *input) {
     return false;
   bool found = false;
   for (struct dirent *task; !found && (task = readdir(tasks)) != NULL;)
-    found = isdigit((unsigned char)task->d_name[0]) && thread_waits(&(struct thread){.pid = pid, .tid = task->d_name, .input = input});
+    found = isdigit((unsigned char)task->d_name[0]) && thread_waits(&(struct thread){pid, task->d_name, input, all_sleep});
   closedir(tasks);
   return found;
 }
 
-bool someone_waits(const struct stat *input) {
+bool someone_waits(const struct stat *input, bool *all_sleep) {
   DIR *processes = opendir("/proc");
+  *all_sleep = processes != NULL;
   if (processes == NULL)
     return false;
   bool found = false;
   for (struct dirent *entry; !found && (entry = readdir(processes)) != NULL;)
     found = isdigit((unsigned char)entry->d_name[0]) && strcmp(entry->d_name, "1") != 0 &&
-            process_waits(entry->d_name, input);
+            process_waits(entry->d_name, input, all_sleep);
   closedir(processes);
   return found;
 }

@@ -10,8 +10,9 @@
 /*
  * Whether any thread in this container is blocked in a read of the given pipe or terminal, or looks
  * out for it, and maybe for other things, without a time limit. False where the kernel does not tell.
+ * If none is, `all_sleep` says whether all of them are blocked in something; false likewise.
  */
-bool someone_waits(const struct stat *input);
+bool someone_waits(const struct stat *input, bool *all_sleep);
 
 /* CPU time of the processes that are there now, ours excepted, and of their children that they have waited for. */
 uint64_t processes_cpu_us(void);
