@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import trio
@@ -88,6 +91,28 @@ async def test_the_client_library_watches(client: Client) -> None:
                 assert (await session.result()).stdout.endswith("one\ntwo\n")
                 told = "".join([event.data async for event in watcher if isinstance(event, Output)])
                 assert told.endswith("one\ntwo\n")
+
+
+async def test_the_command_looks_on_with_a_link_to_watch_by(client: Client) -> None:
+    async with client.session(language="python", code="print('here')\nprint(input())") as driver:
+        await driver.until_stdout("here")
+        watch_id = driver.session.watch_id
+        assert watch_id is not None
+        async with trio.open_nursery() as nursery:
+            command = [sys.executable, "-m", "trio_exec", "attach", watch_id, "--url", client.server.url]
+            process: trio.Process = await nursery.start(
+                partial(trio.run_process, command, stdin=b"mine\n", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            )
+            assert process.stdout is not None
+            shown = b""
+            while b"here\n" not in shown:
+                shown += await process.stdout.receive_some()
+            await driver.until(lambda run: Watchers(1) in run.messages)
+            await driver.input("yours\n")
+            async for data in process.stdout:
+                shown += data
+            assert await process.wait() == 0
+    assert shown == b"here\nyours\n"
 
 
 async def test_more_watchers_than_may_are_refused(start_server: Callable[..., ServerProcess]) -> None:
