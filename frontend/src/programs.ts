@@ -49,6 +49,9 @@ const exampleProject = (language: Language, example: Example): Project => ({
   args: "",
 });
 
+/** Whether it can be had again any time: an example or an empty program that nobody has changed. */
+const isReplaceable = ({ changed, example, project }: Program): boolean => changed === 0 && (example !== undefined || isEmpty(project));
+
 const isEmpty = ({ files }: Project): boolean => files.every(({ text }) => text.trim() === "");
 
 export class Programs {
@@ -110,9 +113,7 @@ export class Programs {
 
   /** What the menu lists: programs that were changed, links that were opened, and the open one. */
   get list(): Program[] {
-    const isListed = (it: Program): boolean =>
-      it.changed > 0 || it.id === this.#open?.id || (it.example === undefined && !isEmpty(it.project));
-    const all = this.#store.list().filter(isListed);
+    const all = this.#store.list().filter((it) => it.id === this.#open?.id || !isReplaceable(it));
     return [...all.filter(({ changed }) => changed === 0).reverse(), ...all.filter(({ changed }) => changed > 0)];
   }
 
@@ -256,9 +257,9 @@ export class Programs {
     return language?.examples.some((it) => sameProject(exampleProject(language, it), project)) ?? false;
   }
 
-  /** A name that no other program of this language has. */
-  #freeName(wanted: string, language: string): string {
-    const others = this.list.filter((it) => it.language === language && (it.changed > 0 || it.id !== this.#open?.id));
+  /** A name that no other program of this language has, for a new one or the one with this id. */
+  #freeName(wanted: string, language: string, id?: string): string {
+    const others = this.list.filter((it) => it.language === language && it.id !== id && !isReplaceable(it));
     return freeProgramName(wanted, others.map(({ name }) => name));
   }
 
@@ -277,8 +278,7 @@ export class Programs {
     const before = this.#open;
     if (before && sameProject(before.project, program.project) && before.language === program.language) return;
     this.#show(program);
-    if (!before || (before.changed === 0 && (before.example !== undefined || isEmpty(before.project)))) {
-      // It can be had again any time.
+    if (!before || isReplaceable(before)) {
       if (before?.language === program.language) this.#store.remove(before.id);
       if (important) this.#notice.show(words);
       else this.#notice.hide();
@@ -326,7 +326,7 @@ export class Programs {
       else this.#part(mine, stored);
       return;
     }
-    const name = mine.changed === 0 && mine.name === this.#open?.name ? this.#freeName(mine.name, mine.language) : mine.name;
+    const name = mine.changed === 0 && mine.name === this.#open?.name ? this.#freeName(mine.name, mine.language, mine.id) : mine.name;
     this.#open = this.#put({ ...mine, name });
     this.#changed = this.#store.isHomeless(mine.id);
     this.#remember();
