@@ -181,7 +181,7 @@ export class Run {
 
   #moved(phase: Phase, session: Session): void {
     // What the program waits for is said anew after a connection.
-    this.#update({ phase, inputWanted: false, idleUntil: undefined });
+    this.#update({ phase, inputWanted: false, sleeping: false, idleUntil: undefined });
     if (phase.kind === "open" && session.tty && !session.watching) this.#tellSize();
   }
 
@@ -204,6 +204,9 @@ export class Run {
         break;
       case "input_wait":
         this.#update({ inputWanted: message.waiting });
+        break;
+      case "activity":
+        this.#update({ sleeping: message.sleeping });
         break;
       case "idle":
         this.#update({ idleUntil: message.endsIn === null ? undefined : Date.now() + message.endsIn * 1000 });

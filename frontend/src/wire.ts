@@ -42,6 +42,7 @@ export type ServerMessage =
   | { readonly type: Stream; readonly data: string; readonly seq: number }
   | ({ readonly type: "state"; readonly seq: number } & SessionState)
   | { readonly type: "input_wait"; readonly waiting: boolean }
+  | { readonly type: "activity"; readonly sleeping: boolean }
   | { readonly type: "idle"; readonly endsIn: number | null }
   | { readonly type: "watchers"; readonly count: number }
   | { readonly type: "error"; readonly error: string; readonly code: string };
@@ -97,7 +98,7 @@ export function parseServerMessage(text: string): ServerMessage | undefined {
     return undefined;
   }
   if (!isRecord(value)) return undefined;
-  const { type, data, seq, waiting, endsIn, count, error, code } = value;
+  const { type, data, seq, waiting, sleeping, endsIn, count, error, code } = value;
   switch (type) {
     case "stdout":
     case "stderr":
@@ -106,6 +107,8 @@ export function parseServerMessage(text: string): ServerMessage | undefined {
       const state = parseState(value);
       return state && typeof seq === "number" ? { type, seq, ...state } : undefined;
     }
+    case "activity":
+      return typeof sleeping === "boolean" ? { type, sleeping } : undefined;
     case "idle":
       return endsIn === null || typeof endsIn === "number" ? { type, endsIn } : undefined;
     case "watchers":

@@ -1,6 +1,6 @@
 import { describe as group, expect, it } from "vitest";
 
-import { describe, figures, type RunView } from "../src/lib/status";
+import { describe, describeProblem, endWords, figures, limitFigures, type RunView } from "../src/lib/status";
 import type { SessionState } from "../src/wire";
 
 const LIMITS = {
@@ -118,5 +118,53 @@ group("figures", () => {
 
     expect(figures(state).map(({ value }) => value)).toEqual(["0", "3.41 s", "20 ms", "9.4 MB"]);
     expect(figures({ state: "terminated" })).toEqual([]);
+  });
+});
+
+group("of a program that runs", () => {
+  it("a quiet one is not simply said to run, and one that sleeps is said to", () => {
+    const running = live({ state: "running" });
+
+    expect(describe(running, 2.9).text).toBe("Running…");
+    expect(describe(running, 3).text).toBe("Running, and prints nothing.");
+    expect(describe({ ...running, sleeping: true } as RunView, 0).text).toBe("Idle: it sleeps, or waits for something other than input.");
+  });
+
+  it("who watches is not asked for input", () => {
+    expect(describe({ ...live({ state: "running" }, true), watching: true } as RunView)).toEqual({
+      tone: "busy",
+      text: "It waits for input.",
+    });
+  });
+});
+
+group("describeProblem", () => {
+  it("says whether there was a program at all", () => {
+    expect(describeProblem(over({ state: "finished", stage: "run", exitCode: 1 }), "KeyError: 1").text).toBe("KeyError: 1");
+    expect(describeProblem(over({ state: "finished", stage: "compile", exitCode: 1 }), "';' expected").text).toBe(
+      "The program does not compile: ';' expected",
+    );
+  });
+});
+
+group("endWords", () => {
+  it.each<[SessionState, string]>([
+    [{ state: "finished", stage: "run", exitCode: 0, wallTime: 0.005 }, "finished with exit code 0 in 5 ms"],
+    [{ state: "finished", stage: "run", signal: "SIGSEGV" }, "ended by SIGSEGV"],
+    [{ state: "finished", stage: "compile", exitCode: 1, wallTime: 2 }, "does not compile, after 2.00 s"],
+    [{ state: "terminated", stage: "run", reason: "idle_timeout", wallTime: 30 }, "ended: idle timeout, after 30.0 s"],
+    [{ state: "terminated" }, "ended by the server"],
+  ])("%j", (state, words) => {
+    expect(endWords(state)).toBe(words);
+  });
+});
+
+group("limitFigures", () => {
+  it("says what there is to know before anything runs", () => {
+    expect(limitFigures(LIMITS)).toEqual([
+      { label: "up to", value: "2 minutes" },
+      { label: "memory", value: "200 MiB" },
+    ]);
+    expect(limitFigures({})).toEqual([]);
   });
 });

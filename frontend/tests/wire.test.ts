@@ -22,6 +22,16 @@ describe("parseServerMessage", () => {
   });
 
   it.each([
+    { type: "input_wait", waiting: true },
+    { type: "activity", sleeping: false },
+    { type: "idle", endsIn: 12.5 },
+    { type: "idle", endsIn: null },
+    { type: "watchers", count: 3 },
+  ])("reads what tells how things stand: %j", (message) => {
+    expect(parseServerMessage(JSON.stringify(message))).toEqual(message);
+  });
+
+  it.each([
     "",
     "null",
     "[]",
@@ -29,6 +39,9 @@ describe("parseServerMessage", () => {
     '{"type":"stdout","data":"a"}',
     '{"type":"state","state":"dreaming","seq":1}',
     '{"type":"input_wait","waiting":"yes"}',
+    '{"type":"idle"}',
+    '{"type":"activity","sleeping":1}',
+    '{"type":"watchers","count":"many"}',
     '{"type":"error"}',
     '{"type":"of tomorrow"}',
   ])("passes over %s", (text) => {

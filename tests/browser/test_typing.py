@@ -77,7 +77,7 @@ def test_who_types_a_long_line_is_not_cut_off(
 
 
 def test_a_program_that_sleeps_is_not_said_to_be_busy(ide: IDE) -> None:
-    ide.write("import time\nprint('zzz')\ntime.sleep(60)").run().says("Running…").says("prints nothing").stop()
+    ide.write("import time\nprint('zzz')\ntime.sleep(60)").run().says("Running…").says("Idle: it sleeps").stop()
 
 
 @pytest.mark.parametrize("tty", [True, False], ids=["terminal", "plain"])

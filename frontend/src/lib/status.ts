@@ -25,6 +25,8 @@ export type RunView =
       readonly state: SessionState | undefined;
       readonly phase: Phase;
       readonly inputWanted: boolean;
+      /** Whether it is known to do nothing, and not to wait for input either. */
+      readonly sleeping?: boolean;
       /** When the server ends it for want of input and output, in milliseconds of Date.now(), once that is near. */
       readonly idleUntil?: number | undefined;
       readonly stopping: boolean;
@@ -134,7 +136,7 @@ function terminated(state: SessionState, limits: Limits): Status {
   }
 }
 
-/** Seconds without output after which a program is not simply said to run: it may sleep, or wait for something. */
+/** Seconds without output after which a program is not simply said to run: whether it sleeps is not always known. */
 const QUIET = 3;
 
 function live(view: Extract<RunView, { kind: "live" }>, quiet: number): Status {
@@ -153,6 +155,7 @@ function live(view: Extract<RunView, { kind: "live" }>, quiet: number): Status {
       return { tone: "busy", text: "Compiling…" };
     default:
       if (view.inputWanted) return view.watching ? { tone: "busy", text: "It waits for input." } : { tone: "input", text: "Waiting for your input." };
+      if (view.sleeping) return { tone: "busy", text: "Idle: it sleeps, or waits for something other than input." };
       return { tone: "busy", text: quiet < QUIET ? "Running…" : "Running, and prints nothing." };
   }
 }
@@ -195,12 +198,12 @@ export function limitFigures({ executionTimeout, memoryBytes }: Limits): Figure[
 /** The end in a few words, for the last line of the screen: copies and pictures of it then carry it. */
 export function endWords(state: SessionState): string {
   const { wallTime, exitCode, signal, reason, stage } = state;
-  let how = "finished";
-  if (state.state === "terminated") how = (reason ?? "ended by the server").replaceAll("_", " ");
-  else if (signal !== undefined) how = `ended by ${signal}`;
-  else if (stage === "compile") how = "does not compile";
-  else if (exitCode !== undefined) how = `finished with exit code ${exitCode}`;
-  return wallTime === undefined ? how : `${how} in ${seconds(wallTime)}`;
+  const time = wallTime === undefined ? "" : seconds(wallTime);
+  const after = time && `, after ${time}`;
+  if (state.state === "terminated") return (reason === undefined ? "ended by the server" : `ended: ${reason.replaceAll("_", " ")}`) + after;
+  if (signal !== undefined) return `ended by ${signal}${after}`;
+  if (stage === "compile") return `does not compile${after}`;
+  return `finished${exitCode === undefined ? "" : ` with exit code ${exitCode}`}${time && ` in ${time}`}`;
 }
 
 export interface Figure {
