@@ -1,5 +1,6 @@
 /** The REST calls. Addresses are relative to the page, which may live below any path. */
 
+import { withReadableSizes } from "./lib/format";
 import { decodeFiles, type LeftFiles } from "./lib/files";
 import type { Probe, Socket } from "./lib/link";
 import type { ErrorPatterns, Place } from "./lib/problems";
@@ -99,7 +100,7 @@ function refusal(body: unknown, wait: number, otherwise: string): ApiError {
       return new ApiError("The server is shutting down and starts nothing new. Your code is kept in this browser.");
     default:
       return typeof error === "string"
-        ? new ApiError(`The server refused: ${error}${/[.!?…]$/.test(error) ? "" : "."}`)
+        ? new ApiError(`The server refused: ${withReadableSizes(error)}${/[.!?…]$/.test(error) ? "" : "."}`)
         : new ApiError(`${otherwise}${again}`);
   }
 }

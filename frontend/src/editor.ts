@@ -1,6 +1,6 @@
 /** The code editor: CodeMirror with one state per file, so that each keeps its history and its cursor. */
 
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
+import { autocompletion, closeBrackets, closeBracketsKeymap, completeAnyWord, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentMore, indentWithTab, isolateHistory, undo } from "@codemirror/commands";
 import {
   bracketMatching,
@@ -73,6 +73,9 @@ export class Editor {
   /** What the settings say; brought up to date in a file's state when it is shown. */
   readonly #chosen = new Compartment();
   readonly #common: Extension;
+  #complete: () => void = () => undefined;
+  /** Code can be written before its grammar is there, and is to be soonest. */
+  readonly #usable = new Promise<void>((resolve) => void (this.#complete = resolve));
   #keys: Extension = [];
   #preferences: EditorPreferences | undefined;
   #readOnly = false;
@@ -94,6 +97,8 @@ export class Editor {
       bracketMatching(),
       closeBrackets(),
       autocompletion(),
+      // Also of members, and in languages without a list of their own: words that the file has already.
+      EditorState.languageData.of(() => [{ autocomplete: completeAnyWord }]),
       rectangularSelection(),
       crosshairCursor(),
       highlightActiveLine(),
@@ -225,6 +230,11 @@ export class Editor {
     this.#view.focus();
   }
 
+  /** Loads what code can be written without. */
+  complete(): void {
+    this.#complete();
+  }
+
   /** Resolves when it is so: a set of keys may have to be loaded first. */
   async configure(preferences: EditorPreferences): Promise<void> {
     this.#preferences = preferences;
@@ -328,6 +338,7 @@ export class Editor {
   async #highlight(index: number): Promise<void> {
     const name = this.#names[index];
     if (name === undefined) return;
+    await this.#usable;
     const extension = await grammar(name);
     // The files may be others by now: look the name up again.
     const now = this.#names.indexOf(name);

@@ -153,6 +153,8 @@ export class Page {
     this.#workbench.configure(this.#settings.now);
     this.#runButton.setAttribute("aria-disabled", "false");
     document.body.classList.add("ready");
+    performance.mark("usable");
+    this.#workbench.complete();
     this.#output.complete();
     // First, so that a link that asks to run its program finds the one that runs already.
     await this.#resume();

@@ -1,9 +1,24 @@
 /** Which grammar a file gets: by its name's ending, loaded when first needed. */
 
 import type { Extension } from "@codemirror/state";
-import type { LanguageSupport } from "@codemirror/language";
+import { LanguageSupport } from "@codemirror/language";
+import type { CompletionContext, CompletionResult } from "@codemirror/autocomplete";
 
-const python = async (): Promise<LanguageSupport> => (await import("@codemirror/lang-python")).python();
+/** What is needed less often than it comes first by its name. */
+const RARE = /(?:Error|Warning|Exception|Exit|Interrupt|Group)$|^(?:breakpoint|copyright|credits|license)$/;
+
+async function python(): Promise<LanguageSupport> {
+  const { globalCompletion, localCompletionSource, pythonLanguage } = await import("@codemirror/lang-python");
+  const globals = async (context: CompletionContext): Promise<CompletionResult | null> => {
+    const result = await globalCompletion(context);
+    return result && { ...result, options: result.options.map((it) => (RARE.test(it.label) ? { ...it, boost: -50 } : it)) };
+  };
+  return new LanguageSupport(pythonLanguage, [
+    pythonLanguage.data.of({ autocomplete: localCompletionSource }),
+    pythonLanguage.data.of({ autocomplete: globals }),
+  ]);
+}
+
 const java = async (): Promise<LanguageSupport> => (await import("@codemirror/lang-java")).java();
 const cpp = async (): Promise<LanguageSupport> => (await import("@codemirror/lang-cpp")).cpp();
 const javascript = async (): Promise<LanguageSupport> => (await import("@codemirror/lang-javascript")).javascript();

@@ -52,6 +52,8 @@ export class Tabs {
     });
     this.#list.addEventListener("keydown", (event) => this.#handleKey(event));
     this.#list.addEventListener("wheel", (event) => this.#scroll(event), { passive: true });
+    this.#list.addEventListener("scroll", () => this.#showMore(), { passive: true });
+    new ResizeObserver(() => this.#showMore()).observe(this.#list);
     this.#list.addEventListener("pointerdown", (event) => this.#startDrag(event));
     this.#list.addEventListener("pointermove", (event) => this.#goOnDragging(event));
     this.#list.addEventListener("pointerup", (event) => this.#drop(event));
@@ -71,6 +73,14 @@ export class Tabs {
     const current = this.#list.querySelector<HTMLElement>(`#tab-${active}`);
     if (focused) current?.focus();
     this.#list.children[active]?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    this.#showMore();
+  }
+
+  /** Tells by a shadow at which side there are more than fit. */
+  #showMore(): void {
+    const { scrollLeft, clientWidth, scrollWidth } = this.#list;
+    this.#list.classList.toggle("more-before", scrollLeft > 1);
+    this.#list.classList.toggle("more-after", scrollLeft + clientWidth < scrollWidth - 1);
   }
 
   #tab(name: string, index: number, count: number): HTMLElement {

@@ -112,6 +112,11 @@ export class Workbench implements Desk {
     this.#editor.focus();
   }
 
+  /** Loads what it can do without at first. */
+  complete(): void {
+    this.#editor.complete();
+  }
+
   configure(preferences: EditorPreferences): void {
     void this.#editor.configure(preferences);
   }

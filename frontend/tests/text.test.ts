@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { backoff } from "../src/lib/backoff";
 import { Chunks } from "../src/lib/chunks";
-import { binaryBytes, bytes, duration, seconds } from "../src/lib/format";
+import { binaryBytes, withReadableSizes, bytes, duration, seconds } from "../src/lib/format";
 import { LineHistory } from "../src/lib/line-history";
 import { safeLink } from "../src/lib/links";
 import { asString, Store } from "../src/lib/storage";
@@ -119,5 +119,16 @@ describe("Store", () => {
     const store = new Store(() => storage);
 
     expect(["a", "c", "d", "e"].map((name) => store.get(name, asString))).toEqual(["b", undefined, undefined, undefined]);
+  });
+});
+
+describe("withReadableSizes", () => {
+  it.each([
+    ["this server takes 1048576 bytes at most", "this server takes 1 MiB at most"],
+    ["16384 bytes at most", "16 KiB at most"],
+    ["a name of 255 bytes", "a name of 255 bytes"],
+    ["12345 files", "12345 files"],
+  ])("%s", (sentence, readable) => {
+    expect(withReadableSizes(sentence)).toBe(readable);
   });
 });

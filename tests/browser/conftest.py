@@ -30,6 +30,13 @@ document.addEventListener("securitypolicyviolation", event => {
 """
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows the figures that tests have reported."""
+    for report in terminalreporter.getreports("passed"):
+        for name, figure in report.user_properties:
+            terminalreporter.write_line(f"{name}: {figure}")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.definition.get_closest_marker("every_browser"):
         metafunc.parametrize("browser", ["chromium", "firefox"], indirect=True, scope="session")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from tests.support import ServerProcess
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
-BUDGET = 400_000
+BUDGET = 260_000
+"""Bytes, compressed, until the page can be used; frontend/tools/budget.js knows the files without what the server adds."""
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
     "has_touch": True,
@@ -24,6 +25,13 @@ PHONE: dict[str, Any] = {
     "device_scale_factor": 2,
 }
 
+
+_SENT = """() => {
+  const [{ startTime: usable }] = performance.getEntriesByName("usable");
+  const loads = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+  return loads.filter(it => it.startTime < usable).reduce((sum, it) => sum + it.transferSize, 0);
+}"""
+"""Bytes that came, with headers, for what was asked for before the page could be used."""
 
 _TRANSITIONS_END = """() => Promise.allSettled(document.getAnimations()
   .filter(it => Number.isFinite(it.effect.getComputedTiming().endTime))
@@ -172,15 +180,39 @@ def test_the_first_load_is_small_and_all_from_here(new_page: Callable[..., Page]
     page.on("response", note)
     IDE(page).open(server.url)
     page.wait_for_load_state("networkidle")
-    sizes = {response.url: len(gzip.compress(response.body())) for response in responses}
+    until_usable = page.evaluate(_SENT)
 
-    assert all(url.startswith(server.url) for url in sizes)
-    assert sum(sizes.values()) < BUDGET, sizes
+    assert all(response.url.startswith(server.url) for response in responses)
+    assert 50_000 < until_usable < BUDGET, "with headers, as it comes over the wire"
     for response in responses:
         if "/assets/" in response.url:
             assert "immutable" in response.headers["cache-control"]
+            small = int(response.headers["content-length"]) < 1000
+            assert small or response.url.endswith(".woff2") or response.headers["content-encoding"] == "br"
     policy = responses[0].headers["content-security-policy"]
     assert "unsafe" not in policy
+
+
+@pytest.mark.alone
+def test_how_soon_it_is_usable_on_a_slow_phone(
+    new_page: Callable[..., Page], server: ServerProcess, record_property: Callable[[str, object], None]
+) -> None:
+    """1.6 Mbit/s, 150 ms, a quarter of the processor: what that takes is reported, and not asserted."""
+    page = new_page()
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("Network.enable")
+    network = {"offline": False, "latency": 150, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 750e3 / 8}
+    cdp.send("Network.emulateNetworkConditions", network)
+    cdp.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    started = time.monotonic()
+    ide = IDE(page).open(server.url)
+    usable = time.monotonic() - started
+    painted = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime") / 1000
+
+    record_property(
+        "page", f"on a slow phone it shows something after {painted:.1f} s, and is usable after {usable:.1f} s"
+    )
+    ide.write("print('hello')").run().shows("hello").ends("Finished.")
 
 
 @pytest.mark.skipif("TRIO_EXEC_SCREENSHOTS" not in os.environ, reason="a picture for the documentation, made on demand")

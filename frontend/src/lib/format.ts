@@ -46,3 +46,8 @@ export function ago(then: number, now: number): string {
   if (!unit) return "just now";
   return new Intl.RelativeTimeFormat("en", { numeric: "always" }).format(-Math.floor(passed / unit[1]), unit[0]);
 }
+
+/** The API tells sizes to the byte, which is for programs. */
+export function withReadableSizes(sentence: string): string {
+  return sentence.replace(/\b(\d{4,}) bytes\b/g, (_all, number: string) => binaryBytes(Number(number)));
+}
