@@ -13,10 +13,9 @@ import { changedFiles, type SentFile } from "./lib/files";
 import { sessionRequest } from "./lib/request";
 import { parseAddress, resolveAddress } from "./lib/address";
 import { encodeShared } from "./lib/share";
-import { findProblems, mentions, type ErrorPatterns, type Place, type Problem } from "./lib/problems";
+import type { Place } from "./lib/problems";
 import { describe, describeProblem, endWords, type Limits, type RunView } from "./lib/status";
 import { asBoolean } from "./lib/storage";
-import type { LineLink } from "./line-links";
 import type { Notice } from "./notice";
 import { Presence } from "./presence";
 import { Run, type Session } from "./run";
@@ -25,6 +24,7 @@ import type { Settings } from "./settings";
 import { shortcuts } from "./shortcuts";
 import { StatusLine } from "./status-line";
 import type { Stores } from "./stores";
+import { Traces } from "./traces";
 import { Twins } from "./twins";
 import { onWake } from "./wake";
 import { isRecord, type SessionState } from "./wire";
@@ -48,8 +48,6 @@ function asSession(value: unknown): Session | undefined {
 
 /** Milliseconds. */
 const DOUBLE_CLICK = 500;
-/** UTF-16 units of the output that are searched for what went wrong. */
-const SEARCHED = 200_000;
 
 export class Page {
   readonly #stores: Stores;
@@ -81,8 +79,7 @@ export class Page {
   /** Whether somebody has done something to the code since the program was started. */
   #busyWithCode = false;
   #workbench: Workbench | undefined;
-  /** What leads from the output to the code: of the program that runs or has run, not of what was opened since. */
-  #traced: { readonly patterns: ErrorPatterns; readonly files: readonly string[] } | undefined;
+  readonly #traces = new Traces((place) => this.#goTo(place));
   #runStarted = -Infinity;
 
   constructor(stores: Stores, notice: Notice, settings: Settings, key: Key) {
@@ -107,7 +104,7 @@ export class Page {
     document.addEventListener("keydown", handleKey);
     this.#output = new Console(this.#screenOptions, {
       key: handleKey,
-      links: (line) => this.#links(line),
+      links: (line) => this.#traces.links(line),
       cleared: () => this.#clearFiles(),
       send: (message) => {
         const sent = this.#run.send(message);
@@ -212,7 +209,7 @@ export class Page {
     this.#notice.nextRun();
     this.#showView("output");
     this.#runStarted = performance.now();
-    this.#traced = { patterns: language.errors, files: project.files.map(({ name }) => name) };
+    this.#traces.follow(language.errors, project.files.map(({ name }) => name));
     this.#workbench.mark([]);
     const tty = this.#asTerminal.checked;
     const { stdin } = this.#output;
@@ -251,7 +248,9 @@ export class Page {
 
   #show(view: RunView): void {
     const { active } = this.#run;
-    const problem = this.#problem(view);
+    const problems = this.#traces.problems(view, () => this.#output.text);
+    if (problems.length > 0) this.#workbench?.mark(problems);
+    const [problem] = problems;
     this.#status.show(view, problem);
     this.#runButton.dataset["does"] = active ? "stop" : "run";
     const watching = view.kind === "live" && view.watching === true;
@@ -281,31 +280,6 @@ export class Page {
     return { shade: screenShade, size: now.size, reader: now.reader };
   }
 
-  /** What the output says of a failure, marked in the code; the first problem leads there. */
-  #problem(view: RunView): Problem | undefined {
-    if (view.kind !== "over" || !this.#traced) return undefined;
-    const { state, exitCode, stage } = view.state;
-    if (state !== "finished" || exitCode === undefined || exitCode === 0) return undefined;
-    const { text } = this.#output;
-    const { patterns, files } = this.#traced;
-    // A compiler's first error is the one to mend; of a trace, the end tells what happened.
-    const part = stage === "compile" ? text.slice(0, SEARCHED) : text.slice(-SEARCHED);
-    const problems = findProblems(part, patterns, files);
-    this.#workbench?.mark(problems);
-    return problems[0];
-  }
-
-  /** Places in a line of output that are in the program's own files. */
-  #links(line: string): LineLink[] {
-    if (!this.#traced) return [];
-    return mentions(line, this.#traced.patterns, this.#traced.files).map((mention) => ({
-      start: mention.start,
-      end: mention.end,
-      title: `Go to ${mention.file}, line ${mention.line}`,
-      open: () => this.#goTo(mention),
-    }));
-  }
-
   #goTo(place: Place): void {
     this.#showView("code");
     this.#workbench?.goTo(place);
@@ -332,9 +306,7 @@ export class Page {
     if (this.#remembered) return;
     if (info === null || elsewhere) this.#stores.tab.remove("session");
     if (!info || elsewhere || this.#run.active) return;
-    if (this.#workbench) {
-      this.#traced = { patterns: this.#workbench.language.errors, files: session.sent.map(([name]) => name) };
-    }
+    if (this.#workbench) this.#traces.follow(this.#workbench.language.errors, session.sent.map(([name]) => name));
     this.#output.begin({ tty: session.tty, inputGiven: false, ...(session.watching && { watching: true }) });
     this.#run.follow(session);
     if (info.startedAt !== undefined) this.#status.startedAt = info.startedAt;
@@ -366,7 +338,7 @@ export class Page {
     }
     const project = this.#workbench?.project;
     const sent = (project?.files ?? []).map(({ name, text }) => [name, text] as const);
-    if (this.#workbench) this.#traced = { patterns: this.#workbench.language.errors, files: sent.map(([name]) => name) };
+    if (this.#workbench) this.#traces.follow(this.#workbench.language.errors, sent.map(([name]) => name));
     this.#clearFiles();
     this.#showView("output");
     this.#output.begin({ tty: info.tty, inputGiven: false, watching: true });

@@ -17,7 +17,7 @@ from tests.support import ServerProcess
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "frontend/node_modules/axe-core/axe.min.js"
 BUDGET = 260_000
-"""Bytes, compressed, until the page can be used; frontend/tools/budget.js knows the files without what the server adds."""
+"""Bytes until the page can be used; frontend/tools/budget.js counts the files without what the server adds."""
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
     "has_touch": True,
