@@ -1,6 +1,7 @@
 /** The REST calls. Addresses are relative to the page, which may live below any path. */
 
 import { withReadableSizes } from "./lib/format";
+import { parseTold, type Told } from "./lib/cases";
 import { decodeFiles, type LeftFiles } from "./lib/files";
 import type { Probe, Socket } from "./lib/link";
 import type { ErrorPatterns, Place } from "./lib/problems";
@@ -187,6 +188,44 @@ export async function formatProgram(request: string): Promise<ReadonlyMap<string
   const body = await call("format", { method: "POST", headers, body: request }, START_TIMEOUT);
   const files = isRecord(body) && isRecord(body["files"]) ? body["files"] : {};
   return new Map(Object.entries(files).filter((entry): entry is [string, string] => typeof entry[1] === "string"));
+}
+
+/**
+ * Runs tests: the lines of the answer, as they come. Whoever aborts ends the program.
+ *
+ * Throws ApiError when nothing was started, or the answer was cut short.
+ */
+export async function* runTests(request: string, signal: AbortSignal): AsyncGenerator<Told> {
+  const headers = { "Content-Type": "application/json", ...authorization() };
+  let response: Response;
+  try {
+    response = await fetch(address("run"), { method: "POST", headers, body: request, signal });
+  } catch {
+    throw new ApiError(UNREACHABLE);
+  }
+  if (!response.ok || !response.body) {
+    const body: unknown = await response.json().catch(() => undefined);
+    throw refusal(body, Number(response.headers.get("Retry-After")), `The server answered with status ${response.status}.`);
+  }
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const lines = (rest + value).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const told = parseTold(line);
+        if (told?.type === "refused") throw refusal(told.body, 0, "The server refused.");
+        if (told) yield told;
+      }
+    }
+  } catch (error) {
+    throw error instanceof ApiError ? error : new ApiError("The connection was lost before all tests had run.");
+  } finally {
+    reader.cancel().catch(() => undefined);
+  }
 }
 
 /** Starts a session: what comes of it comes over the same WebSocket. */

@@ -6,6 +6,7 @@ import { ShareDialog } from "./dialogs";
 import { byId, hasKeyboard } from "./dom";
 import { describeLimits } from "./facts";
 import { FormatButton } from "./format-button";
+import type { Judge } from "./judge";
 import type { Key } from "./key";
 import { LeftFilesList } from "./left-files";
 import { splitArguments } from "./lib/arguments";
@@ -67,6 +68,10 @@ export class Page {
   readonly #runLabel = byId("run-label", HTMLElement);
   readonly #asTerminal = byId("as-terminal", HTMLInputElement);
   readonly #asPlain = byId("as-plain", HTMLInputElement);
+  readonly #asTests = byId("as-tests", HTMLInputElement);
+  readonly #outputPane = byId("output-pane", HTMLElement);
+  /** Loaded when tests are first looked at. */
+  #judge: Judge | undefined;
   readonly #presence = new Presence();
   readonly #settings: Settings;
   readonly #format: FormatButton;
@@ -160,16 +165,20 @@ export class Page {
 
   #codeShown(mainFile: string): void {
     this.#presence.name = mainFile;
-    if (this.#workbench) this.#format.show(this.#workbench);
+    if (!this.#workbench) return;
+    this.#format.show(this.#workbench);
+    if (this.#judge) this.#judge.tests = this.#workbench.tests;
   }
 
   #connect(): void {
     for (const view of ["code", "output"] as const) {
       byId(`view-${view}`, HTMLButtonElement).addEventListener("click", () => this.#showView(view));
     }
+    this.#asTests.addEventListener("change", () => void this.#showTests());
     for (const choice of [this.#asTerminal, this.#asPlain]) {
       choice.addEventListener("change", () => {
         this.#setTty(this.#asTerminal.checked);
+        this.#judge?.stop();
         if (this.#run.active) this.#notice.showOfRun("The running program keeps what it has. The next one gets the new setting.");
       });
     }
@@ -185,9 +194,11 @@ export class Page {
   }
 
   #runOrStop(): void {
-    if (this.#run.active) {
+    if (this.#active) {
       // The second half of a double click on Run means no Stop.
-      if (performance.now() - this.#runStarted > DOUBLE_CLICK) this.#run.stop();
+      if (performance.now() - this.#runStarted <= DOUBLE_CLICK) return;
+      if (this.#judge?.active) this.#judge.stop();
+      else this.#run.stop();
       return;
     }
     if (this.#start() && hasKeyboard()) this.#output.focus();
@@ -209,6 +220,11 @@ export class Page {
     this.#notice.nextRun();
     this.#showView("output");
     this.#runStarted = performance.now();
+    if (this.#asTests.checked && this.#judge) {
+      this.#startTests(this.#judge, parsed.args);
+      return true;
+    }
+    this.#judge?.stop();
     this.#traces.follow(language.errors, project.files.map(({ name }) => name));
     this.#workbench.mark([]);
     const tty = this.#asTerminal.checked;
@@ -221,6 +237,50 @@ export class Page {
     const sent = project.files.map(({ name, text }) => [name, text.toWellFormed()] as const);
     void this.#run.start({ request, tty, sent });
     return true;
+  }
+
+  #startTests(judge: Judge, args: readonly string[]): void {
+    if (!this.#workbench) return;
+    const { language, project } = this.#workbench;
+    this.#run.abandon();
+    this.#clearFiles();
+    this.#workbench.mark([]);
+    void judge.run({ language: language.name, sourceFile: language.sourceFile, project, args });
+  }
+
+  /** The tests in the place of the screen, for as long as they are chosen. */
+  async #showTests(): Promise<void> {
+    this.#judge ??= await this.#loadJudge();
+    if (!this.#asTests.checked) return;
+    this.#outputPane.dataset["mode"] = "tests";
+    if (this.#workbench) this.#judge.tests = this.#workbench.tests;
+  }
+
+  async #loadJudge(): Promise<Judge> {
+    const { Judge } = await import("./judge");
+    return (
+      this.#judge ??
+      new Judge({
+        view: (view) => this.#show(view),
+        changed: (tests) => {
+          if (this.#workbench) this.#workbench.tests = tests;
+        },
+        compiled: (state, output) => this.#markCompiled(state, output),
+        keyWanted: (words) => void this.#askForKey(words),
+      })
+    );
+  }
+
+  #markCompiled(state: SessionState, output: string): void {
+    const bench = this.#workbench;
+    if (!bench) return;
+    this.#traces.follow(bench.language.errors, bench.project.files.map(({ name }) => name));
+    const stage = { ...state, stage: "compile" };
+    bench.mark(this.#traces.problems({ kind: "over", state: stage, limits: this.#limits }, () => output));
+  }
+
+  get #active(): boolean {
+    return this.#run.active || this.#judge?.active === true;
   }
 
   /** Goes on where the want of a key has stopped. */
@@ -247,7 +307,7 @@ export class Page {
   }
 
   #show(view: RunView): void {
-    const { active } = this.#run;
+    const active = this.#active;
     const problems = this.#traces.problems(view, () => this.#output.text);
     if (problems.length > 0) this.#workbench?.mark(problems);
     const [problem] = problems;
@@ -358,6 +418,10 @@ export class Page {
     if (shared) {
       workbench.openShared(shared, address.readOnly);
       if (shared.tty !== undefined) this.#setTty(shared.tty);
+      if (shared.project.tests) {
+        this.#asTests.checked = true;
+        await this.#showTests();
+      }
     } else if (language !== undefined) {
       workbench.chooseLanguage(language);
     }
@@ -375,6 +439,7 @@ export class Page {
   #setTty(tty: boolean): void {
     this.#asTerminal.checked = tty;
     this.#asPlain.checked = !tty;
+    delete this.#outputPane.dataset["mode"];
     this.#stores.kept.set("tty", tty);
     if (!this.#run.active) this.#output.tty = tty;
   }

@@ -170,6 +170,12 @@ export class Run {
     return sent;
   }
 
+  /** Lets go of the program, which is ended, and of what is known of it. */
+  abandon(): void {
+    this.#leave();
+    this.#view = { kind: "idle" };
+  }
+
   retryNow(): void {
     this.#link?.retryNow();
   }

@@ -16,6 +16,7 @@ import {
   renameFile,
   type Project,
 } from "./lib/project";
+import type { Test } from "./lib/cases";
 import type { Place, Problem } from "./lib/problems";
 import type { Shared } from "./lib/share";
 import { LocalFiles } from "./local-files";
@@ -105,7 +106,17 @@ export class Workbench implements Desk {
   }
 
   get project(): Project {
-    return { files: this.#editor.files, args: this.#args.value };
+    const { tests = [] } = this.#project;
+    return { files: this.#editor.files, args: this.#args.value, ...(tests.length > 0 && { tests }) };
+  }
+
+  get tests(): readonly Test[] {
+    return this.#project.tests ?? [];
+  }
+
+  set tests(tests: readonly Test[]) {
+    this.#project = { ...this.#project, tests };
+    this.#changed();
   }
 
   focus(): void {

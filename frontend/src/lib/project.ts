@@ -1,6 +1,7 @@
 /** What a program consists of: files, the first of which is the main one, and arguments. */
 
 import { isRecord } from "../wire";
+import { parseTests, sameTests, type Test } from "./cases";
 
 export interface SourceFile {
   readonly name: string;
@@ -10,6 +11,7 @@ export interface SourceFile {
 export interface Project {
   readonly files: readonly SourceFile[];
   readonly args: string;
+  readonly tests?: readonly Test[];
 }
 
 /** The server's own bounds, said while typing rather than after running. */
@@ -72,6 +74,7 @@ export function removeFile(project: Project, index: number): Project {
 export function sameProject(one: Project, other: Project): boolean {
   return (
     one.args === other.args &&
+    sameTests(one.tests, other.tests) &&
     one.files.length === other.files.length &&
     one.files.every((file, i) => file.name === other.files[i]?.name && file.text === other.files[i].text)
   );
@@ -90,5 +93,7 @@ export function parseProject(value: unknown): Project | undefined {
     files.push({ name: file["name"], text: withLineFeeds(file["text"]) });
   }
   if (files.length === 0 || files.length > MAX_FILES) return undefined;
-  return { files, args: value["args"] };
+  const tests = parseTests(value["tests"]);
+  if (!tests) return undefined;
+  return { files, args: value["args"], ...(tests.length > 0 && { tests }) };
 }

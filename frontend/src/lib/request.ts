@@ -1,5 +1,6 @@
 /** What starts a session: the first message at `/ws/run`. */
 
+import type { Test } from "./cases";
 import type { Project } from "./project";
 
 export interface Launch {
@@ -39,6 +40,15 @@ function sourceMembers({ language, sourceFile, project }: Pick<Launch, "language
 export function formatRequest(language: string, project: Project): string {
   // By its name, so that what comes back has names as well.
   return `{${sourceMembers({ language, sourceFile: "", project }).join(",")}}`;
+}
+
+/** What `POST /run` is asked for tests. */
+export function testRequest(launch: Omit<Launch, "stdin" | "terminal">, tests: readonly Test[]): string {
+  const members = sourceMembers(launch);
+  if (launch.args.length > 0) members.push(`"args":${JSON.stringify(launch.args)}`);
+  const runs = tests.map(({ input, expected }) => ({ stdin: input.toWellFormed(), expected: expected.toWellFormed() }));
+  members.push(`"stream":true`, `"compare":"trimmed"`, `"runs":${JSON.stringify(runs)}`);
+  return `{${members.join(",")}}`;
 }
 
 export function sessionRequest(launch: Launch): string {

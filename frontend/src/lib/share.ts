@@ -52,7 +52,7 @@ async function transformed(
 }
 
 export async function encodeShared({ language, tty, project }: Shared): Promise<string> {
-  const text = JSON.stringify({ language, tty, args: project.args, files: project.files });
+  const text = JSON.stringify({ language, tty, ...project });
   const deflated = await transformed(new TextEncoder().encode(text), new CompressionStream("deflate-raw"));
   return PREFIX + toBase64Url(deflated);
 }

@@ -35,6 +35,9 @@ export type RunView =
       /** Whether this page is one of them. */
       readonly watching?: boolean;
     }
+  /** Tests run, of which some are done. */
+  | { readonly kind: "testing"; readonly done: number; readonly count: number }
+  | { readonly kind: "tested"; readonly passed: number; readonly count: number; readonly compiles: boolean; readonly message?: string }
   | { readonly kind: "over"; readonly state: SessionState; readonly limits: Limits }
   | { readonly kind: "gone" };
 
@@ -166,6 +169,13 @@ export function describeProblem(view: RunView, message: string): Status {
   return { tone: "bad", text: compile ? `The program does not compile: ${message}` : message };
 }
 
+function tested({ passed, count, compiles, message }: Extract<RunView, { kind: "tested" }>): Status {
+  if (!compiles) return { tone: "bad", text: "The program does not compile, so no test was run." };
+  if (message !== undefined) return { tone: "bad", text: message };
+  if (passed === count) return { tone: "good", text: count === 1 ? "The test passed." : `All ${count} tests passed.` };
+  return { tone: "bad", text: `${count - passed} of ${count} ${count === 1 ? "test" : "tests"} failed.` };
+}
+
 /** `quiet` is for how many seconds a program that runs has printed nothing. */
 export function describe(view: RunView, quiet = 0): Status {
   switch (view.kind) {
@@ -179,6 +189,10 @@ export function describe(view: RunView, quiet = 0): Status {
       return live(view, quiet);
     case "over":
       return withHits(view.state.state === "finished" ? finished(view.state) : terminated(view.state, view.limits), view.state);
+    case "testing":
+      return { tone: "busy", text: `Testing… ${view.done} of ${view.count}` };
+    case "tested":
+      return tested(view);
     case "gone":
       return {
         tone: "bad",
