@@ -164,7 +164,7 @@ export class Judge {
     const result = this.#results.get(index);
     const head = document.createElement("div");
     head.className = "test-head";
-    head.append(textElement("h3", `Test ${index + 1}`));
+    head.append(textElement("h2", `Test ${index + 1}`));
     if (result) head.append(textElement("span", ...badge(result)));
     const remove = textElement("button", "Remove", "control quiet small");
     remove.type = "button";
