@@ -2,6 +2,7 @@
 
 import { copyText } from "./clipboard";
 import { byId } from "./dom";
+import { EmbedSnippet } from "./embed-snippet";
 
 /** A click beside a dialog closes it, as Escape does: what was typed in it is a name or a link, and no work. */
 export function closeByClickOutside(): void {
@@ -99,6 +100,7 @@ export class ShareDialog {
   readonly #note = byId("share-note", HTMLElement);
   readonly #watch = byId("share-watch", HTMLElement);
   readonly #watchLink = byId("watch-link", HTMLInputElement);
+  readonly #snippet = new EmbedSnippet();
   readonly #watchCopy = byId("watch-copy", HTMLButtonElement);
 
   constructor() {
@@ -114,6 +116,7 @@ export class ShareDialog {
     this.#link.value = link;
     this.#watch.hidden = watchLink === undefined;
     this.#watchLink.value = watchLink ?? "";
+    this.#snippet.use(link);
     this.#watchCopy.textContent = "Copy";
     this.#note.textContent =
       link.length > LONG_LINK ? `It has ${link.length} characters: some mail and chat programs cut links that long.` : "";
