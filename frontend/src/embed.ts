@@ -223,7 +223,7 @@ class Embedded {
       this.#parent.report({ ...Object.fromEntries(known), type: "result", state, text });
     } else if (view.kind === "refused" || view.kind === "gone") {
       this.#parent.report({ type: "result", state: view.kind, text });
-    } else if (view.kind !== "idle") {
+    } else if (view.kind === "starting" || view.kind === "live") {
       const state = view.kind === "starting" ? "starting" : (view.state?.state ?? "starting");
       const inputWanted = view.kind === "live" && view.inputWanted;
       // The view has more to it than parents are told; what they know already is not said again.
