@@ -7,16 +7,19 @@ import { findLanguage, parseAddress, resolveAddress } from "./lib/address";
 import { splitArguments } from "./lib/arguments";
 import type { Command } from "./lib/commands";
 import type { Project } from "./lib/project";
+import type { Place } from "./lib/problems";
 import { sessionRequest } from "./lib/request";
 import { encodeShared, type Shared } from "./lib/share";
 import { describe, endWords, type Limits, type RunView } from "./lib/status";
 import { asString, Store } from "./lib/storage";
+import { withoutControlSequences } from "./lib/transcript";
 import { LineInput } from "./line-input";
 import { ParentPage } from "./parent-page";
 import { Run } from "./run";
 import { Screen } from "./screen";
 import { StatusLine } from "./status-line";
 import { useConstructedStyles } from "./stylesheets";
+import { Traces } from "./traces";
 
 const PREFERRED = "python";
 /** Milliseconds after the last change until others hear of it. */
@@ -37,6 +40,8 @@ class Embedded {
   readonly #line: LineInput;
   readonly #status: StatusLine;
   readonly #run: Run;
+  readonly #traces = new Traces((place) => this.#goTo(place));
+  #printed = "";
   #language: Language;
   #args = "";
   #stdin: string | undefined;
@@ -54,7 +59,7 @@ class Embedded {
       resize: (rows, cols) => {
         if (this.#tty && this.#run.active) this.#run.send({ type: "resize", rows, cols });
       },
-      links: () => [],
+      links: (line) => this.#traces.links(line),
       key: (event) => this.#handleKey(event),
     });
     this.#line = new LineInput({
@@ -66,13 +71,14 @@ class Embedded {
     this.#status = new StatusLine({
       retry: () => this.#run.retryNow(),
       keepAlive: () => void this.#run.send({ type: "alive" }),
-      goTo: (place) => this.#editor.goTo(place),
+      goTo: (place) => this.#goTo(place),
       tone: () => undefined,
     });
     this.#status.limits = limits;
     this.#run = new Run(() => this.#limits, {
       view: (view) => this.#show(view),
       output: (stream, data) => {
+        this.#printed += data;
         this.#status.noteOutput();
         this.#screen.write(stream, data);
         this.#parent.report({ type: "output", stream, data });
@@ -96,6 +102,8 @@ class Embedded {
   ready(): void {
     this.#button.setAttribute("aria-disabled", "false");
     document.body.classList.add("ready");
+    this.#editor.complete();
+    void this.#screen.useGraphemes();
     this.#parent.report({ type: "ready" });
     this.#parent.listen((command) => this.#obey(command));
   }
@@ -128,7 +136,10 @@ class Embedded {
     this.#line.hidden = tty && hasKeyboard();
     this.#line.label = tty ? "Answer" : "Input";
     this.#line.begin(stdin !== undefined);
-    const { name, sourceFile } = this.#language;
+    const { name, sourceFile, errors } = this.#language;
+    this.#printed = "";
+    this.#editor.mark([]);
+    this.#traces.follow(errors, this.#project.files.map(({ name }) => name));
     const terminal = tty ? this.#screen.size : undefined;
     const request = sessionRequest({ language: name, sourceFile, project: this.#project, args: parsed.args, stdin, terminal });
     void this.#run.start({ request, tty, sent: [] });
@@ -204,7 +215,9 @@ class Embedded {
 
   #show(view: RunView): void {
     const { active } = this.#run;
-    this.#status.show(view);
+    const problems = this.#traces.problems(view, () => withoutControlSequences(this.#printed));
+    if (problems.length > 0) this.#editor.mark(problems);
+    this.#status.show(view, problems[0]);
     this.#button.dataset["does"] = active ? "stop" : "run";
     this.#label.textContent = active ? "Stop" : "Run";
     this.#line.wanted = view.kind === "live" && view.inputWanted;
@@ -212,6 +225,14 @@ class Embedded {
     if (active) return;
     this.#screen.end(view.kind === "over" ? endWords(view.state) : "");
     this.#line.end();
+  }
+
+  #goTo(place: Place): void {
+    const index = this.#project.files.findIndex(({ name }) => name === place.file);
+    if (index < 0) return;
+    this.#file.selectedIndex = index;
+    this.#editor.select(index);
+    this.#editor.goTo(place);
   }
 
   #report(view: RunView): void {

@@ -99,6 +99,21 @@ def test_visitors_change_and_run_a_program(
     whole.eventually(lambda: whole.code == f"{code}\nprint('more')", lambda: whole.code)
 
 
+def test_errors_lead_to_their_line_there_too(
+    new_page: Callable[..., Page], embedding_server: tuple[ServerProcess, str]
+) -> None:
+    server, origin = embedding_server
+    code = quote("x = 1\nprint(x / 0)")
+    there = Embedding(new_page(), origin, f"{server.url}/embed#lang=python&text={code}&run=1").opened()
+    frame = there.frame
+    frame.wait_for_selector("#status[data-tone=bad]")
+    assert frame.inner_text("#status-text") == "ZeroDivisionError: division by zero"
+    assert frame.locator(".cm-problem-line").count() == 1
+    assert frame.locator("#editor .cm-line span").count() > 1, "it is coloured as in the whole page"
+    frame.click("#status-place")
+    assert frame.locator(".cm-activeLineGutter").first.inner_text() == "2"
+
+
 def test_the_page_around_it_says_what_to_do_and_hears_what_happens(
     new_page: Callable[..., Page], embedding_server: tuple[ServerProcess, str]
 ) -> None:
