@@ -284,6 +284,8 @@ function say(words: string): void {
   byId("status-text", HTMLElement).textContent = words;
 }
 
+// The page around it asks for something else.
+window.addEventListener("hashchange", () => location.reload());
 // Before anything makes an editor or a terminal.
 useConstructedStyles(document);
 begin().catch((error: unknown) => {

@@ -39,8 +39,6 @@ export class LocalFiles {
     for (const type of ["dragenter", "dragover", "dragleave", "drop"] as const) {
       window.addEventListener(type, (event) => this.#drag(event), { capture: true });
     }
-    window.addEventListener("dragover", refuse);
-    window.addEventListener("drop", refuse);
   }
 
   /** Asks which files to open. */
@@ -106,10 +104,17 @@ export class LocalFiles {
   }
 }
 
+/** From now on nothing that is dropped beside the fields leads away from the page. */
+export function refuseDrops(): void {
+  window.addEventListener("dragover", refuse);
+  window.addEventListener("drop", refuse);
+}
+
 /** A link that is dropped beside a field would be gone to, and the page with it. */
 function refuse(event: DragEvent): void {
   const { target } = event;
-  if (event.defaultPrevented || (target instanceof Element && target.closest("input, textarea, [contenteditable=true]"))) return;
+  const files = event.dataTransfer?.types.includes("Files");
+  if (event.defaultPrevented || (!files && target instanceof Element && target.closest("input, textarea, [contenteditable=true]"))) return;
   event.preventDefault();
   if (event.dataTransfer) event.dataTransfer.dropEffect = "none";
 }

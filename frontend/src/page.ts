@@ -427,7 +427,7 @@ export class Page {
     }
     if (problems.length > 0) this.#notice.show(problems.join(" "));
     else if (address.watch !== undefined) await this.#watch(address.watch);
-    else if (address.run) this.#runFromLink();
+    else if (address.run && shared) this.#runFromLink();
   }
 
   /** Anybody may have made the link: it starts a program, and ends none. */

@@ -11,6 +11,8 @@ import type { EditorSession } from "./editor";
 import {
   freeProgramName,
   includes,
+  isEmpty,
+  isReplaceable,
   randomId,
   sameContent,
   sameVersion,
@@ -49,11 +51,6 @@ const exampleProject = (language: Language, example: Example): Project => ({
   args: "",
 });
 
-/** Whether it can be had again any time: an example or an empty program that nobody has changed. */
-const isReplaceable = ({ changed, example, project }: Program): boolean => changed === 0 && (example !== undefined || isEmpty(project));
-
-const isEmpty = ({ files }: Project): boolean => files.every(({ text }) => text.trim() === "");
-
 export class Programs {
   readonly #languages: readonly Language[];
   readonly #kept: Store;
@@ -80,6 +77,8 @@ export class Programs {
     this.#desk = desk;
     this.#notice = notice;
     window.addEventListener("pagehide", () => this.save());
+    // Whoever turns to another window may go on there with what is shown in both.
+    window.addEventListener("blur", () => this.save());
     window.addEventListener("pageshow", () => this.#look());
     window.addEventListener("storage", ({ key }) => {
       if (key === null || (this.#open && nameOfKey(key) === programKey(this.#open.id))) this.#look();
@@ -322,8 +321,22 @@ export class Programs {
     if (this.#open && sameContent(mine, this.#open) && !this.#store.isHomeless(mine.id)) return;
     const stored = this.#store.stored(mine.id);
     if (stored && !sameVersion(stored.version, mine.version)) {
-      if (sameContent(mine, stored)) this.#open = stored;
-      else this.#part(mine, stored);
+      if (sameContent(mine, stored)) {
+        this.#open = stored;
+        this.#store.release(mine.id);
+      } else if (this.#open && sameProject(stored.project, this.#open.project)) {
+        // It was only renamed there.
+        const renamedHere = mine.name !== this.#open.name;
+        this.#open = this.#put({ ...mine, name: renamedHere ? mine.name : stored.name, version: stored.version });
+        this.#changed = this.#store.isHomeless(mine.id);
+      } else {
+        this.#part(mine, stored.id);
+      }
+      return;
+    }
+    if (!stored && this.#store.isUnreadable(mine.id)) {
+      // Of a later page, perhaps: it is not ours to replace.
+      this.#part(mine, undefined);
       return;
     }
     const name = mine.changed === 0 && mine.name === this.#open?.name ? this.#freeName(mine.name, mine.language, mine.id) : mine.name;
@@ -357,16 +370,16 @@ export class Programs {
   }
 
   /** Another tab has stored something else of this program: what was made here goes on as one of its own. */
-  #part(mine: Program, theirs: Program): void {
+  #part(mine: Program, theirs: string | undefined): void {
     const copy = { ...mine, id: randomId(), name: this.#freeName(mine.name, mine.language), version: [] };
+    this.#store.release(mine.id);
     this.#open = this.#put(copy);
     this.#changed = this.#store.isHomeless(copy.id);
     this.#remember();
-    this.#notice.show(
-      `This program was changed in another tab. Yours is kept as “${copy.name}”.`,
-      { label: "Load that", run: () => this.#loadTheirs(copy.id, theirs.id) },
-      { label: "Keep mine", run: () => undefined },
-    );
+    const words = `This program was changed in another tab. Yours is kept as “${copy.name}”.`;
+    const keep = { label: "Keep mine", run: () => undefined };
+    if (theirs === undefined) this.#notice.show(words);
+    else this.#notice.show(words, { label: "Load that", run: () => this.#loadTheirs(copy.id, theirs) }, keep);
   }
 
   #loadTheirs(copy: string, theirs: string): void {
@@ -380,11 +393,11 @@ export class Programs {
     const open = this.#open;
     const stored = this.#store.stored(open.id);
     if (!stored) {
-      if (open.version.length > 0) this.#wasRemoved();
+      if (open.version.length > 0 && !this.#store.isUnreadable(open.id)) this.#wasRemoved();
     } else if (!sameVersion(stored.version, open.version)) {
       if (this.#changed) this.save();
       // Two tabs that stored at the same moment: what this one had stored is not in there.
-      else if (!includes(stored.version, open.version)) this.#part(this.current, stored);
+      else if (!includes(stored.version, open.version)) this.#part(this.current, stored.id);
       else this.#take(stored);
     }
   }
@@ -396,11 +409,13 @@ export class Programs {
   }
 
   #wasRemoved(): void {
-    const program = { ...this.current, changed: 0, version: [] };
     if (this.#changed) {
       this.save();
       return;
     }
+    // From now on it is nobody's example, which could be had again.
+    const { id, name, language, project } = this.current;
+    const program: Program = { id, name, language, project, changed: 0, version: [] };
     this.#open = program;
     this.#store.hold(program);
     this.#notice.show("This program was removed in another tab. It is still open in this one.", {

@@ -46,6 +46,15 @@ describe("openFiles", () => {
     expect(openFiles([picture], undefined, LANGUAGES, "python")).toHaveProperty("problem", expect.stringContaining("no text"));
   });
 
+  it("reads what editors of old have written, and says so", () => {
+    const old = { name: "a.py", content: new Uint8Array([0x23, 0xe9, 0x0d, 0x0a]) };
+
+    expect(openFiles([old], undefined, LANGUAGES, "python")).toMatchObject({
+      project: { files: [{ text: "#é\n" }] },
+      words: "Not in UTF-8, and read as Western European text: “a.py”.",
+    });
+  });
+
   it.each([
     [entries(...Array.from({ length: 65 }, (_, i) => `${i}.py`)), "64 files at most"],
     [[{ name: "a.py", content: new Uint8Array(MAX_OPENED + 1).fill(65) }], "“a.py” is 1.0 MB"],

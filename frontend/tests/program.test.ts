@@ -170,11 +170,12 @@ describe("the store of programs", () => {
     const { kept, store } = make();
     kept.room = 0;
     store.put(program("mine"));
-    for (let i = 0; i < 20; i++) store.hold(program(`link${i}`));
+    for (let i = 0; i < 30; i++) store.hold(program(`link${i}`));
+    for (let i = 0; i < 30; i++) store.hold({ ...program(`example${i}`), example: "hello" });
 
     const ids = store.list().map(({ id }) => id);
-    expect(ids).toHaveLength(11);
-    expect(ids).toEqual(expect.arrayContaining(["mine", "link19", "link10"]));
+    expect(ids).toHaveLength(21);
+    expect(ids).toEqual(expect.arrayContaining(["mine", "link29", "link12", "example29"]));
   });
 
   it("works without any storage", () => {

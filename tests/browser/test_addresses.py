@@ -70,6 +70,14 @@ def test_a_link_overwrites_nothing_and_ends_nothing(ide: IDE) -> None:
     assert listed(ide) == ["From a link 2", "From a link", "Ask for a name and a number"]
 
 
+def test_a_link_without_a_program_runs_nothing(ide: IDE) -> None:
+    ide.write("print('mine')")
+    go(ide, "lang=python&run=1")
+    go(ide, "run=1")
+    ide.page.wait_for_timeout(500)
+    assert ide.status == "Ready."
+
+
 def test_a_link_that_is_loaded_in_a_tab_with_a_running_program_ends_nothing(ide: IDE) -> None:
     ide.write("print('mine', input())").run().says("Waiting for your input.")
     url = ide.page.url

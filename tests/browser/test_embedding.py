@@ -257,3 +257,17 @@ def test_the_page_says_where_it_can_not_be_shown(ide: IDE) -> None:
     ide.page.click("#share")
     ide.page.click("#embed summary")
     ide.eventually(lambda: "embed_origins" in ide.page.inner_text("#embed-note"), lambda: "nothing is said")
+
+
+def test_the_page_around_it_changes_the_address(
+    new_page: Callable[..., Page], embedding_server: tuple[ServerProcess, str]
+) -> None:
+    server, origin = embedding_server
+    there = Embedding(new_page(), origin, f"{server.url}/embed#lang=python&text=one").opened()
+    assert there.code == "one"
+    there.page.evaluate("src => void (document.querySelector('iframe').src = src)", f"{server.url}/embed#text=two")
+    for _ in range(PATIENCE * 20):
+        if there.frame.locator("#editor .cm-content").count() and there.code == "two":
+            break
+        there.page.wait_for_timeout(50)
+    assert there.code == "two"

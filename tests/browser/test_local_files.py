@@ -203,3 +203,15 @@ def test_opening_on_a_phone(new_page: Callable[..., Page], server: ServerProcess
     menu(ide)
     choosing(ide, lambda: ide.page.click("#program-open"), file("a.js", b"console.log('js')"))
     has(ide, "console.log('js')")
+
+
+def test_a_file_that_is_dropped_before_the_server_has_answered(
+    new_page: Callable[..., Page], server: ServerProcess
+) -> None:
+    page = new_page()
+    page.route("**/languages", lambda route: route.abort())
+    page.goto(server.url)
+    ide = IDE(page)
+    notes(ide, "can't be reached")
+    assert drag(ide, "dragover", "#editor", {"a.py": ""})
+    assert drag(ide, "drop", "#args", {"a.py": ""})

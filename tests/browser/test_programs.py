@@ -141,11 +141,16 @@ def test_what_another_tab_stores_is_taken_over_with_cursor_and_history(ide: IDE)
     assert ide.notice == other.notice == ""
 
 
-def conflict(ide: IDE) -> IDE:
-    """Another tab, whose changes meet those of the first."""
+def same_program(ide: IDE) -> IDE:
+    """Another tab, with the same program."""
     ide.write("common")
     keeps(ide, "common")
-    other = another_tab(ide)
+    return another_tab(ide)
+
+
+def conflict(ide: IDE) -> IDE:
+    """Another tab, whose changes meet those of the first."""
+    other = same_program(ide)
     ide.write("theirs")
     keeps(ide, "theirs")
     other.write("mine")
@@ -192,6 +197,64 @@ def test_of_changes_that_meet_theirs_can_be_loaded(deaf: IDE) -> None:
     assert kept(deaf) == {FIRST: "theirs"}
     other.page.get_by_role("button", name="Bring it back").click()
     assert kept(deaf) == {FIRST: "theirs", SECOND: "mine"}
+
+
+def test_renaming_there_and_writing_here_are_no_conflict(deaf: IDE) -> None:
+    deaf.write("common")
+    keeps(deaf, "common")
+    other = another_tab(deaf)
+    act(deaf, "Rename")
+    give(deaf, "A better name")
+    other.write("mine")
+    keeps(deaf, "mine")
+
+    assert kept(deaf) == {"A better name": "mine"}
+    assert other.notice == ""
+    menu(other)
+    assert other.page.inner_text("#programs-open-title") == "A better name"
+
+
+def test_changes_that_meet_while_the_storage_is_full(deaf: IDE) -> None:
+    other = same_program(deaf)
+    deaf.write("theirs")
+    keeps(deaf, "theirs")
+    deaf.page.evaluate(_FILL)
+    mine = "mine " * 100
+    other.write(mine)
+    notes(other, "Yours is kept as")
+    other.page.get_by_role("button", name="Load that").click()
+    has(other, "theirs")
+    other.page.get_by_role("button", name="Bring it back").click()
+    choose(other, SECOND)
+    has(other, mine)
+    deaf.page.evaluate(_EMPTY)
+    typed(other, "!")
+    keeps(deaf, "theirs", f"{mine}!")
+
+
+def test_what_a_later_page_has_stored_is_not_overwritten(ide: IDE) -> None:
+    ide.write("mine")
+    keeps(ide, "mine")
+    strange = "{'of': 'another shape'}"
+    ide.page.evaluate(
+        "text => { for (const key in localStorage) if (key.includes(':program:')) localStorage.setItem(key, text); }",
+        strange,
+    )
+    typed(ide, "!")
+    ide.eventually(
+        lambda: "mine!" in str(ide.page.evaluate("Object.values(localStorage)")),
+        lambda: str(ide.page.evaluate("Object.values(localStorage)")),
+    )
+    assert strange in ide.page.evaluate("Object.values(localStorage)")
+
+
+def test_links_that_nobody_changed_stay_among_many_others(ide: IDE) -> None:
+    ide.page.evaluate("location.assign('#lang=python&text=precious')")
+    has(ide, "precious")
+    for _ in range(25):
+        act(ide, "New")
+    choose(ide, "From a link")
+    has(ide, "precious")
 
 
 def test_changes_at_the_same_moment_are_both_kept(ide: IDE) -> None:

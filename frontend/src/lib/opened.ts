@@ -49,6 +49,13 @@ export function textOf(content: Uint8Array): string | undefined {
   }
 }
 
+/** The text of a file in the encoding that Windows had before UTF-8; undefined where it would be full of control characters. */
+function westernText(content: Uint8Array): string | undefined {
+  const text = new TextDecoder("windows-1252").decode(content);
+  // eslint-disable-next-line no-control-regex -- control characters are what it is about
+  return /[\u0000-\u0008\u000e-\u001a\u001c-\u001f\u0080-\u009f]/.test(text) ? undefined : withLineFeeds(text);
+}
+
 /** Whose files end like that: by the letter first, since `.C` is C++ for some, then whatever the case. */
 function languageOf(name: string, languages: readonly LanguageFiles[]): LanguageFiles | undefined {
   const end = ending(name);
@@ -99,8 +106,11 @@ export function openFiles(
   }
   const files: SourceFile[] = [];
   const binary: string[] = [];
+  const western: string[] = [];
   for (const { name, content } of wanted) {
-    const text = textOf(content);
+    const unicode = textOf(content);
+    const text = unicode ?? westernText(content);
+    if (unicode === undefined && text !== undefined) western.push(name);
     const problem = fileNameProblem(name, files.map((it) => it.name));
     if (text === undefined) binary.push(name);
     else if (problem !== undefined) return { problem: `“${name}” can't be opened. ${problem}` };
@@ -118,6 +128,7 @@ export function openFiles(
   if (!language) return { problem: "This server has no languages." };
   const words: string[] = [];
   if (binary.length > 0) words.push(`Left out, since ${binary.length === 1 ? "it is" : "they are"} no text: ${quoted(binary)}.`);
+  if (western.length > 0) words.push(`Not in UTF-8, and read as Western European text: ${quoted(western)}.`);
   if (!languageOf(main.name, languages)) {
     words.push(`No language here is known by the name “${lastPart(main.name)}”, so it is opened as ${language.title}.`);
   }

@@ -6,13 +6,13 @@
  */
 
 import { isRecord } from "../wire";
-import { advance, parseProgram, programRecord, randomId, type Program } from "./program";
+import { advance, isReplaceable, parseProgram, programRecord, randomId, type Program } from "./program";
 import { parseProject, sameProject, type Project } from "./project";
 import type { Store } from "./storage";
 
 const PREFIX = "program:";
 /** Programs that nobody has changed: a link or an example that was opened, and left for another. */
-const MAX_UNCHANGED = 10;
+const MAX_UNCHANGED = 20;
 
 export const programKey = (id: string): string => PREFIX + id;
 
@@ -66,6 +66,11 @@ export class ProgramStore {
     return this.#kept.get(programKey(id), (value) => parseProgram(id, value));
   }
 
+  /** Whether something is stored as this program that is none. */
+  isUnreadable(id: string): boolean {
+    return this.#kept.names(programKey(id)).includes(programKey(id)) && !this.stored(id);
+  }
+
   /** Whether changes of this program are in this tab only. */
   isHomeless(id: string): boolean {
     return this.#held.get(id)?.homeless === true;
@@ -79,7 +84,9 @@ export class ProgramStore {
   hold(program: Program): void {
     this.#held.set(program.id, { program, homeless: false });
     const unchanged = [...this.#held.values()].filter(({ homeless }) => !homeless);
-    for (const old of unchanged.slice(0, -MAX_UNCHANGED)) this.#held.delete(old.program.id);
+    const [replaceable, others] = [true, false].map((kind) => unchanged.filter((it) => isReplaceable(it.program) === kind));
+    const dispensable = [...(replaceable ?? []), ...(others ?? [])].filter((it) => it.program.id !== program.id);
+    for (const old of dispensable.slice(0, Math.max(0, unchanged.length - MAX_UNCHANGED))) this.#held.delete(old.program.id);
     this.#writeHeld();
   }
 

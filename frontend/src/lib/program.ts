@@ -53,6 +53,12 @@ export function sameContent(one: Program, other: Program): boolean {
   return one.name === other.name && one.language === other.language && sameProject(one.project, other.project);
 }
 
+export const isEmpty = ({ files }: Project): boolean => files.every(({ text }) => text.trim() === "");
+
+/** Whether it can be had again any time: an example or an empty program that nobody has changed. */
+export const isReplaceable = ({ changed, example, project }: Program): boolean =>
+  changed === 0 && (example !== undefined || isEmpty(project));
+
 const isChange = (value: unknown): value is Version[number] =>
   Array.isArray(value) && value.length === 2 && typeof value[0] === "string" && typeof value[1] === "number";
 
