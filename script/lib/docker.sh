@@ -6,6 +6,7 @@
 DOCKERD_LOG=/var/log/dockerd.log
 ENGINE_DEADLINE=60 # seconds from start to first answer; a first start takes some ten
 PULL_DEADLINE=180  # seconds; a slim image is 30 MB
+AUTHORITIES=/usr/local/share/ca-certificates # where administrators of Debian machines put their own
 
 engine() { .venv/bin/python script/lib/engine.py "$@"; }
 
@@ -61,10 +62,23 @@ dockerd_lives() {
   pid=$(cat /var/run/docker.pid 2>/dev/null) && kill -0 "$pid" 2>/dev/null
 }
 
-# ensure_base_image debian:SUITE-slim
+# The certificate authorities that this machine trusts besides Debian's, as one short
+# hash; "none" where there are none.
+local_authorities() {
+  local hashes
+  hashes=$(find -L "$AUTHORITIES" -name '*.crt' -type f -exec sha256sum {} + 2>/dev/null | sort) || true
+  if [[ -z $hashes ]]; then
+    echo none
+  else
+    sha256sum <<<"$hashes" | cut --characters=-16
+  fi
+}
+
+# ensure_base_image debian:SUITE-slim: one from elsewhere is left alone; one that was
+# built here is built anew when the machine trusts other authorities since.
 ensure_base_image() {
   local image=$1
-  if engine has "$image"; then
+  if engine current "$image" "$(local_authorities)"; then
     return
   fi
   say "pulling $image"
@@ -76,9 +90,11 @@ ensure_base_image() {
 }
 
 # Like the published image: Debian's required packages and apt, without
-# documentation and translations, and without recommended packages.
+# documentation and translations, and without recommended packages. And with the
+# machine's own authorities, which whatever installs ca-certificates then trusts: where
+# nothing can be pulled, somebody may be inspecting TLS.
 build_base_image() {
-  local image=$1 suite=${1#debian:} archive output hooks=/usr/share/mmdebstrap/hooks/merged-usr
+  local image=$1 suite=${1#debian:} archive output authorities hooks=/usr/share/mmdebstrap/hooks/merged-usr
   suite=${suite%-slim}
   if ! command -v mmdebstrap >/dev/null; then
     install_packages "mmdebstrap, which builds $image," mmdebstrap debian-archive-keyring
@@ -97,6 +113,11 @@ build_base_image() {
   if [[ -d $hooks ]]; then
     options+=(--hook-dir="$hooks" --include=usr-is-merged)
   fi
+  authorities=$(local_authorities)
+  if [[ $authorities != none ]]; then
+    options+=(--customize-hook="cd '$AUTHORITIES' && mkdir -p \"\$1$AUTHORITIES\" &&
+      find -L . -name '*.crt' -type f -exec cp --dereference --parents --target-directory=\"\$1$AUTHORITIES\" {} +")
+  fi
   # By way of a file: an image imported from a pipe would be there, and be
   # taken for whole, also when mmdebstrap failed half-way.
   archive=$(mktemp --suffix=.tar)
@@ -105,7 +126,7 @@ build_base_image() {
     printf '%s\n' "$output" >&2
     die "cannot build $image: see mmdebstrap's words above"
   fi
-  if ! engine import "$image" "$archive"; then
+  if ! engine import "$image" "$archive" "$authorities"; then
     rm -f "$archive"
     die "cannot import $image"
   fi

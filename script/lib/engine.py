@@ -1,6 +1,8 @@
 """What scripts ask of the Docker engine.
 
-`ping`, `has IMAGE`, `pull IMAGE`, `import IMAGE ARCHIVE`, `copy IMAGE ADDRESS-OF-ANOTHER-ENGINE`.
+`ping`, `has IMAGE`, `current IMAGE AUTHORITIES`, `pull IMAGE`, `import IMAGE ARCHIVE AUTHORITIES`,
+`copy IMAGE ADDRESS-OF-ANOTHER-ENGINE`. AUTHORITIES is a hash of the certificate authorities that are
+built in, or `none`.
 
 Exits with 0 for yes or done, and with 1 otherwise, with one line on stderr for a failure.
 """
@@ -10,6 +12,7 @@ from typing import Any, cast
 
 import docker
 import docker.errors
+from docker.models.images import Image
 
 COPY_TIMEOUT = 600  # seconds
 # A tar archive carries no configuration; these are what the published images have.
@@ -17,6 +20,19 @@ CONFIGURATION = [
     "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     'CMD ["bash"]',
 ]
+# Of an image that was imported: which authorities it has.
+AUTHORITIES_LABEL = "trio-exec.authorities"
+
+
+def is_current(image: Image, authorities: str) -> bool:
+    """Whether an image has these authorities, or is somebody else's, whose business they are.
+
+    Those that were imported before there was a label have none.
+    """
+    if AUTHORITIES_LABEL in image.labels:
+        return image.labels[AUTHORITIES_LABEL] == authorities
+    imported = image.attrs.get("Comment") == "Imported from -" and not image.attrs.get("RepoDigests")
+    return not imported or authorities == "none"
 
 
 def main(*arguments: str) -> None:
@@ -30,11 +46,18 @@ def main(*arguments: str) -> None:
                 client.images.get(image)
             except docker.errors.ImageNotFound:
                 sys.exit(1)
+        case ["current", image, authorities]:
+            try:
+                found = client.images.get(image)
+            except docker.errors.ImageNotFound:
+                sys.exit(1)
+            sys.exit(0 if is_current(found, authorities) else 1)
         case ["pull", image]:
             client.images.pull(image)
-        case ["import", image, archive]:
+        case ["import", image, archive, authorities]:
             repository, tag = image.split(":")
-            client.api.import_image_from_file(archive, repository=repository, tag=tag, changes=CONFIGURATION)
+            changes = [*CONFIGURATION, f"LABEL {AUTHORITIES_LABEL}={authorities}"]
+            client.api.import_image_from_file(archive, repository=repository, tag=tag, changes=changes)
             client.images.get(image)
         case ["copy", image, address]:
             other = docker.DockerClient(address, timeout=COPY_TIMEOUT)
