@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,15 @@ def test_every_base_image_can_come_from_a_mirror() -> None:
             {line.split()[1] for line in lines if line.startswith("FROM")} - stages - {"scratch", "${LAUNCHER_IMAGE}"}
         )
         assert all(base.startswith("${REGISTRY}debian:") for base in bases), path
+
+
+def test_builds_verify_tls_and_name_no_host() -> None:
+    for path in RUNTIMES.glob("*/Dockerfile"):
+        for file in [path, *path.parent.glob("formatter.*")]:
+            text = file.read_text()
+            assert not re.search(r"--insecure|--trusted-host|strict-ssl|--index-url|--registry", text), file
+            named = re.findall(r"https?://[\w.-]+", text)
+            assert set(named) <= {"http://ant.apache.org"}, file  # a namespace of XML's
 
 
 def test_other_base_images_have_other_tags() -> None:

@@ -30,7 +30,9 @@ _LAUNCHER_ARGUMENT = "LAUNCHER_IMAGE"
 _REGISTRY_ARGUMENT = "REGISTRY"
 _PROXY_VARIABLES = {"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"}
 _INSPECTED = re.compile(
-    r"certificate verif\w+ failed|SSL certificate problem|self.signed certificate|x509: certificate", re.I
+    r"certificate verif\w+ failed|SSL certificate problem|self.signed certificate|x509: certificate"
+    r"|unable to get (local )?issuer certificate|PKIX path",
+    re.I,
 )
 """What programs say of a certificate that the network itself has made."""
 
