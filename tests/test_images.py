@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -57,6 +59,23 @@ def test_builds_verify_tls_and_name_no_host() -> None:
             assert not re.search(r"--insecure|--trusted-host|strict-ssl|--index-url|--registry", text), file
             named = re.findall(r"https?://[\w.-]+", text)
             assert set(named) <= {"http://ant.apache.org"}, file  # a namespace of XML's
+
+
+@pytest.mark.parametrize(
+    ("details", "current"),
+    [
+        ({"Comment": "Imported from -", "Config": {"Labels": {"trio-exec.authorities": "a1"}}}, True),
+        ({"Comment": "Imported from -", "Config": {"Labels": {"trio-exec.authorities": "b2"}}}, False),
+        ({"Comment": "Imported from -", "Config": {"Labels": None}, "RepoDigests": []}, False),
+        ({"Comment": "Imported from -", "Config": {"Labels": None}, "RepoDigests": ["debian@sha256:0"]}, True),
+        ({"Config": {"Labels": None}}, True),
+    ],
+)
+def test_base_images_made_here_are_made_anew_for_other_authorities_and_pulled_ones_are_not(
+    details: dict[str, Any], current: bool
+) -> None:
+    is_current = runpy.run_path(str(RUNTIMES.parent.parent / "script" / "lib" / "engine.py"))["is_current"]
+    assert is_current(docker.models.images.Image(attrs=details), "a1") is current
 
 
 def test_other_base_images_have_other_tags() -> None:
