@@ -12,6 +12,7 @@ from typing import Any
 
 import docker
 import pytest
+from docker.models.images import Image
 
 from tests.dockerd import private_dockerd
 from trio_exec.errors import ExecutorError
@@ -75,7 +76,7 @@ def test_base_images_made_here_are_made_anew_for_other_authorities_and_pulled_on
     details: dict[str, Any], current: bool
 ) -> None:
     is_current = runpy.run_path(str(RUNTIMES.parent.parent / "script" / "lib" / "engine.py"))["is_current"]
-    assert is_current(docker.models.images.Image(attrs=details), "a1") is current
+    assert is_current(Image(attrs=details), "a1") is current
 
 
 def test_other_base_images_have_other_tags() -> None:
