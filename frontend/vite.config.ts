@@ -1,6 +1,13 @@
-import { defineConfig } from "vite";
+import { defineConfig, type Plugin } from "vite";
+
+/** It calls pure what binds its keys as it is loaded, and whoever takes that at its word leaves them out. */
+const keepEmacsKeys: Plugin = {
+  name: "keep-emacs-keys",
+  transform: (code, id) => (id.includes("@replit/codemirror-emacs") ? code.replaceAll("/*@__PURE__*/", "") : undefined),
+};
 
 export default defineConfig({
+  plugins: [keepEmacsKeys],
   // Relative addresses: the page may live below any path of a reverse proxy.
   base: "./",
   build: {

@@ -313,7 +313,7 @@ export class Editor {
     const unit = indent === "tab" ? "\t" : " ".repeat(Number(indent));
     return [
       readOnly,
-      this.#keys,
+      Prec.highest(this.#keys),
       wrap ? EditorView.lineWrapping : [],
       indent === "auto" ? [] : [Prec.high(indentUnit.of(unit)), EditorState.tabSize.of(indent === "tab" ? 4 : Number(indent))],
     ];

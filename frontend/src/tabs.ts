@@ -37,6 +37,7 @@ export class Tabs {
   readonly #events: TabEvents;
   #active = 0;
   #names: readonly string[] = [];
+  #dropped = false;
   #drag: { readonly from: number; readonly x: number; moved: boolean } | undefined;
 
   constructor(events: TabEvents) {
@@ -136,7 +137,7 @@ export class Tabs {
 
   #click(event: MouseEvent): void {
     const index = this.#indexOf(event.target);
-    if (index === undefined) return;
+    if (index === undefined || this.#dropped) return;
     if (this.#isClose(event.target)) this.#events.remove(index);
     // A finger can't hover over a hint nor press F2: a tap on the tab that is open already renames it.
     else if (index === this.#active && coarse.matches) this.#events.rename(index);
@@ -174,8 +175,9 @@ export class Tabs {
     const to = this.#target(event.clientX);
     this.#endDrag();
     if (!drag?.moved || to === drag.from) return;
-    // What the pointer is let go over must not be clicked as well.
-    this.#list.addEventListener("click", (click) => click.stopImmediatePropagation(), { once: true, capture: true });
+    // What the pointer is let go over is not clicked as well; if at all, that comes before anything else.
+    this.#dropped = true;
+    setTimeout(() => void (this.#dropped = false));
     this.#events.move(drag.from, to);
   }
 

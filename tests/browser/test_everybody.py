@@ -33,14 +33,14 @@ _SENT = """() => {
 }"""
 """Bytes that came, with headers, for what was asked for before the page could be used."""
 
-_TRANSITIONS_END = """() => Promise.allSettled(document.getAnimations()
+TRANSITIONS_END = """() => Promise.allSettled(document.getAnimations()
   .filter(it => Number.isFinite(it.effect.getComputedTiming().endTime))
   .map(it => it.finished)).then(() => {})"""
 
 
 def assert_accessible(page: Page) -> None:
     """No finding of axe's, of whatever weight."""
-    page.evaluate(_TRANSITIONS_END)
+    page.evaluate(TRANSITIONS_END)
     page.evaluate(AXE.read_text(encoding="utf-8"))
     result = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
     found = [

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.ide import IDE
-from tests.browser.test_everybody import PHONE, assert_accessible
+from tests.browser.test_everybody import PHONE, TRANSITIONS_END, assert_accessible
 from tests.support import ServerProcess
 
 SMALL = {
@@ -105,6 +105,12 @@ def room(page: Page, selector: str) -> float:
     return box["height"] if box else 0.0
 
 
+def faint_edges(page: Page) -> list[str]:
+    """What has no edge that can be seen, once everything has the colours that it turns to."""
+    page.evaluate(TRANSITIONS_END)
+    return page.evaluate(_FAINT_EDGES)
+
+
 def show(page: Page, view: str) -> None:
     if page.is_visible(f"#view-{view}"):
         page.click(f"#view-{view}")
@@ -166,22 +172,22 @@ def test_what_can_be_used_can_be_seen(
     ide = IDE(new_page(color_scheme=scheme)).open(server.url)
     ide.set("terminal", terminal)
     page = ide.page
-    assert page.evaluate(_FAINT_EDGES) == []
+    assert faint_edges(page) == []
     assert page.evaluate(_FAINT_TEXT) == []
     assert page.evaluate(_DOT) >= 3
     ide.terminal(on=False)
     page.click("#stdin-toggle")
-    assert page.evaluate(_FAINT_EDGES) == []
+    assert faint_edges(page) == []
     ide.write("input()").run().says("Waiting")
-    assert page.evaluate(_FAINT_EDGES) == []
+    assert faint_edges(page) == []
     ide.stop().ends("Stopped.")
     assert page.evaluate(_FAINT_TEXT) == []
     page.click("#settings-button")
-    assert page.evaluate(_FAINT_EDGES) == []
+    assert faint_edges(page) == []
     page.keyboard.press("Escape")
     page.click(".cm-content")
     page.keyboard.press("Control+f")
-    assert page.evaluate(_FAINT_EDGES) == []
+    assert faint_edges(page) == []
     assert page.evaluate(_FAINT_TEXT) == []
 
 
