@@ -12,7 +12,7 @@ import { sessionRequest } from "./lib/request";
 import { encodeShared, type Shared } from "./lib/share";
 import { describe, endWords, type Limits, type RunView } from "./lib/status";
 import { asString, Store } from "./lib/storage";
-import { withoutControlSequences } from "./lib/transcript";
+import { Transcript } from "./lib/transcript";
 import { LineInput } from "./line-input";
 import { ParentPage } from "./parent-page";
 import { Run } from "./run";
@@ -41,7 +41,7 @@ class Embedded {
   readonly #status: StatusLine;
   readonly #run: Run;
   readonly #traces = new Traces((place) => this.#goTo(place));
-  #printed = "";
+  readonly #transcript = new Transcript();
   #language: Language;
   #args = "";
   #stdin: string | undefined;
@@ -78,7 +78,7 @@ class Embedded {
     this.#run = new Run(() => this.#limits, {
       view: (view) => this.#show(view),
       output: (stream, data) => {
-        this.#printed += data;
+        this.#transcript.add(data);
         this.#status.noteOutput();
         this.#screen.write(stream, data);
         this.#parent.report({ type: "output", stream, data });
@@ -137,7 +137,7 @@ class Embedded {
     this.#line.label = tty ? "Answer" : "Input";
     this.#line.begin(stdin !== undefined);
     const { name, sourceFile, errors } = this.#language;
-    this.#printed = "";
+    this.#transcript.clear();
     this.#editor.mark([]);
     this.#traces.follow(errors, this.#project.files.map(({ name }) => name));
     const terminal = tty ? this.#screen.size : undefined;
@@ -215,7 +215,7 @@ class Embedded {
 
   #show(view: RunView): void {
     const { active } = this.#run;
-    const problems = this.#traces.problems(view, () => withoutControlSequences(this.#printed));
+    const problems = this.#traces.problems(view, () => this.#transcript.text());
     if (problems.length > 0) this.#editor.mark(problems);
     this.#status.show(view, problems[0]);
     this.#button.dataset["does"] = active ? "stop" : "run";

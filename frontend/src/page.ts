@@ -1,6 +1,6 @@
 /** Puts the page together: the code side, the output side, the run between them. */
 
-import { fetchFiles, sessionInfo, type Catalogue } from "./api";
+import { fetchFiles, sessionInfo, type Catalogue, type SessionInfo } from "./api";
 import { Console } from "./console";
 import { ShareDialog } from "./dialogs";
 import { byId, hasKeyboard } from "./dom";
@@ -79,10 +79,10 @@ export class Page {
   readonly #argsProblem = byId("args-problem", HTMLElement);
   #limits: Limits = {};
   #languages: Catalogue["languages"] = [];
-  /** Absent until the server has said which languages there are. */
   readonly #codePane = byId("code-pane", HTMLElement);
   /** Whether somebody has done something to the code since the program was started. */
   #busyWithCode = false;
+  /** Absent until the server has said which languages there are. */
   #workbench: Workbench | undefined;
   readonly #traces = new Traces((place) => this.#goTo(place));
   #runStarted = -Infinity;
@@ -366,10 +366,15 @@ export class Page {
     if (this.#remembered) return;
     if (info === null || elsewhere) this.#stores.tab.remove("session");
     if (!info || elsewhere || this.#run.active) return;
+    this.#follow(session, info);
+  }
+
+  /** Shows a session that was there before this page came to it. */
+  #follow(session: Session, { startedAt }: SessionInfo): void {
     if (this.#workbench) this.#traces.follow(this.#workbench.language.errors, session.sent.map(([name]) => name));
-    this.#output.begin({ tty: session.tty, inputGiven: false, ...(session.watching && { watching: true }) });
+    this.#output.begin({ tty: session.tty, inputGiven: false, watching: session.watching === true });
     this.#run.follow(session);
-    if (info.startedAt !== undefined) this.#status.startedAt = info.startedAt;
+    if (startedAt !== undefined) this.#status.startedAt = startedAt;
   }
 
   async #shareCode(): Promise<void> {
@@ -398,12 +403,9 @@ export class Page {
     }
     const project = this.#workbench?.project;
     const sent = (project?.files ?? []).map(({ name, text }) => [name, text] as const);
-    if (this.#workbench) this.#traces.follow(this.#workbench.language.errors, sent.map(([name]) => name));
     this.#clearFiles();
     this.#showView("output");
-    this.#output.begin({ tty: info.tty, inputGiven: false, watching: true });
-    this.#run.follow({ id, tty: info.tty, watching: true, sent });
-    if (info.startedAt !== undefined) this.#status.startedAt = info.startedAt;
+    this.#follow({ id, tty: info.tty, watching: true, sent }, info);
     this.#notice.showOfRun("You watch a program that somebody else runs. Its code is here as a copy.");
   }
 

@@ -69,7 +69,7 @@ class Embedding:
 
 
 @pytest.fixture
-def embedding_server(start_server: Callable[..., ServerProcess], elsewhere: int) -> tuple[ServerProcess, str]:  # noqa: F811
+def embedding_server(start_server: Callable[..., ServerProcess], elsewhere: int) -> tuple[ServerProcess, str]:  # noqa: F811 - the fixture
     origin = f"http://localhost:{elsewhere}"
     return start_server(embed_origins=origin, languages="python,javascript"), origin
 
@@ -194,7 +194,7 @@ def test_without_a_referrer_it_answers_whoever_speaks_first(
 def test_a_site_that_is_not_named_shows_nothing(
     new_page: Callable[..., Page],
     embedding_server: tuple[ServerProcess, str],
-    elsewhere: int,  # noqa: F811
+    elsewhere: int,  # noqa: F811 - the fixture
 ) -> None:
     server, _ = embedding_server
     there = Embedding(new_page(), f"http://127.0.0.1:{elsewhere}", f"{server.url}/embed")
