@@ -16,6 +16,7 @@ import { Transcript } from "./lib/transcript";
 import { LineInput } from "./line-input";
 import { ParentPage } from "./parent-page";
 import { Run } from "./run";
+import { RunButton } from "./run-button";
 import { Screen } from "./screen";
 import { StatusLine } from "./status-line";
 import { useConstructedStyles } from "./stylesheets";
@@ -33,8 +34,12 @@ class Embedded {
   readonly #title = byId("title", HTMLElement);
   readonly #file = byId("file", HTMLSelectElement);
   readonly #open = byId("open", HTMLAnchorElement);
-  readonly #button = byId("run", HTMLButtonElement);
-  readonly #label = byId("run-label", HTMLElement);
+  readonly #button = new RunButton(
+    () => {
+      if (this.start() && hasKeyboard()) this.#focusInput();
+    },
+    () => this.#run.stop(),
+  );
   readonly #editor = new Editor(byId("editor", HTMLElement), () => this.#changed());
   readonly #screen: Screen;
   readonly #line: LineInput;
@@ -89,10 +94,6 @@ class Embedded {
       keyWanted: () => undefined,
       over: () => undefined,
     });
-    this.#button.addEventListener("click", () => {
-      if (this.#run.active) this.#run.stop();
-      else if (this.start() && hasKeyboard()) this.#focusInput();
-    });
     this.#file.addEventListener("change", () => this.#editor.select(this.#file.selectedIndex));
     document.addEventListener("keydown", (event) => this.#handleKey(event));
     this.#line.hidden = hasKeyboard();
@@ -100,7 +101,7 @@ class Embedded {
 
   /** From now on it can be used. */
   ready(): void {
-    this.#button.setAttribute("aria-disabled", "false");
+    this.#button.enable();
     document.body.classList.add("ready");
     this.#editor.complete();
     void this.#screen.useGraphemes();
@@ -218,8 +219,7 @@ class Embedded {
     const problems = this.#traces.problems(view, () => this.#transcript.text());
     if (problems.length > 0) this.#editor.mark(problems);
     this.#status.show(view, problems[0]);
-    this.#button.dataset["does"] = active ? "stop" : "run";
-    this.#label.textContent = active ? "Stop" : "Run";
+    this.#button.show(active ? "stop" : "run");
     this.#line.wanted = view.kind === "live" && view.inputWanted;
     this.#report(view);
     if (active) return;

@@ -20,6 +20,7 @@ import { asBoolean } from "./lib/storage";
 import type { Notice } from "./notice";
 import { Presence } from "./presence";
 import { Run, type Session } from "./run";
+import { RunButton } from "./run-button";
 import type { ScreenOptions } from "./screen";
 import type { Settings } from "./settings";
 import { shortcuts } from "./shortcuts";
@@ -47,8 +48,6 @@ function asSession(value: unknown): Session | undefined {
   };
 }
 
-/** Milliseconds. */
-const DOUBLE_CLICK = 500;
 
 export class Page {
   readonly #stores: Stores;
@@ -64,8 +63,12 @@ export class Page {
   #remembered: Session | undefined;
   readonly #twins = new Twins(() => this.#remembered?.id);
   readonly #share = new ShareDialog();
-  readonly #runButton = byId("run", HTMLButtonElement);
-  readonly #runLabel = byId("run-label", HTMLElement);
+  readonly #runButton = new RunButton(
+    () => {
+      if (this.#start() && hasKeyboard()) this.#output.focus();
+    },
+    () => this.#stop(),
+  );
   readonly #asTerminal = byId("as-terminal", HTMLInputElement);
   readonly #asPlain = byId("as-plain", HTMLInputElement);
   readonly #asTests = byId("as-tests", HTMLInputElement);
@@ -85,7 +88,6 @@ export class Page {
   /** Absent until the server has said which languages there are. */
   #workbench: Workbench | undefined;
   readonly #traces = new Traces((place) => this.#goTo(place));
-  #runStarted = -Infinity;
 
   constructor(stores: Stores, notice: Notice, settings: Settings, key: Key) {
     this.#settings = settings;
@@ -153,7 +155,7 @@ export class Page {
     this.#workbench.onShown = (name) => this.#codeShown(name);
     this.#codeShown(this.#workbench.project.files[0]?.name ?? "");
     this.#workbench.configure(this.#settings.now);
-    this.#runButton.setAttribute("aria-disabled", "false");
+    this.#runButton.enable();
     document.body.classList.add("ready");
     performance.mark("usable");
     this.#workbench.complete();
@@ -182,7 +184,6 @@ export class Page {
         if (this.#run.active) this.#notice.showOfRun("The running program keeps what it has. The next one gets the new setting.");
       });
     }
-    this.#runButton.addEventListener("click", () => this.#runOrStop());
     this.#codePane.addEventListener("pointerdown", () => void (this.#busyWithCode = true));
     this.#codePane.addEventListener("keydown", ({ key, ctrlKey, metaKey }) => {
       if (!["Control", "Meta", "Shift", "Alt"].includes(key) && !(key === "Enter" && (ctrlKey || metaKey))) this.#busyWithCode = true;
@@ -193,15 +194,9 @@ export class Page {
     onWake(() => this.#run.refresh());
   }
 
-  #runOrStop(): void {
-    if (this.#active) {
-      // The second half of a double click on Run means no Stop.
-      if (performance.now() - this.#runStarted <= DOUBLE_CLICK) return;
-      if (this.#judge?.active) this.#judge.stop();
-      else this.#run.stop();
-      return;
-    }
-    if (this.#start() && hasKeyboard()) this.#output.focus();
+  #stop(): void {
+    if (this.#judge?.active) this.#judge.stop();
+    else this.#run.stop();
   }
 
   /** False when there was nothing that could be started. */
@@ -219,7 +214,6 @@ export class Page {
     this.#busyWithCode = false;
     this.#notice.nextRun();
     this.#showView("output");
-    this.#runStarted = performance.now();
     if (this.#asTests.checked && this.#judge) {
       this.#startTests(this.#judge, parsed.args);
       return true;
@@ -312,10 +306,8 @@ export class Page {
     if (problems.length > 0) this.#workbench?.mark(problems);
     const [problem] = problems;
     this.#status.show(view, problem);
-    this.#runButton.dataset["does"] = active ? "stop" : "run";
-    const watching = view.kind === "live" && view.watching === true;
-    this.#runLabel.textContent = watching ? "Leave" : active ? "Stop" : "Run";
-    this.#runButton.title = watching ? "Watch no longer" : active ? "End the program" : "";
+    if (view.kind === "live" && view.watching) this.#runButton.show("stop", "Leave", "Watch no longer");
+    else this.#runButton.show(active ? "stop" : "run");
     const wanted = view.kind === "live" && view.inputWanted;
     this.#output.inputWanted = wanted;
     if (wanted) this.#takeAnswer();

@@ -99,6 +99,18 @@ def test_visitors_change_and_run_a_program(
     whole.eventually(lambda: whole.code == f"{code}\nprint('more')", lambda: whole.code)
 
 
+def test_a_double_click_on_run_stops_nothing_there_either(
+    new_page: Callable[..., Page], embedding_server: tuple[ServerProcess, str]
+) -> None:
+    server, origin = embedding_server
+    code = quote("input('still here? ')")
+    there = Embedding(new_page(), origin, f"{server.url}/embed#lang=python&text={code}").opened()
+    there.frame.dblclick("#run")
+    there.shows("still here?")
+    there.page.wait_for_timeout(300)
+    assert there.frame.get_attribute("#run", "data-does") == "stop"
+
+
 def test_errors_lead_to_their_line_there_too(
     new_page: Callable[..., Page], embedding_server: tuple[ServerProcess, str]
 ) -> None:
