@@ -72,7 +72,7 @@ async def test_who_stops_waiting_for_an_engine_that_hangs_need_not_wait(
 
     monkeypatch.setattr(executor._api, "create", hang)
     with trio.move_on_after(0.2) as scope:
-        monkeypatch.setattr("trio_exec.executor.docker.executor.CLEANUP_TIMEOUT", 0.1)
+        monkeypatch.setattr("trio_exec.executor.leases.CLEANUP_TIMEOUT", 0.1)
         async with executor.open_container(SPEC):
             raise AssertionError("it opened")
     assert scope.cancelled_caught

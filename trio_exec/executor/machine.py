@@ -14,6 +14,10 @@ container, or has no root, may lack either."""
 
 CHARGES = ("sockets", "ipc")
 """What a machine may charge containers for, as launchers are told of it."""
+LOOK = "look"
+"""Tells a launcher to look itself what its machine charges for, where nobody else knows which one it is."""
+CHARGES_IPC_SINCE = (5, 15)
+"""The version of Linux."""
 
 WARMED_AT_ONCE = 2
 """Containers that are warmed at once, at least."""
@@ -27,7 +31,7 @@ class Machine:
         charges_sockets: whether a container's memory limit counts what the kernel holds for its Internet sockets.
             It does with cgroup v2 only.
         charges_ipc: whether it counts what the kernel holds for System V IPC, beside the shared memory itself. Linux
-            does since 5.15.
+            does since `CHARGES_IPC_SINCE`.
         processors: how many there are.
         has_cgroups: whether the engine can limit anything; a rootless one may have been given no part of the tree.
         extra_capabilities: those of `EXTRA_CAPABILITIES` that the engine has itself, and so can give.
@@ -55,7 +59,7 @@ class Machine:
         """What the engine's answer to `docker info` says."""
         return cls(
             charges_sockets=info.get("CgroupVersion") == "2",
-            charges_ipc=_version(info.get("KernelVersion", "")) >= (5, 15),
+            charges_ipc=_version(info.get("KernelVersion", "")) >= CHARGES_IPC_SINCE,
             processors=int(info.get("NCPU", 0)),
             has_cgroups=info.get("CgroupDriver") != "none",
         )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
-from trio_exec.executor.machine import CHARGES, Machine
+from trio_exec.executor.machine import CHARGES, CHARGES_IPC_SINCE, LOOK, Machine
 from trio_exec.executor.rlimits import rlimits
 from trio_exec.executor.seccomp import profile
 
@@ -84,6 +84,11 @@ def _limit_lines() -> list[str]:
 def header() -> str:
     """The text of `policy.h`; the same for every machine, of which launchers are told when they start."""
     bits = [f"#define CHARGES_{word.upper()} {1 << bit}" for bit, word in enumerate(CHARGES)]
+    bits += [
+        f"#define CHARGES_IPC_{part} {number}"
+        for part, number in zip(("MAJOR", "MINOR"), CHARGES_IPC_SINCE, strict=True)
+    ]
+    bits.append(f'#define CHARGES_UNKNOWN "{LOOK}"')
     words = [f'  {{"{word}", CHARGES_{word.upper()}}},' for word in CHARGES]
     lines = [
         "/* Made by trio_exec/executor/policy.py. */",

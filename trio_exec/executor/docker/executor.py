@@ -1,13 +1,11 @@
 """The executor on Docker: single-use containers, each owned by a task of its own until it is gone.
 
     run
-    ├─ owners            one for each container: makes it, lends it to whoever asked, removes it until it is gone
-    │  └─ beat           meanwhile: signs of life to its launcher, and from there
+    ├─ owners            one for each container, see `leases`
     ├─ janitor           removes what other servers have left behind
     └─ health            keeps the answer to whether the engine can be used
 
-Who opens a container waits for its owner, and can stop waiting at any moment: a call to an engine that hangs holds up
-nobody but the owner. Several things see to it that no container stays behind: its owner removes it; the launcher
+Several things see to it that no container stays behind: its owner removes it; the launcher
 inside ends when its input does, which happens by itself when this process dies, and the engine then removes the
 container (`auto_remove`); the guard, a process beside this one, removes what a killed server was just about to make;
 and any server's janitor removes what is past the lifetime that its label tells.
@@ -22,13 +20,13 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import trio
 
 from trio_exec.errors import ExecutorError, ExecutorUnavailableError, LimitsMissingError
-from trio_exec.events import ContainerLingers, Emit, ignore
+from trio_exec.events import Emit, ignore
 from trio_exec.executor.base import ContainerSpec
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.attach_stream import AttachStream
@@ -36,7 +34,6 @@ from trio_exec.executor.docker.calls import Calls
 from trio_exec.executor.docker.container import DockerContainer
 from trio_exec.executor.docker.enforcement import Enforcement
 from trio_exec.executor.docker.hardening import HARDENING, Hardening
-from trio_exec.executor.docker.health import Health
 from trio_exec.executor.docker.janitor import Janitor, host_name
 from trio_exec.executor.docker.labels import (
     HOST_LABEL,
@@ -47,7 +44,8 @@ from trio_exec.executor.docker.labels import (
     USER_LABEL,
 )
 from trio_exec.executor.docker.uids import UserIds
-from trio_exec.executor.lingering import Lingering
+from trio_exec.executor.health import Health
+from trio_exec.executor.leases import Lease, Owners
 from trio_exec.executor.machine import EXTRA_CAPABILITIES
 from trio_exec.ids import short_id
 from trio_exec.launcher.connection import LauncherConnection
@@ -59,41 +57,14 @@ LOGGER = logging.getLogger("trio_exec.docker")
 
 THREADS = 16
 """Calls of a kind at once. The engine itself works on few starts at a time; more would only wait there."""
-CLEANUP_TIMEOUT = 10
-"""Seconds that whoever opened a container waits for its removal; then it lingers, and only its owner waits on."""
 EXPEDITE_AFTER = 0.5
 """Seconds that a container gets to go by itself, once its launcher's input has ended, before it gets more CPU."""
 LEAVE_TIMEOUT = 2
 """Seconds that it then gets before it is killed."""
 EXPIRY_MARGIN = 60
 """Seconds beyond a launcher's lifetime after which any server may remove its container."""
-RETRY_FIRST, RETRY_LAST = 2, 16
-"""Seconds until an owner tries again to remove what the engine did not let go; doubled each time."""
 
 _T = TypeVar("_T")
-
-
-@dataclass(eq=False, slots=True)
-class _Lease:
-    """A container between its owner and whoever asked for it.
-
-    Attributes:
-        name: known before the container exists: whatever fails from here on, there is a name to remove it by.
-        settled: it was started, or that failed.
-        container: once it was started.
-        failure: why it could not be.
-        returned: nobody wants it any more.
-        tried: the engine was asked to remove it, with or without success.
-        gone: it does not exist.
-    """
-
-    name: str
-    settled: trio.Event = field(default_factory=trio.Event)
-    container: DockerContainer | None = None
-    failure: ExecutorError | None = None
-    returned: trio.Event = field(default_factory=trio.Event)
-    tried: trio.Event = field(default_factory=trio.Event)
-    gone: trio.Event = field(default_factory=trio.Event)
 
 
 class DockerExecutor:
@@ -134,22 +105,26 @@ class DockerExecutor:
         self._enforcement = Enforcement(missing_limits)
         self.can_update_limits = False
         self._ready = trio.Event()
-        self.health = Health(api, emit)
+        ping = trio.CapacityLimiter(1)
+        self.health = Health(
+            lambda: self._calls("ping", api.ping, ping),
+            engine="the Docker engine",
+            unusable="the Docker engine is being asked which of the languages' images it has",
+            emit=emit,
+        )
         self.instance = secrets.token_hex(8)
         self._host = host_name()
         self._starts = trio.CapacityLimiter(THREADS)
         self._updates = trio.CapacityLimiter(THREADS)
         self._removals = trio.CapacityLimiter(THREADS)
-        self._leases: dict[str, _Lease] = {}
-        self._lingering = Lingering()
-        self._owners: trio.Nursery | None = None
+        self._owners = Owners(self, emit, wait=True)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Owns containers until cancelled, and then for as long as their removal takes, `CLEANUP_TIMEOUT` at most."""
+        """Owns containers until cancelled, and then for as long as their removal takes; see `Owners`."""
         ending = trio.Event()
-        janitor = Janitor(self._api, self.instance, self._leases, self._emit)
+        janitor = Janitor(self._api, self.instance, self._owners.names, self._emit)
         async with trio.open_nursery() as nursery:
-            await nursery.start(self._host_owners, ending)
+            await nursery.start(self._owners.run, ending)
             nursery.start_soon(janitor.run)
             nursery.start_soon(self.health.run)
             task_status.started()
@@ -157,19 +132,6 @@ class DockerExecutor:
                 await trio.sleep_forever()
             finally:
                 ending.set()
-
-    async def _host_owners(
-        self, ending: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
-        with trio.CancelScope(shield=True):
-            async with trio.open_nursery() as owners:
-                self._owners = owners
-                task_status.started()
-                await ending.wait()
-                self._owners = None
-                for lease in self._leases.values():
-                    lease.returned.set()
-                owners.cancel_scope.deadline = trio.current_time() + CLEANUP_TIMEOUT
 
     async def _call(self, name: str, function: Callable[[], _T], limiter: trio.CapacityLimiter) -> _T:
         """Calls the engine; see `Calls`. One that can't be reached is a matter for everybody."""
@@ -210,16 +172,16 @@ class DockerExecutor:
     @property
     def lingering(self) -> int:
         """How many containers are there that should not be; see `Executor`."""
-        return len(self._lingering)
+        return len(self._owners.lingering)
 
     async def wait_lingering(self, known: int) -> None:
         """Returns when `lingering` is another number; see `Executor`."""
-        await self._lingering.wait_other(known)
+        await self._owners.lingering.wait_other(known)
 
     @property
     def clean(self) -> bool:
         """Whether no container of this server is left."""
-        return not self._leases
+        return self._owners.clean
 
     def use_images(self, images: Mapping[str, str]) -> None:
         """Says which images languages run in, besides those that have theirs already."""
@@ -281,58 +243,20 @@ class DockerExecutor:
     @asynccontextmanager
     async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[DockerContainer]:
         """A container for as long as the context lasts; see `Executor`."""
-        if self._owners is None:
-            raise ExecutorUnavailableError("this server does not run containers now")
         if spec.language not in self._images:
             raise ExecutorError(f"{spec.language} has no image yet")
-        lease = _Lease(f"trio-exec-{self.instance}-{secrets.token_hex(8)}")
-        self._leases[lease.name] = lease
-        self._owners.start_soon(self._own, lease, spec)
-        try:
-            await lease.settled.wait()
-            if lease.container is None:
-                raise lease.failure or ExecutorError("the container could not be opened")
-            await lease.container.launcher.wait_ready()
-            yield lease.container
-        finally:
-            lease.returned.set()
-            with trio.move_on_after(CLEANUP_TIMEOUT, shield=True):
-                await lease.tried.wait()
-            if not lease.gone.is_set():
-                LOGGER.warning("the container %s is still there; its slot stays taken until it is gone", lease.name)
-                self._lingering.add(lease)
-                self._emit(ContainerLingers(lease.name))
+        name = f"trio-exec-{self.instance}-{secrets.token_hex(8)}"
+        async with self._owners.open(name, spec) as container:
+            yield container
 
-    async def _own(self, lease: _Lease, spec: ContainerSpec) -> None:
-        """Makes a container, waits until nobody wants it, and removes it."""
-        started = False
-        try:
-            started = await self._start(lease, spec)
-        except ExecutorError as error:
-            lease.failure = error
-        lease.settled.set()
-        if started:
-            await self._lend(lease)
-        await self._remove(lease)
-        self._uids.release(lease.name)
-        del self._leases[lease.name]
-        self._lingering.discard(lease)
-
-    async def _lend(self, lease: _Lease) -> None:
-        """Returns when nobody wants the container any more."""
-        assert lease.container is not None  # noqa: S101 - it was started
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(lease.container.launcher.beat)
-            await lease.returned.wait()
-            nursery.cancel_scope.cancel(reason="it is not wanted any more")
-
-    async def _start(self, lease: _Lease, spec: ContainerSpec) -> bool:
+    async def start(self, lease: Lease[DockerContainer], spec: ContainerSpec) -> DockerContainer | None:
+        """Makes a container; see `Maker`."""
         name = lease.name
         resources = spec.resources[0 if self.can_update_limits else -1]
         uid = self._uids.take(name)
         await self._call("create", lambda: self._create(name, spec, uid, resources), self._starts)
         if lease.returned.is_set():
-            return False
+            return None
         socket = await self._call("attach", lambda: self._api.attach(name), self._starts)
         stream = AttachStream(
             trio.SocketStream(trio.socket.from_stdlib_socket(socket)),
@@ -345,7 +269,7 @@ class DockerExecutor:
         except ExecutorError:
             await launcher.aclose()
             raise
-        lease.container = DockerContainer(
+        return DockerContainer(
             launcher,
             in_force=HARDENING.changeable(resources),
             update=lambda limits: self._call("update", lambda: self._api.update(name, limits), self._updates),
@@ -353,7 +277,6 @@ class DockerExecutor:
             ran_out_of_memory=lambda: self._ran_out_of_memory(name),
             doubt=self.health.doubt,
         )
-        return True
 
     async def _ran_out_of_memory(self, name: str) -> bool:
         try:
@@ -383,22 +306,14 @@ class DockerExecutor:
         if warnings or not self._ready.is_set():
             self._enforcement.check(host_config, self._api.host_config(name), warnings)
 
-    async def _remove(self, lease: _Lease) -> None:
-        """Returns when the container is gone, however often the engine has to be asked."""
-        if lease.container is not None:
-            await lease.container.launcher.aclose()
-        retry = RETRY_FIRST
-        while not lease.gone.is_set():
-            try:
-                if lease.container is None or not await self._leaves(lease.name, lease.container):
-                    await self._call("remove", lambda: self._api.remove(lease.name), self._removals)
-                lease.gone.set()
-                lease.tried.set()
-            except ExecutorError as error:
-                LOGGER.log(logging.DEBUG if lease.tried.is_set() else logging.WARNING, "%s; will try again", error)
-                lease.tried.set()
-                await trio.sleep(retry)
-                retry = min(2 * retry, RETRY_LAST)
+    async def remove(self, lease: Lease[DockerContainer]) -> None:
+        """Returns when a container is gone; see `Maker`."""
+        if lease.container is None or not await self._leaves(lease.name, lease.container):
+            await self._call("remove", lambda: self._api.remove(lease.name), self._removals)
+
+    def gone(self, lease: Lease[DockerContainer]) -> None:
+        """Has its user id back; see `Maker`."""
+        self._uids.release(lease.name)
 
     async def _leaves(self, name: str, container: DockerContainer) -> bool:
         """Whether the container goes by itself, as its launcher's input has ended: cheaper than to kill it."""

@@ -1,6 +1,7 @@
 #include "confine.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,6 +11,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* That some bits of an argument have a value. */
@@ -60,8 +63,26 @@ struct writer {
   size_t at; /* The first instruction so far; those before are free. */
 };
 
+/* What can be seen from in here; machine.py has the reasons. */
+static unsigned find_charges(void) {
+  unsigned found = 0;
+  struct statfs cgroups;
+  if (statfs("/sys/fs/cgroup", &cgroups) == 0 && cgroups.f_type == CGROUP2_SUPER_MAGIC)
+    found |= CHARGES_SOCKETS;
+  struct utsname kernel;
+  int major, minor;
+  if (uname(&kernel) == 0 && sscanf(kernel.release, "%d.%d", &major, &minor) == 2 &&
+      (major > CHARGES_IPC_MAJOR || (major == CHARGES_IPC_MAJOR && minor >= CHARGES_IPC_MINOR)))
+    found |= CHARGES_IPC;
+  return found;
+}
+
 static bool read_charges(char *const *words, unsigned *charged) {
   for (*charged = 0; *words != NULL; words++) {
+    if (strcmp(*words, CHARGES_UNKNOWN) == 0) {
+      *charged |= find_charges();
+      continue;
+    }
     const struct charge *charge = charges, *end = charges + sizeof charges / sizeof *charges;
     while (charge < end && strcmp(charge->word, *words) != 0)
       charge++;

@@ -26,7 +26,8 @@ enum { FILTER_MAX = 1024 }; /* Instructions; there are about 300. */
 
 /*
  * Puts limits and filter in force, for good. The words say what the machine charges containers for, "sockets" or "ipc",
- * and end with NULL; without them there is less of what takes memory unseen. Returns NULL, or what went wrong.
+ * and end with NULL; without them there is less of what takes memory unseen. "look" is for what can be seen from within,
+ * where whoever started us does not know the machine. Returns NULL, or what went wrong.
  * A kernel that knows no filters, as a sandbox's may, goes without.
  */
 const char *confine(char *const *charged);

@@ -25,6 +25,7 @@ enum { OOM_FIRST = 1000, OOM_LAST = 0 };
 static const unsigned kept[] = {CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_SYS_RESOURCE, CAP_SYS_NICE};
 
 static uid_t program;
+static bool shared; /* Programs are the user that we are. */
 static bool has_fsuid;
 static int nice_before;
 
@@ -53,6 +54,8 @@ static bool drop_capabilities(void) {
 void identity_stay_hidden(void) { prctl(PR_SET_DUMPABLE, 0); }
 
 static void touch_files_as(uid_t user, gid_t group) {
+  if (shared)
+    return;
   if (has_fsuid) {
     setfsgid(group);
     setfsuid(user);
@@ -97,11 +100,22 @@ static void set_oom_order(int value) {
   close(fd);
 }
 
+/* Nothing that needs a privilege is to be had, nor needed but for a separate user. */
+static const char *share(void) {
+  if (getuid() != program || geteuid() != program || getegid() != program)
+    return "must be started as root, or as the user and group of its programs";
+  shared = true;
+  set_oom_order(OOM_LAST);
+  nice_before = getpriority(PRIO_PROCESS, 0);
+  identity_stay_hidden();
+  return NULL;
+}
+
 const char *identity_take(uid_t user) {
   program = user;
-  if (getuid() != 0 || geteuid() != 0)
-    return "must be started as root, to be another user than the program";
   umask(022);
+  if (getuid() != 0)
+    return share();
   announce_program();
   chmod(TERMINALS, 0660);
   set_oom_order(OOM_LAST);
@@ -128,14 +142,14 @@ int identity_open_terminals(int flags) {
 }
 
 void identity_charge_program(bool charge) {
-  if (!has_fsuid)
-    return; /* Such a kernel keeps no such accounts. */
+  if (shared || !has_fsuid)
+    return; /* It is charged already, or such a kernel keeps no such accounts. */
   (void)!setresuid(charge ? program : 0, (uid_t)-1, (uid_t)-1);
   touch_files_as(program, program); /* The call before has put that back as well. */
 }
 
 void identity_act_as_program(bool act) {
-  if (!has_fsuid)
+  if (shared || !has_fsuid)
     return; /* It is the effective one as it is. */
   (void)!setresuid((uid_t)-1, act ? program : 0, (uid_t)-1);
   touch_files_as(program, program); /* The call before has put that back as well. */
@@ -146,6 +160,8 @@ bool identity_become_program(void) {
   touch_files_as(0, 0);
   set_oom_order(OOM_FIRST); /* Set with CAP_SYS_RESOURCE, it is also the lowest that the program can choose. */
   setpriority(PRIO_PROCESS, 0, nice_before);
+  if (shared)
+    return true;
   bool become = setgroups(0, NULL) == 0 && setresgid(program, program, program) == 0 &&
                 setresuid(program, program, program) == 0;
   int problem = errno;

@@ -7,6 +7,10 @@
  * Files are the program's all the same: the launcher touches them with the program's user id, and
  * with that alone. A separate id for files (setfsuid) opens no window to other calls. A kernel
  * without it, such as gVisor's, gets the effective id instead, which signals don't look at.
+ *
+ * Where nobody may be root, the launcher is started as the program's user, and stays that. Its memory and descriptors
+ * are as far from the program then, since it is not dumpable, and as PID 1 it can't be killed from within; but what
+ * the kernel keeps for a user both use up, and a program that harms its launcher ends its own container.
  */
 #ifndef IDENTITY_H
 #define IDENTITY_H
@@ -15,7 +19,7 @@
 #include <sys/types.h>
 
 /*
- * Makes this process the launcher of programs that run as the given user and group, and announces
+ * Makes this process the launcher of programs that run as the given user and group, and, as root, announces
  * them to the C library's look-ups. Afterwards files are touched as that user. Returns NULL, or
  * what went wrong.
  */

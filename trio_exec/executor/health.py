@@ -6,13 +6,12 @@ So however often `/readyz` is asked for, and however long the engine takes to an
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
 
 import trio
 
 from trio_exec.errors import ExecutorError
 from trio_exec.events import Emit, ReadinessChanged, ignore
-from trio_exec.executor.docker.api import DockerAPI
-from trio_exec.executor.docker.calls import Calls
 
 CHECK_INTERVAL = 5
 """Seconds between two pings of an engine that answers; one that fails is found out by whoever needs it, too."""
@@ -27,21 +26,22 @@ class Health:
     """What is known of an engine. `run` must be running.
 
     Args:
-        api: the engine.
-        emit: reports when the answer changes, and the engine's calls.
+        ping: asks the engine for a sign of life; raises ExecutorError where there is none.
+        engine: what it is called, as in "the Docker engine does not answer".
+        unusable: what keeps it from running containers at first.
+        emit: reports when the answer changes.
     """
 
-    def __init__(self, api: DockerAPI, emit: Emit = ignore) -> None:
-        self._api = api
+    def __init__(self, ping: Callable[[], Awaitable[None]], *, engine: str, unusable: str, emit: Emit = ignore) -> None:
+        self._ping = ping
+        self._engine = engine
         self._emit = emit
-        self._calls = Calls(emit)
-        self._unusable: str | None = "the Docker engine is being asked which of the languages' images it has"
+        self._unusable: str | None = unusable
         self._failure: str | None = None
         self._told = self._unusable
         self._doubted = trio.Event()
         self._settled = trio.Event()
         self._asked_at = -math.inf
-        self._limiter = trio.CapacityLimiter(1)
 
     @property
     def not_ready_reason(self) -> str | None:
@@ -102,8 +102,8 @@ class Health:
     async def _ask(self) -> str | None:
         with trio.move_on_after(CHECK_TIMEOUT):
             try:
-                await self._calls("ping", self._api.ping, self._limiter)
+                await self._ping()
             except ExecutorError as error:
                 return error.message
             return None
-        return f"the Docker engine does not answer within {CHECK_TIMEOUT} seconds"
+        return f"{self._engine} does not answer within {CHECK_TIMEOUT} seconds"
