@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import trio
 
+from tests.kubernetes import on_kubernetes, reason_to_skip
 from tests.sessions import SPEC
 from tests.support import GENEROUS, PATIENCE, TESTED_LANGUAGES, Client, ServerProcess, running_server
 from trio_exec.executor.docker.api import DockerAPI
@@ -31,6 +32,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and not NEED_AN_ENGINE.isdisjoint(item.fixturenames):
             item.add_marker("docker")
+    if on_kubernetes():
+        for item in items:
+            if reason := reason_to_skip(item.nodeid):
+                item.add_marker(pytest.mark.skip(reason=reason))
     if "PYTEST_XDIST_WORKER" in os.environ:
         for item in items:
             if shares_within_its_file(item):

@@ -22,6 +22,7 @@ from typing import Any
 import docker
 import trio
 
+from tests.kubernetes import on_kubernetes, pod_names
 from trio_exec.client import Client as LibraryClient
 from trio_exec.client import Event, InputWait, MessageRefused, Output, Session, StateChanged, connect
 
@@ -57,7 +58,8 @@ class ServerProcess:
     def __init__(self, *, descriptors: int | None = None, **settings: Any) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TRIO_EXEC_")}
         # Cold unless a test says otherwise: what it sees then does not depend on what ran before.
-        for name, value in {"pool": 0, "languages": ",".join(TESTED_LANGUAGES), **settings}.items():
+        engine = {"executor": "kubernetes"} if on_kubernetes() else {}
+        for name, value in {"pool": 0, "languages": ",".join(TESTED_LANGUAGES), **engine, **settings}.items():
             key = name if name.startswith("DOCKER_") else f"TRIO_EXEC_{name.upper()}"
             environment[key] = str(value)
         self.log_path = f"/tmp/trio-exec-test-{os.getpid()}-{time.monotonic_ns()}.log"
@@ -387,6 +389,9 @@ class Client:
 
 
 def container_names() -> list[str]:
+    """Of all that are there, on the engine that is tested."""
+    if on_kubernetes():
+        return pod_names()
     client = docker.from_env()
     try:
         listed = client.api.containers(all=True, filters={"label": "trio-exec.instance"})

@@ -23,7 +23,7 @@ import trio
 from tests.compose import COMPOSE_TIMEOUT, Deployed, Project, sessions_of
 from tests.raw import raw_session
 from tests.support import PATIENCE, Client
-from trio_exec.executor.docker.images import language_images, launcher_image
+from trio_exec.executor.images import language_images, launcher_image
 from trio_exec.languages import Languages
 from trio_exec.settings import Settings
 
@@ -98,7 +98,7 @@ def test_the_image_is_slim_labelled_and_not_root(image: str) -> None:
 def test_the_image_has_the_page_and_the_same_languages(image: str) -> None:
     """By the same tags: what one server has built on an engine serves the others."""
     code = (
-        "from trio_exec.executor.docker.images import language_images, launcher_image\n"
+        "from trio_exec.executor.images import language_images, launcher_image\n"
         "from trio_exec.languages import Languages\n"
         "from trio_exec.server.process import STATIC\n"
         "assert (STATIC / 'index.html').is_file() and list((STATIC / 'assets').iterdir())\n"

@@ -29,7 +29,7 @@ from trio_exec.doctor.probe import judged
 from trio_exec.doctor.trial import Trial
 from trio_exec.executor.docker import api, container, executor
 from trio_exec.executor.docker.hardening import Hardening
-from trio_exec.executor.docker.images import launcher_image
+from trio_exec.executor.images import launcher_image
 from trio_exec.keys import create_key
 from trio_exec.languages import Languages
 from trio_exec.limits import MIB, Limits, Resources

@@ -13,7 +13,7 @@ from tests.support import Client, ServerProcess, running_server
 from trio_exec.errors import ConfigurationError, LimitsMissingError
 from trio_exec.executor.docker.enforcement import Enforcement
 from trio_exec.executor.docker.hardening import Hardening
-from trio_exec.executor.docker.images import launcher_image
+from trio_exec.executor.images import launcher_image
 from trio_exec.executor.machine import Machine
 from trio_exec.model import StageName
 from trio_exec.settings import Settings

@@ -14,7 +14,7 @@ import trio
 
 from tests.dockerd import Dockerd, private_dockerd
 from tests.support import Client, ServerProcess, running_server
-from trio_exec.executor.docker.images import launcher_image
+from trio_exec.executor.images import launcher_image
 
 
 @pytest.fixture(scope="module")

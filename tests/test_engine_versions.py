@@ -18,7 +18,7 @@ from tests.support import Client, running_server
 from trio_exec.errors import ExecutorUnavailableError
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.client import NEWEST, OLDEST, choose
-from trio_exec.executor.docker.images import launcher_image
+from trio_exec.executor.images import launcher_image
 
 DEMANDING = {"DOCKER_MIN_API_VERSION": "1.44"}
 """What Docker 29 asks for by default."""

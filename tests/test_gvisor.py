@@ -20,7 +20,7 @@ from tests.leftovers import DESCRIBE, PROGRAMS
 from tests.programs import JAVA_MAIN
 from tests.support import Client, ServerProcess, running_server
 from tests.test_doctor import run_doctor
-from trio_exec.executor.docker.images import launcher_image
+from trio_exec.executor.images import launcher_image
 from trio_exec.limits import MIB
 
 ASK = {

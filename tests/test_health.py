@@ -46,7 +46,9 @@ def asked_only_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def running(engine: Engine) -> AsyncGenerator[Health]:
     it = Health(
-        lambda: trio.to_thread.run_sync(engine.ping, abandon_on_cancel=True), engine="the engine", unusable="the engine is being asked"
+        lambda: trio.to_thread.run_sync(engine.ping, abandon_on_cancel=True),
+        engine="the engine",
+        unusable="the engine is being asked",
     )
     try:
         with trio.fail_after(PATIENCE):

@@ -16,7 +16,7 @@ from docker.models.images import Image
 
 from tests.dockerd import private_dockerd
 from trio_exec.errors import ExecutorError
-from trio_exec.executor.docker.images import _version, language_images, launcher_image
+from trio_exec.executor.images import language_images, launcher_image, version_in
 from trio_exec.languages import RUNTIMES, Languages
 
 
@@ -182,9 +182,9 @@ def test_prune_removes_what_other_versions_have_built(images: dict[str, str]) ->
     ],
 )
 def test_a_version_has_three_numbers(printed: str, version: str) -> None:
-    assert _version(launcher_image(), printed) == version
+    assert version_in(launcher_image().tag, printed) == version
 
 
 def test_a_command_that_prints_no_version_is_told() -> None:
     with pytest.raises(ExecutorError, match="its version_command prints no version"):
-        _version(launcher_image(), "command not found")
+        version_in(launcher_image().tag, "command not found")

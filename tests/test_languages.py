@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import Client, ServerProcess
 from trio_exec.errors import ConfigurationError, UnknownLanguageError
-from trio_exec.executor.docker.images import language_images
+from trio_exec.executor.images import language_images
 from trio_exec.languages import Languages, Sizes, Stage
 
 LANGUAGES = Path(__file__).parent / "languages"

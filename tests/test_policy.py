@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from trio_exec.executor import policy
-from trio_exec.executor.docker.images import Image, _tar, launcher_image
+from trio_exec.executor.docker.images import _tar
+from trio_exec.executor.images import Image, launcher_image
 from trio_exec.executor.machine import CHARGES, Machine
 from trio_exec.executor.process import binary
 from trio_exec.executor.seccomp import DENIED, DENIED_WHERE_NOT_CHARGED, profile

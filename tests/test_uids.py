@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trio_exec.errors import ExecutorError
-from trio_exec.executor.docker.uids import UserIds
+from trio_exec.executor.uids import UserIds
 
 
 def test_each_container_has_another() -> None:

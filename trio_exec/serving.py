@@ -1,11 +1,12 @@
-"""What `serve` serves: joins the server to the executor on Docker, which know nothing of each other."""
+"""What `serve` serves: joins the server to an executor, which know nothing of each other."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
-from trio_exec.events import Events
-from trio_exec.executor.docker.service import open_docker_executor
+from trio_exec.events import Emit, Events
+from trio_exec.executor.base import Executor
 from trio_exec.languages import Languages
 from trio_exec.server.process import run_server
 from trio_exec.settings import Settings
@@ -27,17 +28,46 @@ async def serve(
     Raises:
         ConfigurationError: a setting or a language can't be used.
         ExecutorUnavailableError: what the environment says of the Docker engine can't be used. An engine that is not
-            there is no such case: it may come.
+            there is no such case: it may come; nor is a cluster that is not.
     """
     languages = Languages.load(settings.languages_dir, settings.languages)
     events = Events()
-    executor = open_docker_executor(
+    await run_server(settings, languages, _executor(settings, languages, events.emit), events, listening, reload=reload)
+
+
+def _executor(settings: Settings, languages: Languages, emit: Emit) -> AbstractAsyncContextManager[Executor]:
+    """The one that is set; the other is not even imported."""
+    if settings.executor == "kubernetes":
+        from trio_exec.executor.kubernetes.hardening import PodOptions  # noqa: PLC0415 - see above
+        from trio_exec.executor.kubernetes.service import open_kubernetes_executor  # noqa: PLC0415 - see above
+
+        options = PodOptions(
+            runtime_class=settings.kubernetes_runtime_class,
+            user_namespaces=settings.kubernetes_user_namespaces,
+            node_selector=settings.kubernetes_node_selector,
+            tolerations=settings.tolerations,
+            cpu_request=settings.kubernetes_cpu_request,
+            memory_request=settings.kubernetes_memory_request_bytes,
+        )
+        return open_kubernetes_executor(
+            languages.values(),
+            settings.limits,
+            namespace=settings.kubernetes_namespace,
+            uids=settings.uid_range,
+            options=options,
+            start_timeout=settings.kubernetes_start_timeout,
+            registry=settings.kubernetes_registry,
+            unisolated=settings.kubernetes_unisolated,
+            emit=emit,
+        )
+    from trio_exec.executor.docker.service import open_docker_executor  # noqa: PLC0415 - see above
+
+    return open_docker_executor(
         languages.values(),
         settings.limits,
         uids=settings.uid_range,
         runtime=settings.runtime,
         missing_limits=settings.missing_limits,
         registry=settings.base_registry,
-        emit=events.emit,
+        emit=emit,
     )
-    await run_server(settings, languages, executor, events, listening, reload=reload)

@@ -14,9 +14,9 @@ from trio_exec.doctor.findings import Finding, broken, ok, skipped, warning
 from trio_exec.errors import BuildFailedError, ExecutorError
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.enforcement import REMEDIES, lacking
-from trio_exec.executor.docker.images import language_images, launcher_image
 from trio_exec.executor.docker.providing import Provider
 from trio_exec.executor.docker.translation import address
+from trio_exec.executor.images import language_images, launcher_image
 from trio_exec.languages import Language
 from trio_exec.limits import MIB
 from trio_exec.settings import Settings

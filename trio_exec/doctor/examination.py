@@ -21,10 +21,10 @@ from trio_exec.errors import ExecutorError, ExecutorUnavailableError
 from trio_exec.events import ignore
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.executor import DockerExecutor
-from trio_exec.executor.docker.images import language_images
 from trio_exec.executor.docker.providing import Provider
 from trio_exec.executor.docker.service import running
 from trio_exec.executor.docker.translation import translated
+from trio_exec.executor.images import language_images
 from trio_exec.executor.machine import EXTRA_CAPABILITIES
 from trio_exec.languages import RUNTIMES, Language, Languages
 from trio_exec.settings import Settings

@@ -29,6 +29,7 @@ from trio_exec.settings.access import AccessSettings
 from trio_exec.settings.admission import AdmissionSettings
 from trio_exec.settings.executor import LIMIT_NAMES, ExecutorSettings, uids_of
 from trio_exec.settings.fields import Group
+from trio_exec.settings.kubernetes import KubernetesSettings
 from trio_exec.settings.limits import LimitSettings
 from trio_exec.settings.observe import LogFormat, LogLevel, ObserveSettings
 from trio_exec.settings.sentences import sentence
@@ -44,6 +45,7 @@ __all__ = [
     "AdmissionSettings",
     "EngineSettings",
     "ExecutorSettings",
+    "KubernetesSettings",
     "LimitSettings",
     "LogFormat",
     "LogLevel",
@@ -119,12 +121,13 @@ GROUPS: tuple[type[Group], ...] = (
     LimitSettings,
     AdmissionSettings,
     ExecutorSettings,
+    KubernetesSettings,
     ObserveSettings,
 )
 
 
 class Settings(  # pyright: ignore[reportIncompatibleVariableOverride] - BaseSettings narrows the type of model_config
-    ExecutorSettings, ObserveSettings, EngineSettings, APISettings, BaseSettings
+    KubernetesSettings, ExecutorSettings, ObserveSettings, EngineSettings, APISettings, BaseSettings
 ):
     """All settings, flat. `trio-exec config` lists them with the descriptions above, by group.
 

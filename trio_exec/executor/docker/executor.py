@@ -43,10 +43,10 @@ from trio_exec.executor.docker.labels import (
     SESSION_LABEL,
     USER_LABEL,
 )
-from trio_exec.executor.docker.uids import UserIds
 from trio_exec.executor.health import Health
 from trio_exec.executor.leases import Lease, Owners
 from trio_exec.executor.machine import EXTRA_CAPABILITIES
+from trio_exec.executor.uids import UserIds
 from trio_exec.ids import short_id
 from trio_exec.launcher.connection import LauncherConnection
 from trio_exec.limits import Limits, Resources

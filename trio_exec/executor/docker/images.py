@@ -1,33 +1,22 @@
-"""Builds the languages' images, and knows what they are called.
-
-An image's tag is a hash of all that goes into it, the launcher's tag included. So nothing is built without need,
-two versions of trio-exec can share an engine, and a changed file is never overlooked.
-"""
+"""Builds the languages' images, and removes those that other versions have built."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import re
 import tarfile
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 
 from trio_exec.errors import BuildFailedError, ExecutorError, ExecutorUnavailableError
-from trio_exec.executor import policy
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.labels import VERSION_LABEL
-from trio_exec.languages import RUNTIMES, Language
+from trio_exec.executor.images import Image, context_of, language_images, launcher_image, version_in
+from trio_exec.languages import Language
 
 LINES_KEPT = 20
 """Of what a build prints: the last ones, which say why it failed."""
-_TAG_LENGTH = 16
-_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")
-_LAUNCHER_ARGUMENT = "LAUNCHER_IMAGE"
-_REGISTRY_ARGUMENT = "REGISTRY"
 _PROXY_VARIABLES = {"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"}
 _INSPECTED = re.compile(
     r"certificate verif\w+ failed|SSL certificate problem|self.signed certificate|x509: certificate"
@@ -37,56 +26,10 @@ _INSPECTED = re.compile(
 """What programs say of a certificate that the network itself has made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An image to be.
-
-    Attributes:
-        tag: its name and version.
-        directory: what it is built from.
-        arguments: of the build.
-        version_command: prints its version.
-        made: files that are not in the directory but made for it, by name.
-    """
-
-    tag: str
-    directory: Path
-    arguments: tuple[tuple[str, str], ...] = ()
-    version_command: tuple[str, ...] = ()
-    made: tuple[tuple[str, str], ...] = ()
-
-    @classmethod
-    def of(
-        cls,
-        name: str,
-        directory: Path,
-        arguments: Mapping[str, str],
-        version_command: Sequence[str] = (),
-        made: Mapping[str, str] | None = None,
-    ) -> Image:
-        """The image for a directory, tagged by the hash of its content, of all files, the arguments and the command."""
-        digest = hashlib.sha256(repr((sorted(arguments.items()), list(version_command))).encode())
-        files = [(str(path.relative_to(directory)), path.read_bytes()) for path in _context(directory)]
-        added = tuple((made or {}).items())
-        for file, content in [*files, *((file, text.encode()) for file, text in added)]:
-            digest.update(f"{file}\0{len(content)}\0".encode() + content)
-        tag = f"trio-exec/{name}:{digest.hexdigest()[:_TAG_LENGTH]}"
-        return cls(tag, directory, tuple(arguments.items()), tuple(version_command), added)
-
-
-def _context(directory: Path) -> list[Path]:
-    """The files that go into an image; installers add bytecode, which differs from one Python to the next."""
-    return sorted(
-        path
-        for path in directory.rglob("*")
-        if path.is_file() and path.name != "language.toml" and path.parent.name != "__pycache__"
-    )
-
-
 def _tar(image: Image) -> io.BytesIO:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path in _context(image.directory):
+        for path in context_of(image.directory):
             tar.add(path, arcname=str(path.relative_to(image.directory)))
         for name, text in image.made:
             content = text.encode()
@@ -97,37 +40,9 @@ def _tar(image: Image) -> io.BytesIO:
     return buffer
 
 
-def launcher_image(registry: str = "") -> Image:
-    """The image that holds nothing but the launcher; the others copy it from there.
-
-    Args:
-        registry: what comes before the names of base images.
-    """
-    return Image.of("launcher", RUNTIMES / "launcher", _from(registry), made={policy.HEADER: policy.header()})
-
-
-def language_images(languages: Iterable[Language], registry: str = "") -> dict[str, Image]:
-    """The images by name of the language; `registry` as above."""
-    arguments = {_LAUNCHER_ARGUMENT: launcher_image(registry).tag, **_from(registry)}
-    return {
-        language.name: Image.of(_image_name(language.name), language.directory, arguments, language.version_command)
-        for language in languages
-    }
-
-
-def _from(registry: str) -> dict[str, str]:
-    """Other base images make other images, with other tags; the usual ones have none of this in theirs."""
-    return {_REGISTRY_ARGUMENT: registry} if registry else {}
-
-
 def _proxies() -> dict[str, str]:
     """This process's proxies, for the build; every builder knows these arguments, and keeps them out of the image."""
     return {name: value for name, value in os.environ.items() if value and name.upper() in _PROXY_VARIABLES}
-
-
-def _image_name(language: str) -> str:
-    """A language's name, without the characters that image names can't have (c++, c#)."""
-    return language.replace("+", "p").replace("#", "sharp")
 
 
 def missing_images(api: DockerAPI, images: Mapping[str, Image]) -> list[str]:
@@ -172,20 +87,13 @@ def build(
         if image.version_command:
             printed = api.output_of(image.tag, image.version_command)
             last.extend(printed.splitlines())
-            api.label(image.tag, {VERSION_LABEL: _version(image, printed)})
+            api.label(image.tag, {VERSION_LABEL: version_in(image.tag, printed)})
     except ExecutorUnavailableError:
         raise
     except ExecutorError as error:
         inspected = any(_INSPECTED.search(line) for line in [error.message, *last])
         hint = "; the network seems to inspect TLS, for which docs/deploy.md has a remedy" if inspected else ""
         raise BuildFailedError(f"{error.message}{hint}", list(last)) from error
-
-
-def _version(image: Image, printed: str) -> str:
-    """The first version in a text, as x.y.z."""
-    if not (found := _VERSION.search(printed)):
-        raise ExecutorError(f"building {image.tag} failed: its version_command prints no version")
-    return ".".join([*found[0].split("."), "0", "0"][:3])
 
 
 def versions(api: DockerAPI, images: Mapping[str, Image]) -> dict[str, str]:

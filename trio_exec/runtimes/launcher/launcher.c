@@ -20,7 +20,7 @@
  *
  * Usage: launcher SECONDS UID [CHARGED…]. Ends by itself that long after its start, or after the start of a
  * stage for as long as that stage asks. Programs run with the uid, and the gid of that number. The words say
- * what the machine charges containers for (see confine.h).
+ * what the machine charges containers for (see confine.h). Other uses have nothing to do with that; see reach.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +44,7 @@
 #include "order.h"
 #include "output.h"
 #include "probe.h"
+#include "reach.h"
 #include "reserve.h"
 #include "snapshot.h"
 #include "stage.h"
@@ -429,6 +430,9 @@ static void loop(int child_signals) {
 }
 
 int main(int argc, char **argv) {
+  int reached = reach(argc, argv);
+  if (reached >= 0)
+    return reached;
   if (argc < 3 || atol(argv[1]) <= 0 || atol(argv[2]) <= 0)
     fail("usage: launcher SECONDS UID [CHARGED...]");
   if (getpid() != 1)

@@ -1,0 +1,1 @@
+"""The executor on Kubernetes: a pod for each container."""

@@ -1,0 +1,268 @@
+"""The executor on Kubernetes: single-use pods, each owned by a task of its own until it is gone.
+
+    run
+    ├─ (shielded)        as long as a pod is left
+    │  ├─ pods           watches what becomes of them
+    │  ├─ connections    one for each pod that is attached
+    │  └─ owners         one for each pod, see `leases`
+    ├─ janitor           deletes what other servers have left behind
+    └─ health            keeps the answer to whether the API can be used
+
+No pod stays behind: its owner deletes it; its launcher ends when its input does, which the node sees to when our
+connection ends (`stdinOnce`); where a connection is cut and nobody knows, it ends for want of a heartbeat; the node
+ends it after `activeDeadlineSeconds`; and any server's janitor deletes what has ended or is past its lifetime.
+
+A session's end does not wait for its pod's: the launcher is told, memory and processes are free within a second, and
+the object goes when the node has confirmed it.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import trio
+
+from trio_exec.errors import ExecutorError, ExecutorUnavailableError
+from trio_exec.events import Emit, ignore
+from trio_exec.executor.base import ContainerSpec
+from trio_exec.executor.health import Health
+from trio_exec.executor.kubernetes.api import KubernetesAPI
+from trio_exec.executor.kubernetes.attach_stream import AttachStream, attach
+from trio_exec.executor.kubernetes.container import PodContainer
+from trio_exec.executor.kubernetes.errors import NotYetError, QuotaFullError, ThrottledError
+from trio_exec.executor.kubernetes.hardening import PodOptions, pod_object
+from trio_exec.executor.kubernetes.isolation import Isolation
+from trio_exec.executor.kubernetes.janitor import Janitor
+from trio_exec.executor.kubernetes.labels import INSTANCE_LABEL
+from trio_exec.executor.kubernetes.objects import Object
+from trio_exec.executor.kubernetes.pods import Pod, Pods
+from trio_exec.executor.kubernetes.state import PodState, why_not_started
+from trio_exec.executor.leases import Lease, Owners
+from trio_exec.executor.uids import UserIds
+from trio_exec.ids import short_id
+from trio_exec.launcher.connection import LauncherConnection
+
+LOGGER = logging.getLogger("trio_exec.kubernetes")
+
+OPENING_AT_ONCE = 8
+"""Pods that a pool has started at once: each takes seconds, and nearly all of it elsewhere."""
+ROOM_FIRST, ROOM_LAST = 0.25, 4
+"""Seconds until a pod for which there was no room is asked for again; doubled each time."""
+ATTACH_RETRY = 0.2
+"""Seconds until a pod is attached to again that runs, as its cluster says, and not yet as its node does."""
+
+
+class KubernetesExecutor:
+    """Opens containers as pods. `run` must be running.
+
+    Args:
+        api: the cluster's.
+        uids: the programs' user ids.
+        options: what the operator chose for pods.
+        isolation: holds pods back until they reach nothing.
+        start_timeout: seconds that a pod may take to start, waiting for room included.
+        emit: reports what happens to pods, and the API's calls.
+
+    Attributes:
+        versions: of the languages, as x.y.z, as far as they have been asked.
+        missing: the languages that can't be run yet, with the reason; see `Executor`.
+        health: whether the API can be used.
+        instance: names this server in its pods' labels.
+        can_update_limits: never; see `PodContainer.apply_resources`.
+        warm_at_once: how many pods a pool may have started at once.
+    """
+
+    can_update_limits = False
+    warm_at_once = OPENING_AT_ONCE
+
+    def __init__(
+        self,
+        api: KubernetesAPI,
+        uids: range,
+        options: PodOptions,
+        *,
+        isolation: Isolation,
+        start_timeout: float,
+        emit: Emit = ignore,
+    ) -> None:
+        self._api = api
+        self._uids = UserIds(uids)
+        self._options = options
+        self._isolation = isolation
+        self._start_timeout = start_timeout
+        self._emit = emit
+        self._images: dict[str, str] = {}
+        self.versions: dict[str, str] = {}
+        self.missing: dict[str, str] = {}
+        self.instance = secrets.token_hex(8)
+        self.health = Health(api.ping, engine="the Kubernetes API", unusable="a first pod is being tried", emit=emit)
+        self._ready = trio.Event()
+        self._pods = Pods(api, f"{INSTANCE_LABEL}={self.instance}")
+        self._owners = Owners(self, emit, wait=False)
+        self._connections: trio.Nursery | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Owns pods until cancelled, and then for as long as their removal takes; see `Owners`."""
+        ending = trio.Event()
+        janitor = Janitor(self._api, self.instance, self._owners.names, self._emit)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._host, ending)
+            nursery.start_soon(janitor.run)
+            nursery.start_soon(self.health.run)
+            task_status.started()
+            try:
+                await trio.sleep_forever()
+            finally:
+                ending.set()
+
+    async def _host(self, ending: trio.Event, *, task_status: trio.TaskStatus[None]) -> None:
+        """Until the event, and while pods are left."""
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as background:
+                self._connections = background
+                background.start_soon(self._pods.run)
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(self._owners.run, ending)
+                    task_status.started()
+                background.cancel_scope.cancel(reason="no pod is left")
+
+    async def wait_ready(self) -> None:
+        """Returns once a pod could be opened; see `Executor`."""
+        await self._ready.wait()
+
+    def use(self, language: str, image: str) -> None:
+        """Says which image a language runs in."""
+        self._images[language] = image
+
+    def usable(self) -> None:
+        """Says that pods can be opened, and keep programs in."""
+        self.health.usable()
+        self._ready.set()
+
+    @property
+    def warm(self) -> Mapping[str, int]:
+        """None: every pod is opened when it is asked for."""
+        return {}
+
+    @property
+    def not_ready_reason(self) -> str | None:
+        """What keeps pods from being opened; see `Executor`."""
+        return self.health.not_ready_reason
+
+    async def check(self) -> None:
+        """Returns when `not_ready_reason` is up to date; see `Executor`."""
+        await self.health.settle()
+
+    @property
+    def lingering(self) -> int:
+        """How many pods are there that should not be; see `Executor`."""
+        return len(self._owners.lingering)
+
+    async def wait_lingering(self, known: int) -> None:
+        """Returns when `lingering` is another number; see `Executor`."""
+        await self._owners.lingering.wait_other(known)
+
+    @property
+    def clean(self) -> bool:
+        """Whether no pod of this server is left."""
+        return self._owners.clean
+
+    @asynccontextmanager
+    async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[PodContainer]:
+        """A pod for as long as the context lasts; see `Executor`. What is left of it then goes soon after."""
+        async with self.open_unheld(spec) as container:
+            await self._isolation.hold(container)
+            yield container
+
+    def open_unheld(self, spec: ContainerSpec) -> AbstractAsyncContextManager[PodContainer]:
+        """The same, for no program of anybody's: whether it reaches anything is not looked at."""
+        if spec.language not in self._images:
+            raise ExecutorError(f"{spec.language} has no image")
+        return self._owners.open(f"trio-exec-{self.instance}-{secrets.token_hex(8)}", spec)
+
+    async def start(self, lease: Lease[PodContainer], spec: ContainerSpec) -> PodContainer | None:
+        """Makes a pod, and attaches to it; see `Maker`."""
+        pod = self._pods.follow(lease.name)
+        start = trio.current_time()
+        stream: AttachStream | None = None
+        with trio.move_on_after(self._start_timeout):
+            await self._create(lease, spec)
+            if lease.returned.is_set():
+                return None
+            stream = await self._attach_when_it_runs(pod, spec)
+        if stream is None:
+            raise why_not_started(pod.state, trio.current_time() - start)
+        launcher = LauncherConnection(stream)
+        try:
+            await launcher.greet()
+        except ExecutorError:
+            await launcher.aclose()
+            raise
+        return PodContainer(launcher, pod, self.health.doubt)
+
+    async def _create(self, lease: Lease[PodContainer], spec: ContainerSpec) -> None:
+        """Creates the pod; for a session, as soon as there is room for it. A pool comes back by itself."""
+        wanted = pod_object(
+            spec,
+            self._options,
+            name=lease.name,
+            image=self._images[spec.language],
+            resources=spec.resources[-1],
+            uid=self._uids.take(lease.name),
+            instance=self.instance,
+        )
+        delay = ROOM_FIRST
+        while not lease.returned.is_set():
+            try:
+                await self._call_create(wanted)
+            except QuotaFullError:
+                if not spec.session_id:
+                    raise
+            except ThrottledError as error:
+                delay = max(delay, error.seconds)
+            else:
+                return
+            with trio.move_on_after(delay):
+                await lease.returned.wait()
+            delay = min(2 * delay, ROOM_LAST)
+
+    async def _call_create(self, wanted: Object) -> None:
+        try:
+            await self._api.create(wanted)
+        except ExecutorUnavailableError as error:
+            self.health.fail(error.message)
+            raise
+
+    async def _attach_when_it_runs(self, pod: Pod, spec: ContainerSpec) -> AttachStream:
+        assert self._connections is not None  # noqa: S101 - owners are its tasks
+
+        def complain(words: str) -> None:
+            LOGGER.warning("session %s: %s", short_id(spec.session_id), words)
+
+        while True:
+            state = await pod.wait(_has_settled)
+            if not state.running:
+                raise why_not_started(state, 0)
+            try:
+                return await attach(self._connections, self._api.access, self._api.namespace, pod.name, complain)
+            except NotYetError:
+                await trio.sleep(ATTACH_RETRY)
+
+    async def remove(self, lease: Lease[PodContainer]) -> None:
+        """Has the pod deleted, and returns when its container has ended; see `Maker`."""
+        await self._api.delete(lease.name)
+        pod = self._pods[lease.name]
+        if pod.exists:
+            await pod.wait(lambda state: state.ended)
+
+    def gone(self, lease: Lease[PodContainer]) -> None:
+        """Has its user id back; see `Maker`."""
+        self._pods.let_go(lease.name)
+        self._uids.release(lease.name)
+
+
+def _has_settled(state: PodState) -> bool:
+    return state.running or state.ended or state.hopeless or state.deleted
