@@ -64,7 +64,7 @@ find_machines() {
 
 start_machine() {
   local machine=$1 id sysctl
-  mkdir -p "$RUN/$machine"/{bin,etc,log,pids,opt,var/lib,var/log}
+  mkdir -p "$RUN/$machine"/{bin,etc,log,pids,proc,opt,var/lib,var/log}
   # The shell's first child is the first process of the new namespace.
   id=$(unshare --pid --mount --net --uts --ipc --propagation slave sh -c \
     'setsid "$@" </dev/null >/dev/null 2>&1 & echo $!' sh "$BUILDS/pause" "$CLUSTER" machine "$machine")
@@ -73,7 +73,6 @@ start_machine() {
     mkdir -p "$RUN/$machine/sysctl/$(dirname "$sysctl")"
     echo "${KUBELET_SYSCTLS[$sysctl]}" >"$RUN/$machine/sysctl/$sysctl"
   done
-  # Not /mnt/bin alone: a file that is replaced there would be another one.
   nsenter --target "$id" --mount --uts --net --pid --wd=/ -- sh -euc '
     machine=$1 disk=$2
     shift 2
@@ -85,9 +84,12 @@ start_machine() {
       mount --bind "/mnt/$directory" "/$directory"
     done
     mount -t tmpfs -o mode=755 tmpfs /run
+    mount -t tmpfs -o mode=1777 tmpfs /tmp
     for sysctl; do
       mount --bind "/mnt/sysctl/$sysctl" "/proc/sys/$sysctl"
     done
+    # With a user namespace of its own, a pod may have a /proc only where one is to be seen that nothing covers.
+    mount -t proc proc /mnt/proc
     ip link set lo up
   ' sh "$machine" "$RUN/$machine" "${!KUBELET_SYSCTLS[@]}"
 }
