@@ -10,6 +10,20 @@ AUTHORITIES=/usr/local/share/ca-certificates # where administrators of Debian ma
 
 engine() { .venv/bin/python script/lib/engine.py "$@"; }
 
+# build_images LANGUAGE...: those that are missing; prints the tags of all, the launcher's first.
+build_images() {
+  .venv/bin/trio-exec build "$@" >/dev/null
+  .venv/bin/python - "$@" <<'PYTHON'
+import sys
+
+from trio_exec.executor.images import language_images, launcher_image
+from trio_exec.languages import Languages
+
+images = language_images(Languages.load(only=sys.argv[1:]).values())
+print(launcher_image().tag, *(image.tag for image in images.values()), sep="\n")
+PYTHON
+}
+
 ensure_docker_engine() {
   local reason started='' deadline
   if reason=$(engine ping 2>&1); then

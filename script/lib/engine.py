@@ -1,8 +1,8 @@
 """What scripts ask of the Docker engine.
 
 `ping`, `has IMAGE`, `current IMAGE AUTHORITIES`, `pull IMAGE`, `import IMAGE ARCHIVE AUTHORITIES`,
-`copy IMAGE ADDRESS-OF-ANOTHER-ENGINE`. AUTHORITIES is a hash of the certificate authorities that are
-built in, or `none`.
+`copy IMAGE ADDRESS-OF-ANOTHER-ENGINE`, `id IMAGE`, `save IMAGE`. AUTHORITIES is a hash of the certificate
+authorities that are built in, or `none`. The last two write to stdout.
 
 Exits with 0 for yes or done, and with 1 otherwise, with one line on stderr for a failure.
 """
@@ -64,6 +64,10 @@ def main(*arguments: str) -> None:
             other.images.load(
                 cast("Any", client.images.get(image).save(named=image))
             )  # its stub knows no stream in pieces
+        case ["id", image]:
+            sys.stdout.write(f"{client.images.get(image).id}\n")
+        case ["save", image]:
+            sys.stdout.buffer.writelines(docker.from_env(timeout=COPY_TIMEOUT).images.get(image).save(named=image))
         case _:
             sys.exit(f"unknown command: {arguments}")
 

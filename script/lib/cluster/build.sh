@@ -1,45 +1,40 @@
-# The cluster's programs, built from Go modules: once a machine, and kept in the cache.
+# The cluster's programs: built once a machine, and kept in the cache.
 #
-# Each directory of build/ is a module whose go.mod names versions and whose go.sum pins
-# what they are made of. No build needs what another one makes, so a new version of one
-# leaves the others as they are.
+# All but one are Go's. Each directory of modules/ is a Go module that names versions (go.mod) and pins what
+# they are made of (go.sum). None needs another's, so a new version of one leaves the others as they are.
 
-GO_WANTED=1.26   # what the newest of the modules asks for
-BUILD_MEMORY=2000 # MB, at the worst moment
+GO_WANTED=1.26.8  # what the newest of the modules asks for
 BUILD_DISK=8000   # MB, Go's own cache included
-UNUSED_DAYS=30    # then a build is removed
-
-# module_key MODULE: what it is built from, and how.
-module_key() {
-  { find "$CLUSTER_LIB/build/$1" -type f -print0 | LC_ALL=C sort -z | xargs -0 cat && declare -f build_module build_flags version_of; } |
-    sha256sum | cut --characters=-16
-}
-
-module_directory() { printf '%s/%s-%s\n' "$BUILDS" "$1" "$(module_key "$1")"; }
+BUILD_UNUSED=30   # days; then it is removed
 
 modules() {
   local directory
-  for directory in "$CLUSTER_LIB"/build/*/; do
+  for directory in "$CLUSTER_LIB"/modules/*/; do
     basename "$directory"
   done
 }
 
-go_is_fit() {
-  local version
-  command -v go >/dev/null && version=$(go env GOVERSION) || return
-  printf '%s\n' "go$GO_WANTED" "$version" | sort --version-sort --check=quiet
+# build_of MODULE: the directory of its programs, named after what they are built from and how.
+build_of() {
+  local key
+  key=$({
+    find "$CLUSTER_LIB/modules/$1" -type f -print0 | LC_ALL=C sort -z | xargs -0 cat
+    declare -f build_module linker_flags version_of
+  } | sha256sum)
+  printf '%s/%s-%s\n' "$BUILDS" "$1" "${key:0:16}"
 }
 
-# Whether all of them lie ready.
 is_built() {
   local module
   for module in $(modules); do
-    [[ -d $(module_directory "$module") ]] || return
+    [[ -d $(build_of "$module") ]] || return
   done
 }
 
+go_is_fit() { printf '%s\n' "go$GO_WANTED" "$(go env GOVERSION)" | sort --version-sort --check=quiet; }
+
 # What the programs are told of themselves, as Kubernetes' own build does: the API server goes by it.
-build_flags() {
+linker_flags() {
   local kubernetes containerd minor package
   kubernetes=$(version_of kubernetes k8s.io/kubernetes)
   containerd=$(version_of containerd github.com/containerd/containerd/v2)
@@ -51,56 +46,52 @@ build_flags() {
 }
 
 # version_of MODULE WANTED: as the module's go.mod has it.
-version_of() { awk -v wanted="$2" '$1 == wanted {print $2}' "$CLUSTER_LIB/build/$1/go.mod"; }
+version_of() { awk -v wanted="$2" '$1 == wanted {print $2}' "$CLUSTER_LIB/modules/$1/go.mod"; }
 
 # build_module MODULE DIRECTORY: its programs, into the directory.
 build_module() {
-  local cgo=0 flags packages
-  local -a tags=()
+  local flags
+  local -a packages=(.) tags=()
+  cd "$CLUSTER_LIB/modules/$1"
+  if [[ $1 == pause ]]; then
+    cc -std=gnu11 -Os -static -s -Wall -Wextra -Werror -o "$2/pause" pause.c
+    return
+  fi
+  export CGO_ENABLED=0 GOTOOLCHAIN=local GOWORK=off
   # runc enters namespaces in C, and has its filters of system calls from a library in C.
   if [[ $1 == runc ]]; then
-    cgo=1
+    CGO_ENABLED=1
     tags=(-tags seccomp)
   fi
-  flags=$(build_flags)
-  cd "$CLUSTER_LIB/build/$1"
-  export CGO_ENABLED=$cgo GOTOOLCHAIN=local GOWORK=off
-  if [[ -e main.go ]]; then
-    packages=.
-  else
-    packages=$(go list -mod=readonly -f '{{.ImportPath}}' tool)
+  # Tools are programs of other modules, that Go builds at the versions that are named here.
+  if [[ ! -e main.go ]]; then
+    mapfile -t packages < <(go list -mod=readonly -f '{{.ImportPath}}' tool)
   fi
-  # shellcheck disable=SC2086
-  nice go build -mod=readonly -trimpath -buildvcs=false "${tags[@]}" -ldflags "$flags" -o "$2/" $packages
-  # The last part of its path says little.
+  flags=$(linker_flags)
+  nice go build -mod=readonly -trimpath -buildvcs=false "${tags[@]}" -ldflags "$flags" -o "$2/" "${packages[@]}"
+  # Its path ends in a word that says little.
   [[ $1 != etcd ]] || mv "$2/server" "$2/etcd"
 }
 
 ensure_built() {
-  local module directory
+  local module build
+  mkdir -p "$BUILDS"
   for module in $(modules); do
-    directory=$(module_directory "$module")
-    if [[ -d $directory ]]; then
-      touch "$directory"
+    build=$(build_of "$module")
+    if [[ -d $build ]]; then
+      touch "$build"
       continue
     fi
-    go_is_fit || die "building the cluster needs Go $GO_WANTED or newer"
-    ensure_runc_library "$module"
+    if [[ $module == runc ]] && ! { command -v pkg-config && pkg-config --exists libseccomp; } >/dev/null; then
+      install_packages "libseccomp, which runc is built with," libseccomp-dev pkg-config
+    fi
     say "building the cluster's $module"
-    rm -rf "$directory.new"
-    mkdir -p "$directory.new"
-    (build_module "$module" "$directory.new") ||
-      die "cannot build the cluster's $module: see Go's words above"
-    mv "$directory.new" "$directory"
+    rm -rf "$build.new"
+    mkdir "$build.new"
+    # In a shell of its own, where a failure ends it: in a condition, it would go on.
+    CLUSTER_LIB=$CLUSTER_LIB bash -euo pipefail -c "$(declare -f build_module linker_flags version_of)"$'\n''build_module "$@"' bash "$module" "$build.new" ||
+      die "cannot build the cluster's $module: see the words above"
+    mv "$build.new" "$build"
   done
-  if [[ ! -x $BUILDS/pause || $CLUSTER_LIB/pause.c -nt $BUILDS/pause ]]; then
-    cc -std=gnu11 -Os -static -s -Wall -Wextra -Werror -o "$BUILDS/pause" "$CLUSTER_LIB/pause.c"
-  fi
-  find "$BUILDS" -mindepth 1 -maxdepth 1 -mtime "+$UNUSED_DAYS" -exec rm -rf {} +
-}
-
-ensure_runc_library() {
-  if [[ $1 == runc ]] && ! { command -v pkg-config && pkg-config --exists libseccomp; } >/dev/null; then
-    install_packages "libseccomp, which runc is built with," libseccomp-dev pkg-config
-  fi
+  find "$BUILDS" -mindepth 1 -maxdepth 1 -mtime "+$BUILD_UNUSED" -exec rm -rf {} +
 }

@@ -14,8 +14,8 @@ components() {
 
 # machine_of COMPONENT
 machine_of() {
-  [[ " $(components | tr '\n' ' ') " == *" $1 "* ]] ||
-    die "there is no component '$1'; there are" $(components)
+  [[ -n $1 && " $(components | tr '\n' ' ') " == *" $1 "* ]] ||
+    die "there is no component '$1'; there are $(components | tr '\n' ' ')"
   if [[ $1 == *@* ]]; then
     echo "${1#*@}"
   else
@@ -27,11 +27,12 @@ machine_of() {
 process_of() {
   local machine
   machine=$(machine_of "$1")
-  inside "$machine" sh -c 'pid=$(cat "/mnt/pids/$1" 2>/dev/null) && kill -0 "$pid" 2>/dev/null && echo "$pid"' sh "${1%@*}"
+  inside "$machine" sh -c '
+    pid=$(cat "/mnt/pids/$1" 2>/dev/null) && [ "$(readlink "/proc/$pid/exe")" = "/mnt/bin/$1" ] && echo "$pid"' sh "${1%@*}"
 }
 
 start_component() {
-  local component=$1 machine name
+  local component=${1:-} machine name
   local -a command
   machine=$(machine_of "$component")
   name=${component%@*}
@@ -45,9 +46,9 @@ start_component() {
 }
 
 kill_component() {
-  local machine process
-  machine=$(machine_of "$1")
-  process=$(process_of "$1") || die "$1 does not run"
+  local component=${1:-} machine process
+  machine=$(machine_of "$component")
+  process=$(process_of "$component") || die "$component does not run"
   inside "$machine" sh -c 'kill -9 "$1"; while kill -0 "$1" 2>/dev/null; do sleep 0.05; done' sh "$process"
 }
 
@@ -97,6 +98,20 @@ command_kube_router() {
   # Network policies are all that it sees to.
   printf '%s\n' kube-router --kubeconfig=/mnt/etc/kube-router.kubeconfig --hostname-override="$1" \
     --run-firewall=true --run-router=false --run-service-proxy=false --health-port=0 --service-cluster-ip-range="$SERVICES.0/24"
+}
+
+# install_programs MACHINE
+install_programs() {
+  local module
+  for module in $(modules); do
+    # One of its plugins has the name of a program that we need.
+    if [[ $module == cni ]]; then
+      mkdir -p "$RUN/$1/opt/cni/bin"
+      cp --link "$(build_of cni)"/* "$RUN/$1/opt/cni/bin"
+    else
+      cp --link "$(build_of "$module")"/* "$RUN/$1/bin"
+    fi
+  done
 }
 
 # write_configuration NODE: the files that the node's components read.

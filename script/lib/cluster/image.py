@@ -1,4 +1,4 @@
-"""Writes the archive of an image that is one program: image.py TAG PROGRAM >ARCHIVE"""
+"""Writes the archive of an image that is one program: `image.py TAG PROGRAM`, to stdout, as `docker save` would."""
 
 import hashlib
 import io
@@ -8,8 +8,12 @@ import sys
 import tarfile
 from pathlib import Path
 
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+NOBODY = "65534:65534"
+
 
 def archive(files: dict[str, bytes], mode: int = 0o644) -> bytes:
+    """A tar archive of files by name."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in files.items():
@@ -19,18 +23,24 @@ def archive(files: dict[str, bytes], mode: int = 0o644) -> bytes:
     return buffer.getvalue()
 
 
-def main(tag: str, program: Path) -> None:
+def image(tag: str, program: Path) -> bytes:
+    """The archive of an image that starts this program, as nobody."""
     layer = archive({program.name: program.read_bytes()}, mode=0o755)
-    config = json.dumps(
+    config = {
+        "architecture": ARCHITECTURES[platform.machine()],
+        "os": "linux",
+        "config": {"Entrypoint": [f"/{program.name}"], "User": NOBODY},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [tag], "Layers": ["layer.tar"]}]
+    return archive(
         {
-            "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()],
-            "os": "linux",
-            "config": {"Entrypoint": [f"/{program.name}"], "User": "65534:65534"},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+            "manifest.json": json.dumps(manifest).encode(),
+            "config.json": json.dumps(config).encode(),
+            "layer.tar": layer,
         }
-    ).encode()
-    manifest = json.dumps([{"Config": "config.json", "RepoTags": [tag], "Layers": ["layer.tar"]}]).encode()
-    sys.stdout.buffer.write(archive({"manifest.json": manifest, "config.json": config, "layer.tar": layer}))
+    )
 
 
-main(sys.argv[1], Path(sys.argv[2]))
+if __name__ == "__main__":
+    sys.stdout.buffer.write(image(sys.argv[1], Path(sys.argv[2])))

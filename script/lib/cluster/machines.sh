@@ -33,7 +33,7 @@ first_process() {
   local -a words
   for process in /proc/[0-9]*; do
     mapfile -d '' -t words 2>/dev/null <"$process/cmdline" || continue
-    if [[ "${words[*]}" == "$BUILDS/pause $CLUSTER machine $1" && $(readlink "$process/exe") == "$BUILDS/pause"* ]]; then
+    if [[ "${words[*]}" == "$BUILDS/pause-"*" $CLUSTER machine $1" && $(readlink "$process/exe") == "$BUILDS/pause-"* ]]; then
       basename "$process"
       return
     fi
@@ -67,7 +67,7 @@ start_machine() {
   mkdir -p "$RUN/$machine"/{bin,etc,log,pids,proc,opt,var/lib,var/log}
   # The shell's first child is the first process of the new namespace.
   id=$(unshare --pid --mount --net --uts --ipc --propagation slave sh -c \
-    'setsid "$@" </dev/null >/dev/null 2>&1 & echo $!' sh "$BUILDS/pause" "$CLUSTER" machine "$machine")
+    'setsid env -i "$@" </dev/null >/dev/null 2>&1 & echo $!' sh "$(build_of pause)/pause" "$CLUSTER" machine "$machine")
   MACHINE_IDS[$machine]=$id
   for sysctl in "${!KUBELET_SYSCTLS[@]}"; do
     mkdir -p "$RUN/$machine/sysctl/$(dirname "$sysctl")"
@@ -94,8 +94,8 @@ start_machine() {
   ' sh "$machine" "$RUN/$machine" "${!KUBELET_SYSCTLS[@]}"
 }
 
-# A bridge on the control machine is the switch. Neither it nor the nodes have a way beyond; this machine
-# has an interface there, to reach them all, and forwards nothing.
+# A bridge on the control machine is the switch. This machine has an interface there, to reach them all;
+# none of them has a route that leads beyond.
 connect_machines() {
   local machine node other
   inside control ip link add switch type bridge forward_delay 0
@@ -130,13 +130,13 @@ connect_machines() {
 link_address() { printf '02:00:%02x:%02x:%02x:%02x\n' ${ADDRESS[$1]//./ }; }
 
 # A cut is silent, as a broken cable behind a switch is: nobody is told, and packets go nowhere.
-cut_off() { set_port "$1" 0; }
+cut_off() { set_port "${1:-}" 0; }
 
-mend() { set_port "$1" 3; }
+mend() { set_port "${1:-}" 3; }
 
 # set_port MACHINE STATE: 0 is disabled, 3 forwards.
 set_port() {
-  [[ -n ${ADDRESS[$1]:-} && $1 != control ]] || die "there is no machine '$1' to cut off; there are host ${NODES[*]}"
+  [[ -n $1 && " host ${NODES[*]} " == *" $1 "* ]] || die "there is no machine '$1' to cut off; there are host ${NODES[*]}"
   inside control bridge link set dev "$1" state "$2"
 }
 
