@@ -103,5 +103,5 @@ def version_in(tag: str, printed: str) -> str:
         ExecutorError: there is none.
     """
     if not (found := _VERSION.search(printed)):
-        raise ExecutorError(f"the version_command of {tag} prints no version")
+        raise ExecutorError(f"building {tag} failed: its version_command prints no version")
     return ".".join([*found[0].split("."), "0", "0"][:3])

@@ -1,7 +1,7 @@
 """How every pod is locked down: its object, whole, to be reviewed at a glance.
 
 It keeps to the Pod Security Standards' restricted profile. What pods can't be told (inodes of the workspace, mount
-options, processes, the log) is the nodes' matter; docs/kubernetes.md lists it.
+options, the log) is the nodes' matter; docs/kubernetes.md lists it.
 """
 
 from __future__ import annotations
@@ -75,9 +75,6 @@ def pod_object(
         "hostname": "trio-exec",
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": uid,
-            "runAsGroup": uid,
-            "fsGroup": uid,
             "seccompProfile": {"type": "RuntimeDefault"},  # and the launcher has a narrower one of its own
         },
         "containers": [
@@ -85,7 +82,8 @@ def pod_object(
                 "name": CONTAINER,
                 "image": image,
                 "imagePullPolicy": "IfNotPresent",  # its tag is a hash of what is in it
-                "args": [str(spec.lifetime), str(uid), LOOK],
+                # A pod has no limit of processes, but its user can have one, which no other pod has.
+                "args": [str(spec.lifetime), f"{uid}:{spec.limits.pids}", LOOK],
                 "workingDir": WORKSPACE,
                 "stdin": True,
                 "stdinOnce": True,  # when our connection ends, so does the launcher
@@ -93,6 +91,8 @@ def pod_object(
                 # grows on the node's disk.
                 "terminationMessagePath": "/root/termination-log",
                 "securityContext": {
+                    "runAsUser": uid,  # of the container alone: what holds the pod's namespaces is another user
+                    "runAsGroup": uid,
                     "allowPrivilegeEscalation": False,
                     "readOnlyRootFilesystem": True,
                     "capabilities": {"drop": ["ALL"]},

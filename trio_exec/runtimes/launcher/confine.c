@@ -250,6 +250,10 @@ static const char *tell(const char *what) {
   return problem;
 }
 
+const char *confine_processes(unsigned long count) {
+  return lower(RLIMIT_NPROC, count) ? NULL : tell("processes can't be limited");
+}
+
 const char *confine(char *const *charged) {
   unsigned bits;
   if (!read_charges(charged, &bits))

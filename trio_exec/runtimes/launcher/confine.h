@@ -32,6 +32,12 @@ enum { FILTER_MAX = 1024 }; /* Instructions; there are about 300. */
  */
 const char *confine(char *const *charged);
 
+/*
+ * How many processes and threads this process's user may have, for good, where the engine can't limit those of a container.
+ * Holds for a container alone where no other has its user. Returns NULL, or what went wrong.
+ */
+const char *confine_processes(unsigned long count);
+
 /* The filter alone, with its length; 0 where the words are wrong, or it would be too long. */
 size_t confine_filter(char *const *charged, struct sock_filter filter[FILTER_MAX]);
 

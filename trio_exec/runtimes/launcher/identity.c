@@ -17,7 +17,10 @@
 /* Only the launcher can open it: its group may, and nobody has that group but the launcher, for a moment. */
 #define TERMINALS "/dev/pts/ptmx"
 
-enum { NICE_FIRST = -20, CAPABILITY_MAX = 63, CAPABILITY_WORDS = 2 };
+/* Whatever the program does with its processors, its launcher comes first. */
+enum { NICE_FIRST = -20, NICE_LAST = 19 };
+
+enum { CAPABILITY_MAX = 63, CAPABILITY_WORDS = 2 };
 
 /* Out of memory, the kernel is to choose the program and not us. */
 enum { OOM_FIRST = 1000, OOM_LAST = 0 };
@@ -106,7 +109,6 @@ static const char *share(void) {
     return "must be started as root, or as the user and group of its programs";
   shared = true;
   set_oom_order(OOM_LAST);
-  nice_before = getpriority(PRIO_PROCESS, 0);
   identity_stay_hidden();
   return NULL;
 }
@@ -119,7 +121,7 @@ const char *identity_take(uid_t user) {
   announce_program();
   chmod(TERMINALS, 0660);
   set_oom_order(OOM_LAST);
-  /* Whatever the program does with its processors, its launcher comes first. Best effort. */
+  /* Best effort. */
   nice_before = getpriority(PRIO_PROCESS, 0);
   setpriority(PRIO_PROCESS, 0, NICE_FIRST);
   if (setgroups(0, NULL) < 0 || !drop_capabilities())
@@ -159,7 +161,7 @@ void identity_act_as_program(bool act) {
 bool identity_become_program(void) {
   touch_files_as(0, 0);
   set_oom_order(OOM_FIRST); /* Set with CAP_SYS_RESOURCE, it is also the lowest that the program can choose. */
-  setpriority(PRIO_PROCESS, 0, nice_before);
+  setpriority(PRIO_PROCESS, 0, shared ? NICE_LAST : nice_before);
   if (shared)
     return true;
   bool become = setgroups(0, NULL) == 0 && setresgid(program, program, program) == 0 &&

@@ -18,8 +18,9 @@
  *  - A stage's end is told after the last byte of its output, and only when no process is left.
  *  - Output reaches the server in the order in which the program wrote it.
  *
- * Usage: launcher SECONDS UID [CHARGED…]. Ends by itself that long after its start, or after the start of a
- * stage for as long as that stage asks. Programs run with the uid, and the gid of that number. The words say
+ * Usage: launcher SECONDS UID[:PROCESSES] [CHARGED…]. Ends by itself that long after its start, or after the start of a
+ * stage for as long as that stage asks. Programs run with the uid, and the gid of that number, which may have so many
+ * processes and threads, ours among them if we have it ourselves. The words say
  * what the machine charges containers for (see confine.h). Other uses have nothing to do with that; see reach.h.
  */
 #include <errno.h>
@@ -434,11 +435,14 @@ int main(int argc, char **argv) {
   if (reached >= 0)
     return reached;
   if (argc < 3 || atol(argv[1]) <= 0 || atol(argv[2]) <= 0)
-    fail("usage: launcher SECONDS UID [CHARGED...]");
+    fail("usage: launcher SECONDS UID[:PROCESSES] [CHARGED...]");
   if (getpid() != 1)
     fail("must run as PID 1: it kills every process that it can see");
   (void)setsid(); /* To have terminals, as a shell has; the engine has done it already, as a rule. */
   const char *problem = identity_take((uid_t)atol(argv[2]));
+  const char *processes = strchr(argv[2], ':');
+  if (problem == NULL && processes != NULL)
+    problem = confine_processes((unsigned long)atol(processes + 1));
   if (problem == NULL)
     problem = confine(argv + 3);
   if (problem != NULL)
