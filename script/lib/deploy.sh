@@ -19,4 +19,13 @@ ensure_deploy_tools() {
   if ! command -v curl >/dev/null; then
     install_packages "curl, for the tests of the documentation," curl
   fi
+  ensure_kubectl
+}
+
+# It renders the manifests; older ones than 1.27 know other Kustomizations. Debian's is linked to nothing that differs.
+ensure_kubectl() {
+  if kubectl kustomize deploy/kubernetes/base >/dev/null 2>&1 || [[ -x .venv/kubectl/kubectl ]]; then
+    return
+  fi
+  unpack_from_debian "kubectl, for the tests of the manifests" .venv/kubectl trixie kubectl ./usr/bin/kubectl
 }
