@@ -27,9 +27,10 @@ def compose_command() -> list[str]:
 class Deployed(ServerProcess):
     """A server that somebody else started: what a client needs to know of it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.port = port
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://{host}:{port}"
 
 
 class Project:

@@ -55,6 +55,8 @@ class ServerProcess:
         settings: the server's settings.
     """
 
+    host = "127.0.0.1"
+
     def __init__(self, *, descriptors: int | None = None, **settings: Any) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TRIO_EXEC_")}
         # Cold unless a test says otherwise: what it sees then does not depend on what ran before.
@@ -105,7 +107,7 @@ class ServerProcess:
         sent = dict(headers or {})
         if data is not None and not any(name.lower() == "content-type" for name in sent):
             sent["Content-Type"] = "application/json"
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as connection:
+        with contextlib.closing(http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)) as connection:
             connection.request(method, path, data, sent)
             with connection.getresponse() as response:  # Or one that breaks off would keep the socket.
                 return Answer(response.status, response.headers, response.read())
@@ -311,7 +313,7 @@ class Client:
     async def refused_upgrade(self, path: str, headers: str = "") -> tuple[int, Any]:
         """Status and body of the answer to a WebSocket upgrade that the server must refuse."""
         with trio.fail_after(PATIENCE):
-            async with await trio.open_tcp_stream("127.0.0.1", self.server.port) as stream:
+            async with await trio.open_tcp_stream(self.server.host, self.server.port) as stream:
                 await stream.send_all(self.upgrade_request(path, headers))
                 answer = head = body = b""
                 while data := await stream.receive_some(65536):
@@ -325,7 +327,7 @@ class Client:
     def upgrade_request(self, path: str, headers: str = "") -> bytes:
         """A WebSocket upgrade as bytes, for what no client library would do."""
         return (
-            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.server.port}\r\nConnection: Upgrade\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: {self.server.host}:{self.server.port}\r\nConnection: Upgrade\r\n"
             "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
             f"{headers}\r\n"
         ).encode()
@@ -370,8 +372,9 @@ class Client:
     async def _attached(
         self, open_session: Callable[[LibraryClient], AbstractAsyncContextManager[Session[str]]]
     ) -> AsyncGenerator[Attached]:
+        address = f"http://{self.server.host}:{self.server.port}"
         with trio.fail_after(PATIENCE):
-            async with connect(f"http://127.0.0.1:{self.server.port}") as client, open_session(client) as session:
+            async with connect(address) as client, open_session(client) as session:
                 session.detach()  # Tests look what becomes of sessions without clients.
                 yield Attached(session)
 
