@@ -1,0 +1,1 @@
+"""Tests with a Kubernetes cluster; script/cluster test has one."""

@@ -1,0 +1,68 @@
+"""What is deployed in a cluster: how to ask for it, and to reach it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from tests import manifests
+from tests.compose import Deployed
+
+HERE = Path(__file__).parent
+NAMESPACE = "trio-exec"
+TIMEOUT = 180
+
+
+def kubectl(*arguments: str, check: bool = True) -> str:
+    """Runs it, and returns what it says on either stream if it fails and may."""
+    command = [manifests.kubectl(), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert done.returncode == 0 or not check, (arguments, done.stdout[-3000:], done.stderr[-3000:])
+    return done.stdout if done.returncode == 0 else done.stdout + done.stderr
+
+
+async def in_background(*arguments: str) -> str:
+    """The same from Trio; when cancelled, it ends on its own."""
+    return await trio.to_thread.run_sync(lambda: kubectl(*arguments), abandon_on_cancel=True)
+
+
+def described(*arguments: str) -> Any:
+    """What `kubectl get` says of something."""
+    return json.loads(kubectl("get", "--output", "json", *arguments))
+
+
+@dataclass
+class Deployment:
+    """Servers, and nginx in front of them.
+
+    Attributes:
+        door: the way in, by one node's port.
+    """
+
+    door: Deployed
+
+    @classmethod
+    def when_ready(cls) -> Deployment:
+        """Returns when all of it is."""
+        for it in ("statefulset/trio-exec", "deployment/trio-exec-front"):
+            said = kubectl("-n", NAMESPACE, "rollout", "status", it, f"--timeout={TIMEOUT - 10}s", check=False)
+            assert "successfully" in said or "complete" in said, (said, what_happened())
+        (port,) = described("-n", NAMESPACE, "service", "trio-exec")["spec"]["ports"]
+        node = described("nodes")["items"][0]
+        (address,) = [it["address"] for it in node["status"]["addresses"] if it["type"] == "InternalIP"]
+        return cls(Deployed(port["nodePort"], address))
+
+
+def what_happened() -> str:
+    """For somebody who looks why it did not get ready."""
+    pods = kubectl("-n", NAMESPACE, "get", "pods", "--output", "wide", check=False)
+    events = kubectl("-n", NAMESPACE, "get", "events", "--field-selector", "type!=Normal", check=False)
+    logs = kubectl(
+        "-n", NAMESPACE, "logs", "--selector", "app.kubernetes.io/component=server", "--all-containers", check=False
+    )
+    return f"{pods}\n{events[-3000:]}\n{logs[-3000:]}"
