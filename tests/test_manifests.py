@@ -80,6 +80,18 @@ def test_servers_and_nginx_are_locked_down(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
+def test_a_replica_takes_sessions_when_dns_has_forgotten_what_was_there_before(name: str) -> None:
+    objects = objects_of(name)
+    start = one(objects, "ConfigMap", "trio-exec-front")["data"]["start"]
+    (kept,) = re.findall(r"^resolver.* valid=(\d+)s;$", start, re.MULTILINE)
+    stale = 30 + int(kept)
+    server = one(objects, "StatefulSet", "trio-exec")
+    (container,) = pod_of(server)["containers"]
+    assert container["readinessProbe"]["initialDelaySeconds"] > stale
+    assert server["spec"]["minReadySeconds"] > stale
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_services_lead_to_pods(name: str) -> None:
     objects = objects_of(name)
     labels = {kind: one(objects, *kind)["spec"]["template"]["metadata"]["labels"].items() for kind in WORKLOADS}
