@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 import trio
 
-from tests.kubernetes.cluster import NAMESPACE, Deployment, in_background, kubectl
+from tests.kubernetes.cluster import NAMESPACE, Deployment, in_background, kill_container, kubectl
 from tests.support import PATIENCE, Attached, Client
 from trio_exec.client import SessionNotFoundError, connect
 from trio_exec.settings import Settings
@@ -152,7 +152,7 @@ async def test_a_replica_that_is_lost_takes_only_its_own_sessions_along(client: 
     ):
         await stays.until_stdout("name? ")
         await Attached(lost).until_stdout("name? ")
-        await in_background("-n", NAMESPACE, "delete", "pod", "trio-exec-1", "--force", "--grace-period=0")
+        await trio.to_thread.run_sync(kill_container, "trio-exec-1", "server")
         with pytest.raises(SessionNotFoundError), trio.fail_after(PATIENCE):
             await Attached(lost).to_end()
         gone = await client.request("GET", f"/session/{ids['1']}")
