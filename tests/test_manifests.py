@@ -48,7 +48,7 @@ def test_drains_have_their_time(name: str) -> None:
         assert pod_of(one(objects, *kind))["terminationGracePeriodSeconds"] == drain + 30
 
 
-@pytest.mark.parametrize("name", [NODE_MODE])
+@pytest.mark.parametrize("name", ALL)
 def test_servers_start_with_the_settings(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What one would refuse to start with is found here."""
     for key, value in settings(objects_of(name)).items():

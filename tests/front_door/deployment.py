@@ -39,6 +39,10 @@ def described(*arguments: str) -> Any:
     return json.loads(kubectl("get", "--output", "json", *arguments))
 
 
+def namespaces() -> set[str]:
+    return {it["metadata"]["name"] for it in described("namespaces")["items"]}
+
+
 def kill_container(pod: str, name: str) -> None:
     """Kills a container's processes, which are this machine's, as a fault of its own would: its pod stays."""
     statuses = described("-n", NAMESPACE, "pod", pod)["status"]["containerStatuses"]

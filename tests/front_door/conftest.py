@@ -11,7 +11,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.kubernetes.cluster import HERE, Deployment, kubectl
+from tests.front_door.deployment import HERE, NAMESPACE, Deployment, kubectl, namespaces
 from tests.manifests import ROOT
 from tests.test_deploy import BUILD_TIMEOUT, context
 from trio_exec.executor.docker.api import DockerAPI
@@ -69,13 +69,16 @@ def run(*command: str) -> None:
 def deployment(request: pytest.FixtureRequest, deployed_images: None) -> Generator[Deployment]:
     """What a folder beside this file describes, ready; the parameter is the folder's name."""
     directory = HERE / request.param
+    before = namespaces()
     kubectl("label", "nodes", "--all", "--overwrite", "trio-exec/engine=true")
     kubectl("apply", "--kustomize", str(directory))
     try:
         yield Deployment.when_ready()
     finally:
-        kubectl("delete", "--kustomize", str(directory), "--ignore-not-found", "--wait=false")
+        # Other tests may have the sandboxes' namespace.
+        new = [f"namespace/{name}" for name in namespaces() - before]
+        kubectl("delete", "--wait=false", *new)
         # They have nothing to finish any more.
-        kubectl("-n", "trio-exec", "delete", "pods", "--all", "--grace-period=1")
-        kubectl("wait", "--for=delete", "namespace/trio-exec", "namespace/trio-exec-sandboxes", "--timeout=120s")
+        kubectl("-n", NAMESPACE, "delete", "pods", "--all", "--grace-period=1")
+        kubectl("wait", "--for=delete", "--timeout=120s", *new)
         kubectl("label", "nodes", "--all", "trio-exec/engine-")

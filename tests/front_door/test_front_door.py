@@ -9,12 +9,11 @@ from collections import Counter
 import pytest
 import trio
 
-from tests.kubernetes.cluster import NAMESPACE, Deployment, in_background, kill_container, kubectl
+from tests.front_door.deployment import NAMESPACE, Deployment, in_background, kill_container, kubectl
 from tests.support import PATIENCE, Attached, Client
 from trio_exec.client import SessionNotFoundError, connect
-from trio_exec.settings import Settings
 
-MODES = ["node-mode", "pods"] if "executor" in Settings.model_fields else ["node-mode"]
+MODES = ["node-mode", "pods"]
 REPLICAS = ("0", "1")
 SERVER = f"system:serviceaccount:{NAMESPACE}:trio-exec"
 ASK = "name = input('name? ')\nprint('hello', name)"

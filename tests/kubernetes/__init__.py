@@ -1,1 +1,0 @@
-"""Tests with a Kubernetes cluster; script/cluster test has one."""
