@@ -74,8 +74,11 @@ build_module() {
 }
 
 ensure_built() {
-  local module build
+  local module build lock
   mkdir -p "$BUILDS"
+  # One at a time: the others find the work done.
+  exec {lock}<"$BUILDS"
+  flock "$lock"
   for module in $(modules); do
     build=$(build_of "$module")
     if [[ -d $build ]]; then
@@ -94,4 +97,5 @@ ensure_built() {
     mv "$build.new" "$build"
   done
   find "$BUILDS" -mindepth 1 -maxdepth 1 -mtime "+$BUILD_UNUSED" -exec rm -rf {} +
+  exec {lock}<&-
 }
