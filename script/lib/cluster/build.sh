@@ -3,9 +3,9 @@
 # All but one are Go's. Each directory of modules/ is a Go module that names versions (go.mod) and pins what
 # they are made of (go.sum). None needs another's, so a new version of one leaves the others as they are.
 
-GO_WANTED=1.26.8  # what the newest of the modules asks for
-BUILD_DISK=8000   # MB, Go's own cache included
-BUILD_UNUSED=30   # days; then it is removed
+GO_WANTED=1.26.8 # what the newest of the modules asks for
+BUILD_DISK=11000 # MB, Go's own cache included
+BUILD_UNUSED=30  # days; then it is removed
 
 modules() {
   local directory
