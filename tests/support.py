@@ -22,7 +22,7 @@ from typing import Any
 import docker
 import trio
 
-from tests.kubernetes import on_kubernetes, pod_names
+from tests.kubernetes import on_kubernetes, pod_names, server_settings
 from trio_exec.client import Client as LibraryClient
 from trio_exec.client import Event, InputWait, MessageRefused, Output, Session, StateChanged, connect
 
@@ -60,9 +60,9 @@ class ServerProcess:
     def __init__(self, *, descriptors: int | None = None, **settings: Any) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TRIO_EXEC_")}
         # Cold unless a test says otherwise: what it sees then does not depend on what ran before.
-        engine = {"executor": "kubernetes"} if on_kubernetes() else {}
+        engine = server_settings() if on_kubernetes() else {}
         for name, value in {"pool": 0, "languages": ",".join(TESTED_LANGUAGES), **engine, **settings}.items():
-            key = name if name.startswith("DOCKER_") else f"TRIO_EXEC_{name.upper()}"
+            key = name if name.startswith(("DOCKER_", "KUBECONFIG")) else f"TRIO_EXEC_{name.upper()}"
             environment[key] = str(value)
         self.log_path = f"/tmp/trio-exec-test-{os.getpid()}-{time.monotonic_ns()}.log"
         limit = [] if descriptors is None else ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"]

@@ -188,3 +188,9 @@ def test_a_version_has_three_numbers(printed: str, version: str) -> None:
 def test_a_command_that_prints_no_version_is_told() -> None:
     with pytest.raises(ExecutorError, match="its version_command prints no version"):
         version_in(launcher_image().tag, "command not found")
+
+
+def test_the_names_can_be_asked_for_other_machines(images: dict[str, str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "trio_exec", "images"], capture_output=True, text=True, check=True)
+
+    assert set(images.values()) <= set(done.stdout.split())

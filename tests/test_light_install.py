@@ -72,7 +72,7 @@ def test_the_command_line_is_there(python: Path) -> None:
     assert run(python, "-m", "trio_exec", "completion", "bash").returncode == 0
 
 
-@pytest.mark.parametrize("command", ["serve", "build", "prune", "config"])
+@pytest.mark.parametrize("command", ["serve", "build", "images", "prune", "config"])
 def test_what_needs_the_server_says_how_to_get_it(python: Path, command: str) -> None:
     done = run(python, "-m", "trio_exec", command)
 

@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor_command.add_argument("--json", action="store_true", help="as one object, for programs")
     doctor_command.add_argument("--no-probe", dest="probe", action="store_false", help="open no containers")
     doctor_command.add_argument("--build", action="store_true", help="build images that are missing, as a server would")
+    add("images", "print the names of the languages' images, for other machines to be given them")
     add("prune", "remove the images that other versions have built for the languages")
     add("config", "print all settings, with their values and what they mean, as TOML")
     return parser
@@ -88,7 +89,7 @@ def main() -> None:
     )
     for handler in logging.getLogger().handlers:
         handler.addFilter(SPARING)
-    for chatty in ("urllib3", "docker", "hypercorn"):
+    for chatty in ("urllib3", "docker", "hypercorn", "httpx2", "httpcore2", "trio-websocket"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if arguments.config is not None:
         os.environ["TRIO_EXEC_CONFIG"] = str(arguments.config)

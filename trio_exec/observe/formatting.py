@@ -32,16 +32,10 @@ _LEVELS = {
 }
 
 
-_CHATTY = ("httpx2", "httpcore2", "trio-websocket")
-"""Libraries that tell of each request, whose calls are measured anyway."""
-
-
 def configure(log_format: LogFormat, log_level: LogLevel) -> None:
     """Has the root logger's handlers write lines of this form, from this level on."""
     root = logging.getLogger()
     root.setLevel(_LEVELS[log_level])
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(max(_LEVELS[log_level], logging.WARNING))
     for handler in root.handlers:
         handler.setFormatter(make_formatter(log_format))
 

@@ -189,7 +189,7 @@ class KubernetesExecutor:
         start = trio.current_time()
         stream: AttachStream | None = None
         with trio.move_on_after(self._start_timeout):
-            await self._create(lease, spec)
+            await self._create(lease, spec, pod)
             if lease.returned.is_set():
                 return None
             stream = await self._attach_when_it_runs(pod, spec)
@@ -203,7 +203,7 @@ class KubernetesExecutor:
             raise
         return PodContainer(launcher, pod, self.health.doubt)
 
-    async def _create(self, lease: Lease[PodContainer], spec: ContainerSpec) -> None:
+    async def _create(self, lease: Lease[PodContainer], spec: ContainerSpec, pod: Pod) -> None:
         """Creates the pod; for a session, as soon as there is room for it. A pool comes back by itself."""
         wanted = pod_object(
             spec,
@@ -218,10 +218,12 @@ class KubernetesExecutor:
         while not lease.returned.is_set():
             try:
                 await self._call_create(wanted)
-            except QuotaFullError:
+            except QuotaFullError as error:
                 if not spec.session_id:
                     raise
+                pod.refused(error.message)
             except ThrottledError as error:
+                pod.refused(error.message)
                 delay = max(delay, error.seconds)
             else:
                 return

@@ -45,6 +45,10 @@ class Pod:
         self._changed.set()
         self._changed = trio.Event()
 
+    def refused(self, why: str) -> None:
+        """Takes that it could not be created yet."""
+        self.state = PodState(reason=why)
+
     async def wait(self, condition: Callable[[PodState], bool]) -> PodState:
         """Returns the first state from now on that meets a condition; may be the present one.
 
