@@ -262,3 +262,18 @@ def test_the_autoscaler_goes_with_either_mode(mode: str, tmp_path: Path) -> None
     (metric,) = scaled["metrics"]
     (rule,) = yaml.safe_load((ROOT / "deploy" / "prometheus" / "adapter.yml").read_text())["rules"]
     assert metric["pods"]["metric"]["name"] == rule["name"]["as"]
+
+
+def test_the_folder_of_the_docs_can_be_rendered(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    text = "".join(re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+    (tmp_path / "kustomization.yaml").write_text(
+        text.replace("../trio-exec/deploy", relpath(ROOT / "deploy", tmp_path))
+    )
+    objects = rendered(tmp_path)
+    assert settings(objects)["TRIO_EXEC_KUBERNETES_REGISTRY"] == "registry.example.org/"
+    assert settings(objects)["TRIO_EXEC_REPLICA"] == "@ordinal"  # It adds to what is there.
+    named = {it["image"] for kind in WORKLOADS for it in containers(pod_of(one(objects, *kind)))}
+    assert named == {f"registry.example.org/trio-exec/{it}:{__version__}" for it in ("server", "front")}
+    assert one(objects, "HorizontalPodAutoscaler", "trio-exec")
+    assert set(re.findall(r"/trio-exec/[a-z]+:([0-9.]+)", page)) == {__version__}

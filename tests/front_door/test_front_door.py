@@ -107,7 +107,7 @@ class Visitors:
         while not self.done.is_set():
             answer = await self._client.request("POST", "/run", HELLO)
             json_came = answer.headers.get_content_type() == "application/json"
-            body = answer.json() if json_came else {"code": answer.body[:200]}
+            body = answer.json() if json_came else {"code": answer.body.decode()}
             self.answers[answer.status, body.get("stdout") or body.get("code")] += 1
 
 
