@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import trio
+import yaml
 
 from tests.dashboard import DEPLOY, Query, alerts, queries
 from tests.support import PATIENCE, Client, ServerProcess
@@ -41,6 +42,22 @@ def test_the_configuration_and_the_rules_are_right() -> None:
     promtool("check", "config", "prometheus.yml")
     promtool("check", "rules", "--lint=all", "--lint-fatal", "alerts.yml")
     promtool("test", "rules", "alerts_test.yml")
+
+
+def test_the_adapter_makes_one_metric_of_two(tmp_path: Path) -> None:
+    (rule,) = yaml.safe_load((RULES / "adapter.yml").read_text())["rules"]
+    labels = '{namespace="trio-exec",pod="trio-exec-0"}'
+    query = rule["metricsQuery"].replace("<<.LabelMatchers>>", labels[1:-1]).replace("<<.GroupBy>>", "pod")
+    assert rule["seriesQuery"].startswith("trio_exec_sessions_running{")
+    test = {
+        "input_series": [
+            {"series": f"trio_exec_sessions_running{labels}", "values": "7"},
+            {"series": f"trio_exec_sessions_running_limit{labels}", "values": "10"},
+        ],
+        "promql_expr_test": [{"expr": query, "exp_samples": [{"labels": '{pod="trio-exec-0"}', "value": 0.7}]}],
+    }
+    (tmp_path / "test.yml").write_text(yaml.safe_dump({"tests": [test]}))
+    promtool("test", "rules", str(tmp_path / "test.yml"))
 
 
 def test_the_metrics_are_as_prometheus_wants_them(server: ServerProcess) -> None:

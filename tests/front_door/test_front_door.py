@@ -5,15 +5,19 @@ from __future__ import annotations
 import http.client
 import json
 from collections import Counter
+from os.path import relpath
+from pathlib import Path
 
 import pytest
 import trio
 
 from tests.front_door.deployment import NAMESPACE, Deployment, described, in_background, kill_container, kubectl
+from tests.manifests import KUBERNETES
 from tests.support import PATIENCE, Attached, Client
 from trio_exec.client import SessionNotFoundError, connect
 
-MODES = ["node-mode", "pods"]
+OVERLAYS = {"node-mode": ["node-mode"], "pods": ["gvisor", "nonet"]}
+"""By mode, which is a folder beside this file."""
 REPLICAS = ("0", "1")
 SERVER = f"system:serviceaccount:{NAMESPACE}:trio-exec"
 ASK = "name = input('name? ')\nprint('hello', name)"
@@ -21,7 +25,12 @@ HELLO = {"language": "python", "code": "import time\ntime.sleep(0.3)\nprint('hel
 FOR_EVER = "import time\nprint('up', flush=True)\ntime.sleep(100)"
 VISITORS = 2
 
-pytestmark = [pytest.mark.docker, pytest.mark.parametrize("deployment", MODES, indirect=True, scope="module")]
+pytestmark = [pytest.mark.docker, pytest.mark.parametrize("deployment", OVERLAYS, indirect=True, scope="module")]
+
+
+@pytest.fixture
+def mode(request: pytest.FixtureRequest) -> str:
+    return request.node.callspec.params["deployment"]
 
 
 @pytest.fixture
@@ -55,13 +64,23 @@ def may(namespace: str) -> set[tuple[str, str]]:
     return found
 
 
-def test_servers_may_do_no_more_than_their_mode_needs(deployment: Deployment, request: pytest.FixtureRequest) -> None:
+def test_servers_may_do_no_more_than_their_mode_needs(deployment: Deployment, mode: str) -> None:
     assert may(NAMESPACE) == set()
     assert may("kube-system") == set()
-    if request.node.callspec.params["deployment"] == "pods":
+    if mode == "pods":
         verbs = {"create", "get", "list", "watch", "delete", "deletecollection"}
         expected = {(verb, "pods") for verb in verbs} | {("get", "pods/attach"), ("create", "pods/attach")}
         assert may("trio-exec-sandboxes") == expected
+
+
+def test_the_api_server_accepts_the_overlays(deployment: Deployment, mode: str, tmp_path: Path) -> None:
+    """As far as it can tell without starting anything."""
+    for overlay in OVERLAYS[mode]:
+        names = {"resources": f"overlays/{overlay}", "components": "components/autoscaler"}
+        kustomization = {key: [relpath(KUBERNETES / name, tmp_path)] for key, name in names.items()}
+        (tmp_path / "kustomization.yaml").write_text(json.dumps(kustomization))
+        told = kubectl("apply", "--dry-run=server", "--kustomize", str(tmp_path))
+        assert "horizontalpodautoscaler.autoscaling/trio-exec created (server dry run)" in told
 
 
 async def test_an_id_leads_to_its_replica(client: Client) -> None:
