@@ -160,7 +160,8 @@ async def test_a_namespace_without_policies_is_found_out(
     start_server: Callable[..., ServerProcess], open_namespace: dict[str, str]
 ) -> None:
     kubectl("delete", "networkpolicy", "--all", "--namespace", OPEN)
-    server = ServerProcess(**{"languages": "python", **open_namespace})
+    settings: dict[str, Any] = {"languages": "python", **open_namespace}
+    server = ServerProcess(**settings)
     try:
         with trio.fail_after(60):
             reason = ""
