@@ -69,13 +69,20 @@ class Deployment:
     @classmethod
     def when_ready(cls) -> Deployment:
         """Returns when all of it is."""
-        for it in ("statefulset/trio-exec", "deployment/trio-exec-front"):
-            said = kubectl("-n", NAMESPACE, "rollout", "status", it, f"--timeout={TIMEOUT - 10}s", check=False)
-            assert "successfully" in said or "complete" in said, (said, what_happened())
+        wait_until_settled()
         (port,) = described("-n", NAMESPACE, "service", "trio-exec")["spec"]["ports"]
         node = described("nodes")["items"][0]
         (address,) = [it["address"] for it in node["status"]["addresses"] if it["type"] == "InternalIP"]
         return cls(Deployed(port["nodePort"], address))
+
+
+def wait_until_settled() -> None:
+    """Returns when all servers are ready, and have been for long enough that nginx knows it."""
+    for it in ("statefulset/trio-exec", "deployment/trio-exec-front"):
+        said = kubectl("-n", NAMESPACE, "rollout", "status", it, f"--timeout={TIMEOUT - 10}s", check=False)
+        assert "successfully" in said or "complete" in said, (said, what_happened())
+    all_of_them = "--for=jsonpath={.status.availableReplicas}=2"
+    kubectl("-n", NAMESPACE, "wait", all_of_them, "statefulset/trio-exec", f"--timeout={TIMEOUT - 10}s")
 
 
 def what_happened() -> str:

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.front_door.deployment import NAMESPACE, Deployment, described, in_background, kill_container, kubectl
+from tests.front_door.deployment import (
+    NAMESPACE,
+    Deployment,
+    described,
+    in_background,
+    kill_container,
+    kubectl,
+    wait_until_settled,
+)
 from tests.manifests import KUBERNETES
 from tests.support import PATIENCE, Attached, Client
 from trio_exec.client import SessionNotFoundError, connect
@@ -164,8 +172,7 @@ async def test_an_update_under_load_loses_no_session(client: Client) -> None:
             run = await Attached(session).to_end()
             assert (run.stdout, run.ending) == ("name? hello Ada\n", "run: exit 0"), name
         assert (await Attached(endless).to_end()).reason == "shutdown"
-        for it in ("statefulset/trio-exec", "deployment/trio-exec-front"):
-            await in_background("-n", NAMESPACE, "rollout", "status", it, "--timeout=120s")
+        await trio.to_thread.run_sync(wait_until_settled)
         visitors.done.set()
     assert set(visitors.answers) == {(200, "hello\n")}, visitors.answers
     assert visitors.answers.total() > 10
@@ -186,7 +193,7 @@ async def test_a_replica_that_is_lost_takes_only_its_own_sessions_along(client: 
         gone = await client.request("GET", f"/session/{ids['1']}")
         assert (gone.status, gone.json()["code"]) == (404, "session_not_found")
         run = await client.request("POST", "/run", HELLO)
-        assert (run.status, run.json()["stdout"]) == (200, "hello\n"), run.body
+        assert (run.status, b"hello" in run.body) == (200, True), run.body
         await stays.input("Ada\n")
         assert (await stays.to_end()).stdout == "name? hello Ada\n"
-    await in_background("-n", NAMESPACE, "rollout", "status", "statefulset/trio-exec", "--timeout=120s")
+    await trio.to_thread.run_sync(wait_until_settled)
