@@ -31,6 +31,16 @@ process_of() {
     pid=$(cat "/mnt/pids/$1" 2>/dev/null) && [ "$(readlink "/proc/$pid/exe")" = "/mnt/bin/$1" ] && echo "$pid"' sh "${1%@*}"
 }
 
+# ended_components: those that were started and have ended.
+ended_components() {
+  local component
+  for component in $(components); do
+    if [[ -e $RUN/$(machine_of "$component")/pids/${component%@*} ]] && ! process_of "$component" >/dev/null; then
+      echo "$component"
+    fi
+  done
+}
+
 start_component() {
   local component=${1:-} machine name
   local -a command

@@ -94,6 +94,14 @@ start_machine() {
   ' sh "$machine" "$RUN/$machine" "${!KUBELET_SYSCTLS[@]}"
 }
 
+# Services and policies work within a node only if what crosses its bridge passes its rules. Where the kernel
+# learns that now, this machine's own bridges go on as they did.
+ensure_bridge_rules() {
+  [[ ! -e /proc/sys/net/bridge ]] || return 0
+  modprobe br_netfilter || die "the cluster needs the kernel's br_netfilter"
+  sysctl --quiet net.bridge.bridge-nf-call-{ip,ip6,arp}tables=0
+}
+
 # A bridge on the control machine is the switch. This machine has an interface there, to reach them all;
 # none of them has a route that leads beyond.
 connect_machines() {
@@ -162,7 +170,8 @@ make_cgroups() {
   done
 }
 
-delegate() { printf '+%s ' cpu cpuset memory pids >"$1/cgroup.subtree_control"; }
+# All controllers that there are: a kubelet insists on some that it does not use.
+delegate() { sed -E 's/(\w+)/+\1/g' "$1/cgroup.controllers" >"$1/cgroup.subtree_control"; }
 
 remove_cgroups() {
   local hierarchy
