@@ -6,6 +6,7 @@ manifests make, and may do nothing else. What can't hold there is listed here, w
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import json
 import os
@@ -64,6 +65,12 @@ def pod_names() -> list[str]:
 
 def make_namespace(name: str) -> None:
     """One for pods, as the manifests have it; harmless if there is one."""
+    with open(__file__) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # Two processes of pytest would create the same.
+        _make_namespace(name)
+
+
+def _make_namespace(name: str) -> None:
     kubectl("apply", "--filename", "-", text=kubectl("kustomize", str(MANIFESTS)).replace("trio-exec-sandboxes", name))
     user = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": _USER, "namespace": name}}
     binding = {
