@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -245,3 +248,26 @@ def test_servers_may_do_nothing_else(verb: str) -> None:
     words = verb.split()
     with pytest.raises(AssertionError):  # It says no by its exit code.
         kubectl("--kubeconfig", config, "auth", "can-i", *words, "--namespace", NAMESPACE)
+
+
+def test_the_doctor_looks_at_the_cluster() -> None:
+    settings = {f"TRIO_EXEC_{name}".upper(): value for name, value in server_settings().items() if name.islower()}
+    environment = {
+        **os.environ,
+        **settings,
+        "KUBECONFIG": server_settings()["KUBECONFIG"],
+        "TRIO_EXEC_LANGUAGES": "python",
+    }
+    command = [sys.executable, "-m", "trio_exec", "doctor", "--json"]
+    done = subprocess.run(
+        command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=120, check=False
+    )
+    found = {it["check"]: it["level"] for it in json.loads(done.stdout)["findings"]}
+
+    assert done.returncode == 0
+    assert {name: level for name, level in found.items() if name.startswith("cluster.")} == {
+        "cluster.reachable": "ok",
+        "cluster.pods.python": "ok",
+        "cluster.isolation": "ok",
+    }
+    assert not any(name.startswith("engine.") for name in found)

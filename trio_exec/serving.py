@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 from trio_exec.events import Emit, Events
 from trio_exec.executor.base import Executor
+from trio_exec.executor.kubernetes.hardening import PodOptions
 from trio_exec.languages import Languages
 from trio_exec.server.process import run_server
 from trio_exec.settings import Settings
@@ -38,23 +39,14 @@ async def serve(
 def _executor(settings: Settings, languages: Languages, emit: Emit) -> AbstractAsyncContextManager[Executor]:
     """The one that is set; the other is not even imported."""
     if settings.executor == "kubernetes":
-        from trio_exec.executor.kubernetes.hardening import PodOptions  # noqa: PLC0415 - see above
         from trio_exec.executor.kubernetes.service import open_kubernetes_executor  # noqa: PLC0415 - see above
 
-        options = PodOptions(
-            runtime_class=settings.kubernetes_runtime_class,
-            user_namespaces=settings.kubernetes_user_namespaces,
-            node_selector=settings.kubernetes_node_selector,
-            tolerations=settings.tolerations,
-            cpu_request=settings.kubernetes_cpu_request,
-            memory_request=settings.kubernetes_memory_request_bytes,
-        )
         return open_kubernetes_executor(
             languages.values(),
             settings.limits,
             namespace=settings.kubernetes_namespace,
             uids=settings.uid_range,
-            options=options,
+            options=pod_options(settings),
             start_timeout=settings.kubernetes_start_timeout,
             registry=settings.kubernetes_registry,
             unisolated=settings.kubernetes_unisolated,
@@ -70,4 +62,16 @@ def _executor(settings: Settings, languages: Languages, emit: Emit) -> AbstractA
         missing_limits=settings.missing_limits,
         registry=settings.base_registry,
         emit=emit,
+    )
+
+
+def pod_options(settings: Settings) -> PodOptions:
+    """What the settings choose for pods."""
+    return PodOptions(
+        runtime_class=settings.kubernetes_runtime_class,
+        user_namespaces=settings.kubernetes_user_namespaces,
+        node_selector=settings.kubernetes_node_selector,
+        tolerations=settings.tolerations,
+        cpu_request=settings.kubernetes_cpu_request,
+        memory_request=settings.kubernetes_memory_request_bytes,
     )

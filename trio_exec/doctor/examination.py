@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import trio
 
 from trio_exec.doctor.access import access_findings
+from trio_exec.doctor.cluster import cluster_findings
 from trio_exec.doctor.engine import engine_findings, image_findings, old_images, unreachable
 from trio_exec.doctor.findings import Finding, broken, ok, warning
 from trio_exec.doctor.host import host_findings
@@ -57,6 +58,8 @@ async def examine(
     Cancellation: at any moment; containers are removed first.
     """
     access = await trio.to_thread.run_sync(access_findings, settings, languages)
+    if settings.executor == "kubernetes":
+        return [*await cluster_findings(settings, languages, probe=extent.probe, tell=tell), *access]
     return [*await _examine_engine(settings, languages, extent, tell), *access]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 
 import trio
 
@@ -74,29 +75,41 @@ class Provider:
         """Returns when a pod of every language could be opened, and pods are kept in."""
         start = trio.current_time()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._insist, "isolation", self._try_isolation)
+            nursery.start_soon(self._insist, "isolation", self._try_isolation_first)
             async with trio.open_nursery() as languages:
                 for language in self._languages:
-                    languages.start_soon(self._try_until_it_runs, language)
+                    languages.start_soon(self._insist, language.name, partial(self.try_language, language))
             self._emit(ImagesReady(trio.current_time() - start))
 
-    async def _try_until_it_runs(self, language: Language) -> None:
-        async def attempt() -> None:
-            async with self._limiter, self._executor.open_unheld(self._spec(language.name)) as pod:
-                if language.version_command:
-                    printed = await run_errand(pod, language.version_command, VERSION_TIMEOUT)
-                    self._executor.versions[language.name] = version_in(language.name, printed)
-            del self._executor.missing[language.name]
-            self._some = self._some or language.name
-            self._found.set()
+    async def try_language(self, language: Language) -> None:
+        """Opens a pod of a language, which then can be run, and asks for its version.
 
-        await self._insist(language.name, attempt)
+        Raises:
+            ExecutorError: it can't be opened; says why.
+        """
+        async with self._limiter, self._executor.open_unheld(self._spec(language.name)) as pod:
+            if language.version_command:
+                printed = await run_errand(pod, language.version_command, VERSION_TIMEOUT)
+                self._executor.versions[language.name] = version_in(language.name, printed)
+        self._executor.missing.pop(language.name, None)
+        self._some = self._some or language.name
+        self._found.set()
 
-    async def _try_isolation(self) -> None:
+    async def try_isolation(self) -> None:
+        """Tries whether pods are kept in, by one of a language that can be run; see `Isolation`.
+
+        Raises:
+            ExecutorError: they are not; or there is no such language.
+        """
+        name = self._some
+        if name is None:
+            raise ExecutorError("no pod could be opened, so whether it would reach anything is not known")
+        await self._isolation.check(lambda: self._executor.open_unheld(self._spec(name)))
+
+    async def _try_isolation_first(self) -> None:
         await self._found.wait()
-        assert self._some is not None  # noqa: S101 - one was found
         self._executor.health.unusable("whether pods can reach anything is being tried")
-        await self._isolation.check(lambda: self._executor.open_unheld(self._spec(self._some or "")))
+        await self.try_isolation()
         self._executor.usable()
         names = ", ".join(it.name for it in self._languages if it.name not in self._executor.missing)
         # Its pods bear this in their names, and as a label.

@@ -58,12 +58,39 @@ def open_kubernetes_executor(
 
     Cancellation: at any moment. Pods are deleted all the same.
     """
+    return _running(
+        *make_executor(
+            languages,
+            limits,
+            namespace=namespace,
+            uids=uids,
+            options=options,
+            start_timeout=start_timeout,
+            registry=registry,
+            unisolated=unisolated,
+            emit=emit,
+        )
+    )
+
+
+def make_executor(
+    languages: Collection[Language],
+    limits: Limits,
+    *,
+    namespace: str,
+    uids: range,
+    options: PodOptions,
+    start_timeout: float,
+    registry: str,
+    unisolated: bool,
+    emit: Emit,
+) -> tuple[KubernetesAPI, KubernetesExecutor, Provider]:
+    """The parts, none of which runs yet; arguments and errors as of `open_kubernetes_executor`."""
     access = find_access()
     api = KubernetesAPI(access, namespace, emit)
     isolation = Isolation((access.host, access.port), allowed=unisolated)
     executor = KubernetesExecutor(api, uids, options, isolation=isolation, start_timeout=start_timeout, emit=emit)
-    provider = Provider(executor, languages, limits, registry=registry, isolation=isolation, emit=emit)
-    return _running(api, executor, provider)
+    return api, executor, Provider(executor, languages, limits, registry=registry, isolation=isolation, emit=emit)
 
 
 @asynccontextmanager
