@@ -251,17 +251,11 @@ def test_servers_may_do_nothing_else(verb: str) -> None:
 
 
 def test_the_doctor_looks_at_the_cluster() -> None:
-    settings = {f"TRIO_EXEC_{name}".upper(): value for name, value in server_settings().items() if name.islower()}
-    environment = {
-        **os.environ,
-        **settings,
-        "KUBECONFIG": server_settings()["KUBECONFIG"],
-        "TRIO_EXEC_LANGUAGES": "python",
-    }
+    server = server_settings()
+    environment = {**os.environ, "KUBECONFIG": server["KUBECONFIG"], "TRIO_EXEC_LANGUAGES": "python"}
+    environment |= {f"TRIO_EXEC_{name}".upper(): value for name, value in server.items() if name.islower()}
     command = [sys.executable, "-m", "trio_exec", "doctor", "--json"]
-    done = subprocess.run(
-        command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=120, check=False
-    )
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     found = {it["check"]: it["level"] for it in json.loads(done.stdout)["findings"]}
 
     assert done.returncode == 0
