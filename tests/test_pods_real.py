@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -14,6 +15,7 @@ import trio
 
 from tests.kubernetes import NAMESPACE, kubectl, make_namespace, on_kubernetes, pods, server_settings
 from tests.support import GENEROUS, Client, ServerProcess
+from trio_exec.executor.kubernetes.isolation import SECONDS
 
 pytestmark = pytest.mark.skipif(not on_kubernetes(), reason="needs a Kubernetes cluster; see script/cluster")
 
@@ -265,3 +267,13 @@ def test_the_doctor_looks_at_the_cluster() -> None:
         "cluster.isolation": "ok",
     }
     assert not any(name.startswith("engine.") for name in found)
+
+
+def test_a_warm_pod_stays(start_server: Callable[..., ServerProcess]) -> None:
+    """Whatever was tried in it before: for longer than any of that may take."""
+    server = start_server(languages="python", pool="python=1", **GENEROUS)
+    server.wait_warm({"python": 1})
+    (before,) = server.containers()
+    time.sleep(2 * SECONDS + 10)
+
+    assert server.containers() == [before]

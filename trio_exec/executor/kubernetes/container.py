@@ -23,17 +23,20 @@ class PodContainer:
     Args:
         launcher: the connection to its launcher.
         pod: what is known of it.
+        lifetime: seconds that its launcher lives, if nothing else comes.
         doubt: is called when it ends unexpectedly.
 
     Attributes:
         launcher: the same.
         pod: the same.
+        lifetime: the same.
         warm: whether a pool had it ready.
     """
 
-    def __init__(self, launcher: LauncherConnection, pod: Pod, doubt: Callable[[], None]) -> None:
+    def __init__(self, launcher: LauncherConnection, pod: Pod, lifetime: int, doubt: Callable[[], None]) -> None:
         self.launcher = launcher
         self.pod = pod
+        self.lifetime = lifetime
         self.warm = False
         self._doubt = doubt
 

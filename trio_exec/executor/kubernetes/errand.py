@@ -7,33 +7,32 @@ from collections.abc import Sequence
 import trio
 
 from trio_exec.errors import ExecutorError
-from trio_exec.executor.base import Container
+from trio_exec.executor.kubernetes.container import PodContainer
 from trio_exec.launcher import frames
 from trio_exec.launcher.layout import PATH
 
 OUTPUT_MAX = 65536
 """Bytes that are kept of what it prints."""
-MARGIN = 10
-"""Seconds beyond its time after which nothing more is expected of the launcher."""
 
 
-async def run_errand(container: Container, command: Sequence[str], seconds: int) -> str:
+async def run_errand(pod: PodContainer, command: Sequence[str], seconds: int) -> str:
     """What a command prints.
 
     Args:
-        container: runs nothing else meanwhile.
+        pod: runs nothing else meanwhile, and lives on as long as it would have.
         command: the program and its arguments.
-        seconds: that it may take.
+        seconds: that it may take; then the pod is of no use any more.
 
     Raises:
         ExecutorError: it did not end well, or the container is gone.
     """
     environment = {"PATH": PATH, "LANG": "C.UTF-8"}
     printed = b""
-    with trio.move_on_after(seconds + MARGIN):
-        await container.send(frames.encode_stage(command, environment, terminal=None, deadline=seconds))
+    with trio.move_on_after(seconds):
+        # A launcher's deadline is that of the last stage, so this must not have a shorter one.
+        await pod.send(frames.encode_stage(command, environment, terminal=None, deadline=pod.lifetime))
         while True:
-            for event in await container.receive():
+            for event in await pod.receive():
                 match event:
                     case frames.Stdout(data) | frames.Stderr(data):
                         printed = (printed + data)[:OUTPUT_MAX]

@@ -201,7 +201,7 @@ class KubernetesExecutor:
         except ExecutorError:
             await launcher.aclose()
             raise
-        return PodContainer(launcher, pod, self.health.doubt)
+        return PodContainer(launcher, pod, spec.lifetime, self.health.doubt)
 
     async def _create(self, lease: Lease[PodContainer], spec: ContainerSpec, pod: Pod) -> None:
         """Creates the pod; for a session, as soon as there is room for it. A pool comes back by itself."""
