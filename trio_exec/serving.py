@@ -70,7 +70,7 @@ def pod_options(settings: Settings) -> PodOptions:
     return PodOptions(
         runtime_class=settings.kubernetes_runtime_class,
         user_namespaces=settings.kubernetes_user_namespaces,
-        node_selector=settings.kubernetes_node_selector,
+        node_selector=settings.node_selector,
         tolerations=settings.tolerations,
         cpu_request=settings.kubernetes_cpu_request,
         memory_request=settings.kubernetes_memory_request_bytes,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import NoDecode
 
 from trio_exec.limits import MIB
-from trio_exec.settings.fields import Group, Names, sizes
+from trio_exec.settings.fields import Group, Names
 
+_LABEL = re.compile(r"[^=]+=[^=]*")
 _TOLERATION = re.compile(r"(?P<key>[^=:]+)(=(?P<value>[^:]*))?(:(?P<effect>NoSchedule|PreferNoSchedule|NoExecute))?")
 _NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 
@@ -39,8 +39,8 @@ class KubernetesSettings(Group):
     kubernetes_user_namespaces: bool = Field(
         default=False, description="give each pod users of its own (hostUsers: false), where the nodes can"
     )
-    kubernetes_node_selector: Annotated[dict[str, str], NoDecode] = Field(
-        default_factory=dict, description="labels of the nodes to use, such as pool=sandboxes,disk=ssd"
+    kubernetes_node_selector: Names = Field(
+        default=(), description="labels of the nodes to use, such as pool=sandboxes,disk=ssd"
     )
     kubernetes_tolerations: Names = Field(
         default=(), description="taints of nodes to use nevertheless, such as sandboxes=true:NoSchedule"
@@ -58,10 +58,12 @@ class KubernetesSettings(Group):
         default=False, description="run programs although pods can reach the network; only where you trust them"
     )
 
-    @field_validator("kubernetes_node_selector", mode="before")
+    @field_validator("kubernetes_node_selector")
     @classmethod
-    def _pairs(cls, value: object) -> object:
-        return sizes(value, "label=value; write pool=sandboxes,disk=ssd")
+    def _labels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [it for it in value if _LABEL.fullmatch(it) is None]:
+            raise ValueError(f"{wrong[0]!r} is not of the form label=value; write pool=sandboxes,disk=ssd")
+        return value
 
     @field_validator("kubernetes_tolerations")
     @classmethod
@@ -69,6 +71,11 @@ class KubernetesSettings(Group):
         if wrong := [it for it in value if _TOLERATION.fullmatch(it) is None]:
             raise ValueError(f"{wrong[0]!r} is not of the form key[=value][:effect]; write sandboxes=true:NoSchedule")
         return value
+
+    @property
+    def node_selector(self) -> dict[str, str]:
+        """As it is in a pod's object."""
+        return dict(it.split("=", 1) for it in self.kubernetes_node_selector)
 
     @property
     def tolerations(self) -> tuple[dict[str, str | int], ...]:
