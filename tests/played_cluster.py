@@ -149,16 +149,15 @@ class PlayedCluster:
             return response
 
         @app.websocket(f"{pods}/<name>/attach")
-        async def attach(namespace: str, name: str) -> None:
+        async def attach(namespace: str, name: str) -> Response | None:
+            self.calls.append("attach")
             if self.refuse.get("attach"):
-                code, body = self.refuse["attach"].pop(0)
-                self.calls.append("attach")
-                await websocket.send_response(answer(code, body))  # type: ignore[attr-defined]
-                return
+                return answer(*self.refuse["attach"].pop(0))
             await websocket.accept(subprotocol="v5.channel.k8s.io")
             with trio.CancelScope() as scope:
                 self.connections[name] = scope
                 await self._launch()
+            return None
 
         return app
 

@@ -200,6 +200,30 @@ async def test_ends_are_honest(
         assert words in failure.message
 
 
+async def test_a_node_that_does_not_know_yet_is_asked_again(cluster: PlayedCluster) -> None:
+    cluster.refuse["attach"] = [refusal(500, 'container not found ("sandbox")')] * 2
+    async with running(cluster) as executor, executor.open_container(SPEC):
+        assert cluster.calls.count("attach") == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (refusal(403, 'cannot create resource "pods/attach"'), "refuses attaching to a pod: cannot create resource"),
+        (refusal(404, 'pods "x" not found'), "refuses attaching to a pod: pods .x. not found"),
+        (refusal(502, "no route to the node"), "fails at attaching to a pod: no route to the node"),
+    ],
+)
+async def test_a_pod_that_can_not_be_attached_to(
+    cluster: PlayedCluster, answer: tuple[int, dict[str, object]], words: str
+) -> None:
+    cluster.refuse["attach"] = [answer]
+    async with running(cluster) as executor:
+        with pytest.raises(ExecutorError, match=words):
+            async with executor.open_container(SPEC):
+                pass
+
+
 async def test_a_watch_goes_on_after_its_end_and_after_all_was_forgotten(
     cluster: PlayedCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,6 @@
 """What a session needs of an executor: a hardened container with one byte stream of launcher frames.
 
-Narrow on purpose. Docker is the implementation; a pod's attach or a plain process could carry the same stream.
+Narrow on purpose: a container of Docker's, a pod and a plain process carry the same stream.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class Opener(Protocol):
         """A container for as long as the context lasts.
 
         However the context is left, and wherever entering it fails or is cancelled, the container is gone
-        afterwards, or counts as `lingering` until the engine lets it be removed.
+        afterwards, or on its way (where that takes no more of what others need), or counts as `lingering` until the
+        engine lets it be removed.
 
         Raises:
             ExecutorUnavailableError: the engine can't be reached.
