@@ -91,6 +91,11 @@ class PlayedCluster:
         while not self.pods:
             await self._changed.wait()
 
+    async def wait_gone(self) -> None:
+        """Returns when there is none."""
+        while self.pods:
+            await self._changed.wait()
+
     def end_watches(self) -> None:
         """As an API server does that restarts, and has forgotten all versions."""
         self._changes.clear()
@@ -193,11 +198,12 @@ class PlayedCluster:
             return
         restarts = self._restarts
         while restarts == self._restarts:
+            changed = self._changed  # Of before: more may come while these are sent.
             for at, kind, pod in list(self._changes):
                 if at > version:
                     version = at
                     yield _line(kind, pod)
-            await self._changed.wait()
+            await changed.wait()
 
 
 def _line(kind: str, of: dict[str, Any]) -> bytes:

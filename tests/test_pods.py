@@ -160,6 +160,21 @@ async def test_a_pod_that_can_not_start(cluster: PlayedCluster, status: dict[str
                 pass
 
 
+async def test_who_stops_waiting_leaves_no_pod_that_starts_later(cluster: PlayedCluster) -> None:
+    cluster.becomes = UNSCHEDULABLE
+    async with running(cluster) as executor:
+        async with trio.open_nursery() as nursery:
+
+            async def open_one() -> None:
+                async with executor.open_container(SPEC):
+                    pass
+
+            nursery.start_soon(open_one)
+            await cluster.wait_created()
+            nursery.cancel_scope.cancel(reason="the user went away")
+        await cluster.wait_gone()
+
+
 async def test_a_refused_pod_says_why(cluster: PlayedCluster) -> None:
     cluster.refuse["post"] = [refusal(403, 'pods "x" is forbidden: violates PodSecurity "restricted:latest"')]
     async with running(cluster) as executor:

@@ -190,9 +190,11 @@ class KubernetesExecutor:
         stream: AttachStream | None = None
         with trio.move_on_after(self._start_timeout):
             await self._create(lease, spec, pod)
-            if lease.returned.is_set():
-                return None
-            stream = await self._attach_when_it_runs(pod, spec)
+            stream = await self._attach_when_it_runs(lease, spec, pod)
+        if lease.returned.is_set():
+            if stream is not None:
+                await stream.aclose()
+            return None
         if stream is None:
             raise why_not_started(pod.state, trio.current_time() - start)
         launcher = LauncherConnection(stream)
@@ -238,20 +240,26 @@ class KubernetesExecutor:
             self.health.fail(error.message)
             raise
 
-    async def _attach_when_it_runs(self, pod: Pod, spec: ContainerSpec) -> AttachStream:
+    async def _attach_when_it_runs(
+        self, lease: Lease[PodContainer], spec: ContainerSpec, pod: Pod
+    ) -> AttachStream | None:
+        """None where nobody wants it any more."""
         assert self._connections is not None  # noqa: S101 - owners are its tasks
 
         def complain(words: str) -> None:
             LOGGER.warning("session %s: %s", short_id(spec.session_id), words)
 
-        while True:
-            state = await pod.wait(_has_settled)
+        while not lease.returned.is_set():
+            state = await _settled(pod, lease.returned)
+            if state is None:
+                break
             if not state.running:
                 raise why_not_started(state, 0)
             try:
                 return await attach(self._connections, self._api.access, self._api.namespace, pod.name, complain)
             except NotYetError:
                 await trio.sleep(ATTACH_RETRY)
+        return None
 
     async def remove(self, lease: Lease[PodContainer]) -> None:
         """Has the pod deleted, and returns when its container has ended; see `Maker`."""
@@ -264,6 +272,21 @@ class KubernetesExecutor:
         """Has its user id back; see `Maker`."""
         self._pods.let_go(lease.name)
         self._uids.release(lease.name)
+
+
+async def _settled(pod: Pod, unwanted: trio.Event) -> PodState | None:
+    """A pod's state once it runs, or is known not to; None if nobody wants it before."""
+    async with trio.open_nursery() as nursery:
+
+        async def give_up() -> None:
+            await unwanted.wait()
+            nursery.cancel_scope.cancel(reason="nobody wants it any more")
+
+        nursery.start_soon(give_up)
+        state = await pod.wait(_has_settled)
+        nursery.cancel_scope.cancel(reason="it is known")
+        return state
+    return None
 
 
 def _has_settled(state: PodState) -> bool:
