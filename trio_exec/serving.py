@@ -37,7 +37,7 @@ async def serve(
 
 
 def _executor(settings: Settings, languages: Languages, emit: Emit) -> AbstractAsyncContextManager[Executor]:
-    """The one that is set; the other is not even imported."""
+    """The one that is set; what the other needs is not even imported."""
     if settings.executor == "kubernetes":
         from trio_exec.executor.kubernetes.service import open_kubernetes_executor  # noqa: PLC0415 - see above
 

@@ -18,10 +18,9 @@ import trio_websocket
 from trio_exec.errors import ExecutorError, ExecutorUnavailableError
 from trio_exec.executor.kubernetes.access import Access
 from trio_exec.executor.kubernetes.errors import NotFoundError, NotYetError, refusal
+from trio_exec.executor.kubernetes.labels import CONTAINER
 
 SUBPROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-CONTAINER = "sandbox"
-"""The name of a pod's one container."""
 CONNECT_TIMEOUT = 10
 PIECE = 32768
 """Bytes of input in one message."""

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trio_exec.executor.base import ContainerSpec
-from trio_exec.executor.kubernetes.attach_stream import CONTAINER
-from trio_exec.executor.kubernetes.labels import labels_of
+from trio_exec.executor.kubernetes.labels import CONTAINER, labels_of
 from trio_exec.executor.kubernetes.objects import Object
 from trio_exec.executor.machine import LOOK
 from trio_exec.launcher.layout import WORKSPACE

@@ -9,6 +9,8 @@ import socket
 from trio_exec.executor.base import ContainerSpec
 from trio_exec.ids import short_id
 
+CONTAINER = "sandbox"
+"""The name of a pod's one container."""
 INSTANCE_LABEL = "trio-exec.dev/instance"
 """The server that made it."""
 HOST_LABEL = "trio-exec.dev/host"
