@@ -147,14 +147,12 @@ def test_sandboxes_are_restricted_bounded_and_reach_nobody(name: str) -> None:
         assert namespace_labels(objects, namespace)["pod-security.kubernetes.io/enforce"] == "restricted"
     inside = {(it["kind"], base_name(it)): it for it in objects if in_sandboxes(it)}
     assert set(inside) == {
-        ("ServiceAccount", "default"),
         ("ResourceQuota", "sandboxes"),
         ("LimitRange", "sandboxes"),
         ("NetworkPolicy", "nothing"),
         ("Role", "trio-exec"),
         ("RoleBinding", "trio-exec"),
     }
-    assert inside["ServiceAccount", "default"]["automountServiceAccountToken"] is False
     assert inside["NetworkPolicy", "nothing"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
