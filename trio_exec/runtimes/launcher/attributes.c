@@ -27,6 +27,13 @@ static ssize_t list_names(int folder) {
   return length < 0 && (errno == ENOTSUP || errno == ENOSYS) ? 0 : length;
 }
 
+/* What is another user's has the mode and times that it had: no program could change them, which is the same user as we. */
+static bool done(int result) { return result == 0 || errno == EPERM; }
+
+bool attributes_set_mode(int folder, mode_t mode) { return done(fchmod(folder, mode)); }
+
+bool attributes_set_times(int folder, const struct timespec times[2]) { return done(futimens(folder, times)); }
+
 bool attributes_get(int folder, struct attributes *attributes) {
   *attributes = (struct attributes){.flags = -1};
   if (fstat(folder, &attributes->stat) < 0)
@@ -58,7 +65,7 @@ bool attributes_get(int folder, struct attributes *attributes) {
 }
 
 bool attributes_clear(int folder) {
-  if (fchmod(folder, S_IRWXU) < 0)
+  if (!attributes_set_mode(folder, S_IRWXU))
     return false;
   ssize_t listed = list_names(folder);
   for (char *name = names; name < names + listed; name += strlen(name) + 1)
@@ -83,7 +90,7 @@ bool attributes_set(int folder, const struct attributes *attributes) {
        (flags != attributes->flags && ioctl(folder, FS_IOC_SETFLAGS, &attributes->flags) < 0)))
     return false;
   const struct timespec times[] = {attributes->stat.st_atim, attributes->stat.st_mtim};
-  return fchmod(folder, attributes->stat.st_mode & MODES) == 0 && futimens(folder, times) == 0;
+  return attributes_set_mode(folder, attributes->stat.st_mode & MODES) && attributes_set_times(folder, times);
 }
 
 void attributes_forget(struct attributes *attributes) {

@@ -25,4 +25,8 @@ bool attributes_clear(int folder);
 
 void attributes_forget(struct attributes *attributes);
 
+/* Mode and times alone. They can't be changed of what is another user's, as a volume is where the launcher is no root; then true. */
+bool attributes_set_mode(int folder, mode_t mode);
+bool attributes_set_times(int folder, const struct timespec times[2]);
+
 #endif

@@ -56,11 +56,6 @@ static const char *failed(const char *what, const char *name) {
   return error;
 }
 
-/* The workspace may be a volume, which is root's and which all may write to: whose modes and times no program has changed. */
-static bool is_anothers(int folder) { return folder == workspace && errno == EPERM; }
-
-static bool change_mode(int folder, mode_t mode) { return fchmod(folder, mode) == 0 || is_anothers(folder); }
-
 /* Of a file system that nobody else uses; elsewhere they say nothing, and are 0. */
 static uint64_t free_blocks(void) {
   struct statfs system;
@@ -241,11 +236,11 @@ const char *snapshot_save(void) {
   if (problem != NULL)
     return problem;
   struct stat before;
-  if (fstat(workspace, &before) < 0 || !change_mode(workspace, S_IRWXU) || !attributes_get(workspace, &attributes))
+  if (fstat(workspace, &before) < 0 || !attributes_set_mode(workspace, S_IRWXU) || !attributes_get(workspace, &attributes))
     return failed("keep", "the workspace");
   attributes.stat = before;
   problem = keep_all();
-  if (problem == NULL && !change_mode(workspace, before.st_mode & MODES))
+  if (problem == NULL && !attributes_set_mode(workspace, before.st_mode & MODES))
     problem = failed("keep", "the workspace");
   image_trim(&image);
   is_kept = problem == NULL;
@@ -327,7 +322,7 @@ static bool leave_folder(int *here, const struct kept *left) {
   int parent = openat(*here, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (parent < 0)
     return false;
-  bool done = change_mode(*here, left->mode) && (futimens(*here, left->times) == 0 || is_anothers(*here));
+  bool done = attributes_set_mode(*here, left->mode) && attributes_set_times(*here, left->times);
   go(here, parent);
   return done;
 }
