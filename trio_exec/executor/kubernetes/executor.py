@@ -276,6 +276,7 @@ class KubernetesExecutor:
 
 async def _settled(pod: Pod, unwanted: trio.Event) -> PodState | None:
     """A pod's state once it runs, or is known not to; None if nobody wants it before."""
+    state: PodState | None = None
     async with trio.open_nursery() as nursery:
 
         async def give_up() -> None:
@@ -285,8 +286,7 @@ async def _settled(pod: Pod, unwanted: trio.Event) -> PodState | None:
         nursery.start_soon(give_up)
         state = await pod.wait(_has_settled)
         nursery.cancel_scope.cancel(reason="it is known")
-        return state
-    return None
+    return state
 
 
 def _has_settled(state: PodState) -> bool:
