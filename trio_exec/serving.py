@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 from trio_exec.events import Emit, Events
 from trio_exec.executor.base import Executor
-from trio_exec.executor.kubernetes.hardening import PodOptions
+from trio_exec.executor.kubernetes.hardening import ClusterOptions, PodOptions
 from trio_exec.languages import Languages
 from trio_exec.server.process import run_server
 from trio_exec.settings import Settings
@@ -41,17 +41,7 @@ def _executor(settings: Settings, languages: Languages, emit: Emit) -> AbstractA
     if settings.executor == "kubernetes":
         from trio_exec.executor.kubernetes.service import open_kubernetes_executor  # noqa: PLC0415 - see above
 
-        return open_kubernetes_executor(
-            languages.values(),
-            settings.limits,
-            namespace=settings.kubernetes_namespace,
-            uids=settings.uid_range,
-            options=pod_options(settings),
-            start_timeout=settings.kubernetes_start_timeout,
-            registry=settings.kubernetes_registry,
-            unisolated=settings.kubernetes_unisolated,
-            emit=emit,
-        )
+        return open_kubernetes_executor(languages.values(), settings.limits, cluster_options(settings), emit)
     from trio_exec.executor.docker.service import open_docker_executor  # noqa: PLC0415 - see above
 
     return open_docker_executor(
@@ -65,13 +55,21 @@ def _executor(settings: Settings, languages: Languages, emit: Emit) -> AbstractA
     )
 
 
-def pod_options(settings: Settings) -> PodOptions:
-    """What the settings choose for pods."""
-    return PodOptions(
+def cluster_options(settings: Settings) -> ClusterOptions:
+    """What the settings choose for a cluster, and for all pods there."""
+    pods = PodOptions(
         runtime_class=settings.kubernetes_runtime_class,
         user_namespaces=settings.kubernetes_user_namespaces,
         node_selector=settings.node_selector,
         tolerations=settings.tolerations,
         cpu_request=settings.kubernetes_cpu_request,
         memory_request=settings.kubernetes_memory_request_bytes,
+    )
+    return ClusterOptions(
+        namespace=settings.kubernetes_namespace,
+        uids=settings.uid_range,
+        pods=pods,
+        start_timeout=settings.kubernetes_start_timeout,
+        registry=settings.kubernetes_registry,
+        unisolated=settings.kubernetes_unisolated,
     )

@@ -13,7 +13,7 @@ from trio_exec.executor.kubernetes.executor import KubernetesExecutor
 from trio_exec.executor.kubernetes.providing import Provider
 from trio_exec.executor.kubernetes.service import make_executor
 from trio_exec.languages import Language, Languages
-from trio_exec.serving import pod_options
+from trio_exec.serving import cluster_options
 from trio_exec.settings import Settings
 
 REMEDY = "See docs/kubernetes.md for what the cluster has to bring."
@@ -33,17 +33,7 @@ async def cluster_findings(
     Cancellation: at any moment; pods are deleted first.
     """
     try:
-        api, executor, provider = make_executor(
-            languages.values(),
-            settings.limits,
-            namespace=settings.kubernetes_namespace,
-            uids=settings.uid_range,
-            options=pod_options(settings),
-            start_timeout=settings.kubernetes_start_timeout,
-            registry=settings.kubernetes_registry,
-            unisolated=settings.kubernetes_unisolated,
-            emit=ignore,
-        )
+        api, executor, provider = make_executor(languages.values(), settings.limits, cluster_options(settings), ignore)
     except ConfigurationError as error:
         return [broken("cluster.reachable", error.message)]
     tell("asking the cluster…")

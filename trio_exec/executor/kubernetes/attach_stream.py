@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from urllib.parse import urlencode
 
 import trio
@@ -173,11 +174,10 @@ async def _connect(access: Access) -> trio.SocketStream | trio.SSLStream[trio.So
             if access.tls is None:
                 return tcp
             stream = trio.SSLStream(tcp, access.tls, server_hostname=access.host, https_compatible=True)
-            try:
+            async with AsyncExitStack() as unless_it_is_used:
+                unless_it_is_used.push_async_callback(trio.aclose_forcefully, stream)
                 await stream.do_handshake()
-            except BaseException:
-                await trio.aclose_forcefully(stream)
-                raise
+                unless_it_is_used.pop_all()
             return stream
     except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
         words = str(error.__cause__ or error) or type(error).__name__

@@ -47,6 +47,27 @@ class PodOptions:
     memory_request: int = 48 * MIB
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """What operators choose for a cluster.
+
+    Attributes:
+        namespace: where pods go.
+        uids: the programs' user ids.
+        pods: for all pods.
+        start_timeout: seconds that a pod may take to start.
+        registry: what comes before the names of images.
+        unisolated: whether pods may be used although they can reach something.
+    """
+
+    namespace: str
+    uids: range
+    pods: PodOptions
+    start_timeout: float
+    registry: str = ""
+    unisolated: bool = False
+
+
 def pod_object(
     spec: ContainerSpec, options: PodOptions, *, name: str, image: str, resources: Resources, uid: int, instance: str
 ) -> Object:

@@ -17,7 +17,7 @@ from trio_exec.events import Emit, ignore
 from trio_exec.executor.kubernetes.access import find_access
 from trio_exec.executor.kubernetes.api import KubernetesAPI
 from trio_exec.executor.kubernetes.executor import KubernetesExecutor
-from trio_exec.executor.kubernetes.hardening import PodOptions
+from trio_exec.executor.kubernetes.hardening import ClusterOptions
 from trio_exec.executor.kubernetes.isolation import Isolation
 from trio_exec.executor.kubernetes.providing import Provider
 from trio_exec.languages import Language
@@ -25,16 +25,7 @@ from trio_exec.limits import Limits
 
 
 def open_kubernetes_executor(
-    languages: Collection[Language],
-    limits: Limits,
-    *,
-    namespace: str,
-    uids: range,
-    options: PodOptions,
-    start_timeout: float,
-    registry: str = "",
-    unisolated: bool = False,
-    emit: Emit = ignore,
+    languages: Collection[Language], limits: Limits, options: ClusterOptions, emit: Emit = ignore
 ) -> AbstractAsyncContextManager[KubernetesExecutor]:
     """An executor on the cluster that this process is in, or that the environment names, while the context lasts.
 
@@ -45,12 +36,7 @@ def open_kubernetes_executor(
     Args:
         languages: to be tried.
         limits: those of the pods that are tried.
-        namespace: where pods go.
-        uids: the programs' user ids.
-        options: what the operator chose for pods.
-        start_timeout: seconds that a pod may take to start.
-        registry: what comes before the names of images.
-        unisolated: whether pods may be used although they can reach something.
+        options: what the operator chose.
         emit: reports what happens to pods, and the API's calls.
 
     Raises:
@@ -58,39 +44,21 @@ def open_kubernetes_executor(
 
     Cancellation: at any moment. Pods are deleted all the same.
     """
-    return _running(
-        *make_executor(
-            languages,
-            limits,
-            namespace=namespace,
-            uids=uids,
-            options=options,
-            start_timeout=start_timeout,
-            registry=registry,
-            unisolated=unisolated,
-            emit=emit,
-        )
-    )
+    return _running(*make_executor(languages, limits, options, emit))
 
 
 def make_executor(
-    languages: Collection[Language],
-    limits: Limits,
-    *,
-    namespace: str,
-    uids: range,
-    options: PodOptions,
-    start_timeout: float,
-    registry: str,
-    unisolated: bool,
-    emit: Emit,
+    languages: Collection[Language], limits: Limits, options: ClusterOptions, emit: Emit
 ) -> tuple[KubernetesAPI, KubernetesExecutor, Provider]:
     """The parts, none of which runs yet; arguments and errors as of `open_kubernetes_executor`."""
     access = find_access()
-    api = KubernetesAPI(access, namespace, emit)
-    isolation = Isolation((access.host, access.port), allowed=unisolated)
-    executor = KubernetesExecutor(api, uids, options, isolation=isolation, start_timeout=start_timeout, emit=emit)
-    return api, executor, Provider(executor, languages, limits, registry=registry, isolation=isolation, emit=emit)
+    api = KubernetesAPI(access, options.namespace, emit)
+    isolation = Isolation((access.host, access.port), allowed=options.unisolated)
+    executor = KubernetesExecutor(
+        api, options.uids, options.pods, isolation=isolation, start_timeout=options.start_timeout, emit=emit
+    )
+    provider = Provider(executor, languages, limits, registry=options.registry, isolation=isolation, emit=emit)
+    return api, executor, provider
 
 
 @asynccontextmanager
