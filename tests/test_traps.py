@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import hypercorn.trio
+import hypercorn.trio.run
 import pytest
 import trio
 from hypercorn.config import Config
@@ -284,11 +285,19 @@ async def serving(app: QuartTrio, **options: object) -> AsyncGenerator[int]:
     config: Config = hypercorn_worker.make_config(Settings(port=0), arrivals(), containers=0)
     for name, value in options.items():
         setattr(config, name, value)
-    hypercorn_worker.install()
     async with trio.open_nursery() as nursery:
-        address, *_ = await nursery.start(hypercorn_worker.hypercorn.trio.serve, app, config)
-        yield int(address.rsplit(":", 1)[1])
+        with hypercorn_worker.installed():
+            address, *_ = await nursery.start(hypercorn_worker.hypercorn.trio.serve, app, config)
+            yield int(address.rsplit(":", 1)[1])
         nursery.cancel_scope.cancel(reason="the test is over")
+
+
+async def test_hypercorn_has_its_own_classes_again_when_a_server_has_ended() -> None:
+    serves = vars(hypercorn.trio.run)
+    own = serves["TCPServer"]
+    async with serving(QuartTrio("other")):
+        assert serves["TCPServer"] is tcp.ClientConnection
+    assert serves["TCPServer"] is own is not tcp.ClientConnection
 
 
 async def upgrade(port: int) -> trio.SocketStream:
@@ -375,8 +384,7 @@ async def test_shutdown_sends_no_close_frame_by_itself() -> None:
     app.add_websocket("/ws", view_func=handler)
     config = hypercorn_worker.make_config(Settings(port=0), arrivals(), containers=0)
     config.graceful_timeout = 0.5
-    hypercorn_worker.install()
-    with trio.fail_after(PATIENCE):
+    with hypercorn_worker.installed(), trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
             serve = functools.partial(hypercorn_worker.hypercorn.trio.serve, app, config, shutdown_trigger=stop.wait)
             address, *_ = await nursery.start(serve)

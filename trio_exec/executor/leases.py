@@ -70,7 +70,7 @@ class Lease(Generic[C]):
 class Maker(Protocol[C]):
     """What makes and removes containers; an executor."""
 
-    async def start(self, lease: Lease[C], spec: ContainerSpec) -> C | None:
+    async def make(self, lease: Lease[C], spec: ContainerSpec) -> C | None:
         """A container that runs, and whose launcher is greeted; None if it has been returned meanwhile.
 
         Raises:
@@ -169,7 +169,7 @@ class Owners(Generic[C]):
     async def _own(self, lease: Lease[C], spec: ContainerSpec) -> None:
         """Makes a container, waits until nobody wants it, and removes it."""
         try:
-            lease.container = await self._maker.start(lease, spec)
+            lease.container = await self._maker.make(lease, spec)
         except ExecutorError as error:
             lease.failure = error
         lease.settled.set()
@@ -181,13 +181,11 @@ class Owners(Generic[C]):
                 nursery.start_soon(self._linger_later, lease)
             await self._remove(lease)
             nursery.cancel_scope.cancel(reason="it is gone")
-        self._maker.gone(lease)
-        del self._leases[lease.name]
-        self.lingering.discard(lease)
 
     async def _linger_later(self, lease: Lease[C]) -> None:
         await trio.sleep(CLEANUP_TIMEOUT)
-        self._linger(lease)
+        if not lease.gone.is_set():
+            self._linger(lease)
 
     async def _remove(self, lease: Lease[C]) -> None:
         """Returns when the container is gone, however often the engine has to be asked."""
@@ -195,13 +193,20 @@ class Owners(Generic[C]):
         while not lease.gone.is_set():
             try:
                 await self._maker.remove(lease)
-                lease.gone.set()
-                lease.tried.set()
+                self._let_go(lease)
             except ExecutorError as error:
                 LOGGER.log(logging.DEBUG if lease.tried.is_set() else logging.WARNING, "%s; will try again", error)
                 lease.tried.set()
                 await trio.sleep(retry)
                 retry = min(2 * retry, RETRY_LAST)
+
+    def _let_go(self, lease: Lease[C]) -> None:
+        """All at once, so that whoever hears of it finds it so."""
+        self._maker.gone(lease)
+        del self._leases[lease.name]
+        self.lingering.discard(lease)
+        lease.gone.set()
+        lease.tried.set()
 
 
 async def _lend(lease: Lease[C], container: C) -> None:

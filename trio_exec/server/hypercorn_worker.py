@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import socket
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import hypercorn.protocol.h11
 import hypercorn.protocol.ws_stream
@@ -40,12 +42,26 @@ VANISHED = 60
 long a silence it is asked whether it is there."""
 
 
-def install() -> None:
-    """Makes hypercorn use our classes; it looks them up when it begins to serve, or to handle a request."""
-    hypercorn.trio.run.TCPServer = ClientConnection  # pyright: ignore[reportPrivateImportUsage] - the module global that is meant
-    hypercorn.protocol.h11.HTTPStream = HTTPExchange  # pyright: ignore[reportPrivateImportUsage] - likewise
-    hypercorn.protocol.h11.WSStream = WebSocketExchange  # pyright: ignore[reportPrivateImportUsage] - likewise
-    hypercorn.protocol.ws_stream.Handshake = PlainHandshake
+_REPLACED = (
+    (hypercorn.trio.run, "TCPServer", ClientConnection),
+    (hypercorn.protocol.h11, "HTTPStream", HTTPExchange),
+    (hypercorn.protocol.h11, "WSStream", WebSocketExchange),
+    (hypercorn.protocol.ws_stream, "Handshake", PlainHandshake),
+)
+"""Classes that hypercorn looks up in its modules when it begins to serve, or to handle a request, and ours."""
+
+
+@contextmanager
+def installed() -> Generator[None]:
+    """Makes hypercorn use our classes while the context lasts: who embeds us may serve something else afterwards."""
+    before = [getattr(module, name) for module, name, _ in _REPLACED]
+    for module, name, ours in _REPLACED:
+        setattr(module, name, ours)
+    try:
+        yield
+    finally:
+        for (module, name, _), its in zip(_REPLACED, before, strict=True):
+            setattr(module, name, its)
 
 
 def make_config(settings: ServerSettings, arrivals: Arrivals, containers: int) -> ServerConfig:

@@ -107,12 +107,12 @@ async def run_server(
     wishes = _Wishes(None if reload is None else send_reload)
     budget = Budget(settings.max_retained_bytes)
     arrivals = Arrivals(budget)
-    hypercorn_worker.install()
     config = hypercorn_worker.make_config(settings, arrivals, settings.max_sessions + sum(settings.pool.values()))
     metrics = Metrics(languages, owners=settings.metrics_owners)
     apart = _make_metrics_listener(settings, metrics, arrivals)
     tracing = open_tracing(events) if settings.otel else nullcontext()
     with (
+        hypercorn_worker.installed(),
         trio.open_signal_receiver(*SIGNALS) as signals,
         events.subscribed(log_event),
         events.subscribed(metrics.tell),

@@ -18,6 +18,7 @@ from trio_exec.observe.formatting import configure
 from trio_exec.server.connections import Connections, connections_that_fit, raise_descriptor_limit
 from trio_exec.server.keys import FollowedKeys
 from trio_exec.settings import Settings
+from trio_exec.settings.kubernetes import KubernetesSettings
 
 LOGGER = logging.getLogger("trio_exec.server")
 
@@ -85,6 +86,7 @@ NEEDS_RESTART = frozenset(
         *("drain_delay", "drain_timeout", "max_retained_bytes"),
         # The executor has these.
         *("languages", "languages_dir", "uids", "runtime", "base_registry", "missing_limits"),
+        *KubernetesSettings.model_fields,
     }
 )
 """All other fields."""

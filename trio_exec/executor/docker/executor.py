@@ -249,7 +249,7 @@ class DockerExecutor:
         async with self._owners.open(name, spec) as container:
             yield container
 
-    async def start(self, lease: Lease[DockerContainer], spec: ContainerSpec) -> DockerContainer | None:
+    async def make(self, lease: Lease[DockerContainer], spec: ContainerSpec) -> DockerContainer | None:
         """Makes a container; see `Maker`."""
         name = lease.name
         resources = spec.resources[0 if self.can_update_limits else -1]

@@ -183,7 +183,7 @@ class KubernetesExecutor:
             raise ExecutorError(f"{spec.language} has no image")
         return self._owners.open(f"trio-exec-{self.instance}-{secrets.token_hex(8)}", spec)
 
-    async def start(self, lease: Lease[PodContainer], spec: ContainerSpec) -> PodContainer | None:
+    async def make(self, lease: Lease[PodContainer], spec: ContainerSpec) -> PodContainer | None:
         """Makes a pod, and attaches to it; see `Maker`."""
         pod = self._pods.follow(lease.name)
         start = trio.current_time()
