@@ -219,7 +219,7 @@ async def played_cluster() -> AsyncGenerator[PlayedCluster]:
     config.errorlog = config.accesslog = None
     over = trio.Event()
     async with trio.open_nursery() as nursery:
-        serve = partial(hypercorn.trio.serve, cluster.app(), config, shutdown_trigger=over.wait)  # type: ignore[arg-type]
+        serve = partial(hypercorn.trio.serve, cluster.app(), config, shutdown_trigger=over.wait)  # type: ignore[arg-type] - Quart is an application, though its types say less
         (address,) = await nursery.start(serve)
         cluster.url = address
         try:

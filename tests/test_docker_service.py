@@ -14,8 +14,8 @@ from trio_exec.errors import ExecutorError, ExecutorUnavailableError
 from trio_exec.executor.docker import providing, service
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.executor import DockerExecutor
-from trio_exec.executor.docker.providing import RETRY_FIRST
 from trio_exec.executor.docker.service import open_docker_executor
+from trio_exec.executor.insisting import RETRY_FIRST
 from trio_exec.languages import Language, Languages
 from trio_exec.settings import Settings
 

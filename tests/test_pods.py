@@ -58,7 +58,7 @@ async def running(
         isolation=Isolation(("192.0.2.3", 443), allowed=True),
         start_timeout=start_timeout,
     )
-    executor.use("python", "trio-exec/python:1")
+    executor.use_images({"python": "trio-exec/python:1"})
     try:
         with trio.fail_after(2 * PATIENCE):
             async with trio.open_nursery() as nursery:

@@ -1,10 +1,5 @@
 """The executor on Docker: single-use containers, each owned by a task of its own until it is gone.
 
-    run
-    ├─ owners            one for each container, see `leases`
-    ├─ janitor           removes what other servers have left behind
-    └─ health            keeps the answer to whether the engine can be used
-
 Several things see to it that no container stays behind: its owner removes it; the launcher
 inside ends when its input does, which happens by itself when this process dies, and the engine then removes the
 container (`auto_remove`); the guard, a process beside this one, removes what a killed server was just about to make;
@@ -17,9 +12,8 @@ starting, and neither keeps the engine's health from being known. The attached s
 from __future__ import annotations
 
 import logging
-import secrets
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -44,9 +38,9 @@ from trio_exec.executor.docker.labels import (
     USER_LABEL,
 )
 from trio_exec.executor.health import Health
-from trio_exec.executor.leases import Lease, Owners
+from trio_exec.executor.leases import Lease
 from trio_exec.executor.machine import EXTRA_CAPABILITIES
-from trio_exec.executor.uids import UserIds
+from trio_exec.executor.owning import OwningExecutor
 from trio_exec.ids import short_id
 from trio_exec.launcher.connection import LauncherConnection
 from trio_exec.limits import Limits, Resources
@@ -67,8 +61,8 @@ EXPIRY_MARGIN = 60
 _T = TypeVar("_T")
 
 
-class DockerExecutor:
-    """Opens containers on the engine that the environment names. `run` must be running.
+class DockerExecutor(OwningExecutor[DockerContainer]):
+    """Opens containers on the engine that the environment names; see `OwningExecutor`.
 
     Args:
         api: the engine.
@@ -78,11 +72,7 @@ class DockerExecutor:
         emit: reports what happens to containers, and the engine's calls.
 
     Attributes:
-        versions: of the languages, as x.y.z, where their images have them.
         can_update_limits: whether the limits of a running container can be changed, as far as is known.
-        health: whether the engine can be used.
-        missing: the languages that can't be run yet, with the reason; see `Executor`.
-        instance: names this server in its containers' labels.
     """
 
     def __init__(
@@ -94,44 +84,26 @@ class DockerExecutor:
         emit: Emit = ignore,
     ) -> None:
         self._api = api
-        self._emit = emit
         self._calls = Calls(emit)
-        self._uids = UserIds(uids)
-        self._hardening = HARDENING
-        self._images: Mapping[str, str] = {}
-        self.versions: dict[str, str] = {}
-        self.missing: dict[str, str] = {}
-        self._runtime = runtime
-        self._enforcement = Enforcement(missing_limits)
-        self.can_update_limits = False
-        self._ready = trio.Event()
         ping = trio.CapacityLimiter(1)
-        self.health = Health(
+        health = Health(
             lambda: self._calls("ping", api.ping, ping),
             engine="the Docker engine",
             unusable="the Docker engine is being asked which of the languages' images it has",
             emit=emit,
         )
-        self.instance = secrets.token_hex(8)
-        self._host = host_name()
+        super().__init__(uids, health=health, emit=emit, wait=True)
+        self._hardening = HARDENING
+        self._runtime = runtime
+        self._enforcement = Enforcement(missing_limits)
+        self.can_update_limits = False
+        self._host_label = host_name()
         self._starts = trio.CapacityLimiter(THREADS)
         self._updates = trio.CapacityLimiter(THREADS)
         self._removals = trio.CapacityLimiter(THREADS)
-        self._owners = Owners(self, emit, wait=True)
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Owns containers until cancelled, and then for as long as their removal takes; see `Owners`."""
-        ending = trio.Event()
-        janitor = Janitor(self._api, self.instance, self._owners.names, self._emit)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(self._owners.run, ending)
-            nursery.start_soon(janitor.run)
-            nursery.start_soon(self.health.run)
-            task_status.started()
-            try:
-                await trio.sleep_forever()
-            finally:
-                ending.set()
+    async def _tidy(self) -> None:
+        await Janitor(self._api, self.instance, self._owners.names, self._emit).run()
 
     async def _call(self, name: str, function: Callable[[], _T], limiter: trio.CapacityLimiter) -> _T:
         """Calls the engine; see `Calls`. One that can't be reached is a matter for everybody."""
@@ -140,10 +112,6 @@ class DockerExecutor:
         except ExecutorUnavailableError as error:
             self.health.fail(error.message)
             raise
-
-    async def wait_ready(self) -> None:
-        """Returns once a container could be opened; see `Executor`."""
-        await self._ready.wait()
 
     @property
     def hardening(self) -> Hardening:
@@ -155,37 +123,9 @@ class DockerExecutor:
         """As many as suit the engine's machine; see `Executor`."""
         return self._hardening.machine.warm_at_once
 
-    @property
-    def warm(self) -> Mapping[str, int]:
-        """None: every container is opened when it is asked for."""
-        return {}
-
-    @property
-    def not_ready_reason(self) -> str | None:
-        """What keeps containers from being opened; see `Executor`."""
-        return self.health.not_ready_reason
-
-    async def check(self) -> None:
-        """Returns when `not_ready_reason` is up to date; see `Executor`."""
-        await self.health.settle()
-
-    @property
-    def lingering(self) -> int:
-        """How many containers are there that should not be; see `Executor`."""
-        return len(self._owners.lingering)
-
-    async def wait_lingering(self, known: int) -> None:
-        """Returns when `lingering` is another number; see `Executor`."""
-        await self._owners.lingering.wait_other(known)
-
-    @property
-    def clean(self) -> bool:
-        """Whether no container of this server is left."""
-        return self._owners.clean
-
     def use_images(self, images: Mapping[str, str]) -> None:
-        """Says which images languages run in, besides those that have theirs already."""
-        self._images = {**self._images, **images}
+        """Says which images languages run in, which therefore can be run."""
+        super().use_images(images)
         for language in images:
             self.missing.pop(language, None)
 
@@ -224,8 +164,7 @@ class DockerExecutor:
                 missing = " and ".join(sorted(set(EXTRA_CAPABILITIES) - set(extra)))
                 LOGGER.warning("launchers do without %s, which the engine does not give: %s", missing, refusal)
             break
-        self.health.usable()
-        self._ready.set()
+        self.usable()
 
     async def _try_updating(self, container: DockerContainer, resources: Resources) -> None:
         try:
@@ -240,14 +179,9 @@ class DockerExecutor:
                 "stage's, and sessions with lower ones start cold"
             )
 
-    @asynccontextmanager
-    async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[DockerContainer]:
+    def open_container(self, spec: ContainerSpec) -> AbstractAsyncContextManager[DockerContainer]:
         """A container for as long as the context lasts; see `Executor`."""
-        if spec.language not in self._images:
-            raise ExecutorError(f"{spec.language} has no image yet")
-        name = f"trio-exec-{self.instance}-{secrets.token_hex(8)}"
-        async with self._owners.open(name, spec) as container:
-            yield container
+        return self._open(spec)
 
     async def make(self, lease: Lease[DockerContainer], spec: ContainerSpec) -> DockerContainer | None:
         """Makes a container; see `Maker`."""
@@ -293,7 +227,7 @@ class DockerExecutor:
             command=[str(spec.lifetime), str(uid), *self._hardening.machine.charged],
             labels={
                 INSTANCE_LABEL: self.instance,
-                HOST_LABEL: self._host,
+                HOST_LABEL: self._host_label,
                 SESSION_LABEL: spec.session_id,
                 LANGUAGE_LABEL: spec.language,
                 USER_LABEL: str(uid),
@@ -310,10 +244,6 @@ class DockerExecutor:
         """Returns when a container is gone; see `Maker`."""
         if lease.container is None or not await self._leaves(lease.name, lease.container):
             await self._call("remove", lambda: self._api.remove(lease.name), self._removals)
-
-    def gone(self, lease: Lease[DockerContainer]) -> None:
-        """Has its user id back; see `Maker`."""
-        self._uids.release(lease.name)
 
     async def _leaves(self, name: str, container: DockerContainer) -> bool:
         """Whether the container goes by itself, as its launcher's input has ended: cheaper than to kill it."""

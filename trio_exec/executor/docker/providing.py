@@ -20,13 +20,12 @@ from trio_exec.events import Emit, ImagesReady
 from trio_exec.executor.docker.api import DockerAPI
 from trio_exec.executor.docker.executor import DockerExecutor
 from trio_exec.executor.docker.images import Image, build, language_images, launcher_image, missing_images, versions
+from trio_exec.executor.insisting import insist
 from trio_exec.languages import Language
 from trio_exec.limits import Limits
 
 LOGGER = logging.getLogger("trio_exec.docker")
 
-RETRY_FIRST, RETRY_LAST = 5, 300
-"""Seconds until what the engine refused is tried again; doubled each time, since each try may cost it."""
 BUILDS = 2
 """Images that are built at once."""
 
@@ -76,21 +75,16 @@ class Provider:
 
     async def _insist(self, attempt: Callable[[], Awaitable[None]]) -> None:
         """Returns when an attempt has succeeded; until then, the executor is not ready."""
-        delay = RETRY_FIRST
-        while True:
-            try:
-                await attempt()
-            except ExecutorUnavailableError as error:
+
+        def tell(error: ExecutorError, delay: int) -> None:
+            if isinstance(error, ExecutorUnavailableError):
                 self._executor.health.unusable(error.message)
                 LOGGER.warning("%s; will try again", error)
-                delay = RETRY_FIRST
-            except ExecutorError as error:
-                self._executor.health.unusable(f"{error}; it is tried again in {delay} seconds")
-                LOGGER.error("%s; will try again", error)  # noqa: TRY400 - the engine's reason says it all
             else:
-                return
-            await trio.sleep(delay)
-            delay = min(2 * delay, RETRY_LAST)
+                self._executor.health.unusable(f"{error}; it is tried again in {delay} seconds")
+                LOGGER.error("%s; will try again", error)
+
+        await insist(attempt, tell)
 
     async def look(self) -> None:
         """Tells the executor which images the engine has, and which languages lack theirs.
@@ -148,20 +142,15 @@ class Provider:
 
     async def _build(self, name: str) -> None:
         """Returns when a language has its image, however often that takes."""
-        delay = RETRY_FIRST
-        while True:
-            try:
-                await self.build(name)
-            except ExecutorError as error:
-                self._executor.missing[name] = f"{error}; it is tried again in {delay} seconds"
-                self._tell()
-                said = "\n".join(["", *error.lines]) if isinstance(error, BuildFailedError) else ""
-                LOGGER.warning("%s can't be run: %s; will try again in %d seconds%s", name, error, delay, said)
-            else:
-                LOGGER.info("%s has its image", name)
-                return
-            await trio.sleep(delay)
-            delay = min(2 * delay, RETRY_LAST)
+
+        def tell(error: ExecutorError, delay: int) -> None:
+            self._executor.missing[name] = f"{error}; it is tried again in {delay} seconds"
+            self._tell()
+            said = "\n".join(["", *error.lines]) if isinstance(error, BuildFailedError) else ""
+            LOGGER.warning("%s can't be run: %s; will try again in %d seconds%s", name, error, delay, said)
+
+        await insist(partial(self.build, name), tell)
+        LOGGER.info("%s has its image", name)
 
     async def _build_missing(self, image: Image) -> None:
         work = partial(build, self._api, image, started=LOGGER.info, progress=LOGGER.debug)

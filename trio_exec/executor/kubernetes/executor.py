@@ -1,12 +1,9 @@
 """The executor on Kubernetes: single-use pods, each owned by a task of its own until it is gone.
 
-    run
-    ├─ (shielded)        as long as a pod is left
-    │  ├─ pods           watches what becomes of them
-    │  ├─ connections    one for each pod that is attached
-    │  └─ owners         one for each pod, see `leases`
-    ├─ janitor           deletes what other servers have left behind
-    └─ health            keeps the answer to whether the API can be used
+    host                 as long as a pod is left
+    ├─ pods              watches what becomes of them
+    ├─ connections       one for each pod that is attached
+    └─ owners            one for each pod, see `leases`
 
 No pod stays behind: its owner deletes it; its launcher ends when its input does, which the node sees to when our
 connection ends (`stdinOnce`); where a connection is cut and nobody knows, it ends for want of a heartbeat; the node
@@ -19,8 +16,7 @@ the object goes when the node has confirmed it.
 from __future__ import annotations
 
 import logging
-import secrets
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import trio
@@ -40,8 +36,8 @@ from trio_exec.executor.kubernetes.labels import INSTANCE_LABEL
 from trio_exec.executor.kubernetes.objects import Object
 from trio_exec.executor.kubernetes.pods import Pod, Pods
 from trio_exec.executor.kubernetes.state import PodState, why_not_started
-from trio_exec.executor.leases import Lease, Owners
-from trio_exec.executor.uids import UserIds
+from trio_exec.executor.leases import Lease
+from trio_exec.executor.owning import OwningExecutor
 from trio_exec.ids import short_id
 from trio_exec.launcher.connection import LauncherConnection
 
@@ -55,8 +51,8 @@ ATTACH_RETRY = 0.2
 """Seconds until a pod is attached to again that runs, as its cluster says, and not yet as its node does."""
 
 
-class KubernetesExecutor:
-    """Opens containers as pods. `run` must be running.
+class KubernetesExecutor(OwningExecutor[PodContainer]):
+    """Opens containers as pods; see `OwningExecutor`.
 
     Args:
         api: the cluster's.
@@ -67,10 +63,6 @@ class KubernetesExecutor:
         emit: reports what happens to pods, and the API's calls.
 
     Attributes:
-        versions: of the languages, as x.y.z, as far as they have been asked.
-        missing: the languages that can't be run yet, with the reason; see `Executor`.
-        health: whether the API can be used.
-        instance: names this server in its pods' labels.
         can_update_limits: never; see `PodContainer.apply_resources`.
         warm_at_once: how many pods a pool may have started at once.
     """
@@ -88,87 +80,29 @@ class KubernetesExecutor:
         start_timeout: float,
         emit: Emit = ignore,
     ) -> None:
+        health = Health(api.ping, engine="the Kubernetes API", unusable="a first pod is being tried", emit=emit)
+        # A session's end does not wait for its pod's.
+        super().__init__(uids, health=health, emit=emit, wait=False)
         self._api = api
-        self._uids = UserIds(uids)
         self._options = options
         self._isolation = isolation
         self._start_timeout = start_timeout
-        self._emit = emit
-        self._images: dict[str, str] = {}
-        self.versions: dict[str, str] = {}
-        self.missing: dict[str, str] = {}
-        self.instance = secrets.token_hex(8)
-        self.health = Health(api.ping, engine="the Kubernetes API", unusable="a first pod is being tried", emit=emit)
-        self._ready = trio.Event()
         self._pods = Pods(api, f"{INSTANCE_LABEL}={self.instance}")
-        self._owners = Owners(self, emit, wait=False)
         self._connections: trio.Nursery | None = None
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Owns pods until cancelled, and then for as long as their removal takes; see `Owners`."""
-        ending = trio.Event()
-        janitor = Janitor(self._api, self.instance, self._owners.names, self._emit)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(self._host, ending)
-            nursery.start_soon(janitor.run)
-            nursery.start_soon(self.health.run)
-            task_status.started()
-            try:
-                await trio.sleep_forever()
-            finally:
-                ending.set()
+    async def _tidy(self) -> None:
+        await Janitor(self._api, self.instance, self._owners.names, self._emit).run()
 
-    async def _host(self, ending: trio.Event, *, task_status: trio.TaskStatus[None]) -> None:
-        """Until the event, and while pods are left."""
+    async def _host(self, ending: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """The same, and watches pods meanwhile."""
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as background:
                 self._connections = background
                 background.start_soon(self._pods.run)
                 async with trio.open_nursery() as nursery:
-                    await nursery.start(self._owners.run, ending)
+                    await nursery.start(super()._host, ending)
                     task_status.started()
                 background.cancel_scope.cancel(reason="no pod is left")
-
-    async def wait_ready(self) -> None:
-        """Returns once a pod could be opened; see `Executor`."""
-        await self._ready.wait()
-
-    def use(self, language: str, image: str) -> None:
-        """Says which image a language runs in."""
-        self._images[language] = image
-
-    def usable(self) -> None:
-        """Says that pods can be opened, and keep programs in."""
-        self.health.usable()
-        self._ready.set()
-
-    @property
-    def warm(self) -> Mapping[str, int]:
-        """None: every pod is opened when it is asked for."""
-        return {}
-
-    @property
-    def not_ready_reason(self) -> str | None:
-        """What keeps pods from being opened; see `Executor`."""
-        return self.health.not_ready_reason
-
-    async def check(self) -> None:
-        """Returns when `not_ready_reason` is up to date; see `Executor`."""
-        await self.health.settle()
-
-    @property
-    def lingering(self) -> int:
-        """How many pods are there that should not be; see `Executor`."""
-        return len(self._owners.lingering)
-
-    async def wait_lingering(self, known: int) -> None:
-        """Returns when `lingering` is another number; see `Executor`."""
-        await self._owners.lingering.wait_other(known)
-
-    @property
-    def clean(self) -> bool:
-        """Whether no pod of this server is left."""
-        return self._owners.clean
 
     @asynccontextmanager
     async def open_container(self, spec: ContainerSpec) -> AsyncGenerator[PodContainer]:
@@ -179,9 +113,7 @@ class KubernetesExecutor:
 
     def open_unheld(self, spec: ContainerSpec) -> AbstractAsyncContextManager[PodContainer]:
         """The same, for no program of anybody's: whether it reaches anything is not looked at."""
-        if spec.language not in self._images:
-            raise ExecutorError(f"{spec.language} has no image")
-        return self._owners.open(f"trio-exec-{self.instance}-{secrets.token_hex(8)}", spec)
+        return self._open(spec)
 
     async def make(self, lease: Lease[PodContainer], spec: ContainerSpec) -> PodContainer | None:
         """Makes a pod, and attaches to it; see `Maker`."""
@@ -271,7 +203,7 @@ class KubernetesExecutor:
     def gone(self, lease: Lease[PodContainer]) -> None:
         """Has its user id back; see `Maker`."""
         self._pods.let_go(lease.name)
-        self._uids.release(lease.name)
+        super().gone(lease)
 
 
 async def _settled(pod: Pod, unwanted: trio.Event) -> PodState | None:

@@ -15,10 +15,11 @@ from functools import partial
 
 import trio
 
-from trio_exec.errors import ExecutorError, ExecutorUnavailableError
+from trio_exec.errors import ExecutorError
 from trio_exec.events import Emit, ImagesReady
 from trio_exec.executor.base import ContainerSpec
 from trio_exec.executor.images import language_images, version_in
+from trio_exec.executor.insisting import insist
 from trio_exec.executor.kubernetes.errand import run_errand
 from trio_exec.executor.kubernetes.executor import KubernetesExecutor
 from trio_exec.executor.kubernetes.isolation import Isolation
@@ -28,8 +29,6 @@ from trio_exec.model import StageName
 
 LOGGER = logging.getLogger("trio_exec.kubernetes")
 
-RETRY_FIRST, RETRY_LAST = 5, 300
-"""Seconds until what the cluster refused is tried again; doubled each time."""
 LIFETIME = 120
 """Seconds that a pod which is tried may live."""
 VERSION_TIMEOUT = 60
@@ -67,9 +66,8 @@ class Provider:
         self._some: str | None = None
         self._found = trio.Event()
         self._limiter = trio.CapacityLimiter(AT_ONCE)
-        for name, image in language_images(languages).items():
-            executor.use(name, f"{registry}{image.tag}")
-            executor.missing[name] = "a first pod of it is being tried"
+        executor.use_images({name: f"{registry}{it.tag}" for name, it in language_images(languages).items()})
+        executor.missing.update({it.name: "a first pod of it is being tried" for it in languages})
 
     async def provide(self) -> None:
         """Returns when a pod of every language could be opened, and pods are kept in."""
@@ -123,19 +121,12 @@ class Provider:
 
     async def _insist(self, name: str, attempt: Callable[[], Awaitable[None]]) -> None:
         """Returns when an attempt has succeeded; says meanwhile what is missing."""
-        delay = RETRY_FIRST
-        while True:
-            try:
-                await attempt()
-            except ExecutorError as error:
-                if isinstance(error, ExecutorUnavailableError):
-                    delay = RETRY_FIRST
-                LOGGER.warning("%s: %s; will try again in %d seconds", name, error, delay)
-                self._tell(name, f"{error}; it is tried again in {delay} seconds")
-            else:
-                return
-            await trio.sleep(delay)
-            delay = min(2 * delay, RETRY_LAST)
+
+        def tell(error: ExecutorError, delay: int) -> None:
+            LOGGER.warning("%s: %s; will try again in %d seconds", name, error, delay)
+            self._tell(name, f"{error}; it is tried again in {delay} seconds")
+
+        await insist(attempt, tell)
 
     def _tell(self, name: str, why: str) -> None:
         if name in self._executor.missing:
