@@ -221,7 +221,11 @@ export class Screen {
 
   #refit(): void {
     // A hidden screen has no size to fit to.
-    if (this.#host.clientWidth > 0 && this.#host.clientHeight > 0) this.#fit.fit();
+    if (this.#host.clientWidth === 0 || this.#host.clientHeight === 0) return;
+    const { viewportY, baseY } = this.#terminal.buffer.active;
+    this.#fit.fit();
+    // xterm.js keeps the last line in its place; for who reads further up, it is the first one that stays.
+    if (viewportY < baseY) this.#terminal.scrollToLine(viewportY);
   }
 
   #pump(): void {

@@ -86,6 +86,13 @@ def test_a_compiler_s_first_error_is_what_is_seen(ide: IDE) -> None:
     code = "int main() {\n  first;\n" + "".join(f"  unknown{i};\n" for i in range(60)) + "}\n"
     ide.choose("cpp").write(code).run().ends("‘first’ was not declared in this scope")
     ide.shows("‘first’ was not declared")
+    # Also where less of the screen is left, as by what is said below it.
+    size = ide.page.viewport_size
+    assert size
+    rows = len(ide.screen.splitlines())
+    ide.page.set_viewport_size({"width": size["width"], "height": size["height"] - 100})
+    ide.eventually(lambda: len(ide.screen.splitlines()) < rows, lambda: ide.screen)
+    ide.shows("‘first’ was not declared")
 
 
 def test_a_program_that_ends_well_marks_nothing(ide: IDE) -> None:
