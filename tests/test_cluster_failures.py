@@ -96,10 +96,15 @@ async def until(condition: Callable[[], bool], within: float = PATIENCE) -> None
             await trio.sleep(0.2)
 
 
+async def works(client: Client) -> None:
+    run = await client.run(language="python", code="print('well')")
+    assert run.stdout == "well\n", run.final
+
+
 async def works_again(client: Client) -> None:
     """Returns when sessions run, and the pods of those that ended are gone."""
     await client.until_ready()
-    assert (await client.run(language="python", code="print('well')")).stdout == "well\n"
+    await works(client)
     await until(lambda: not client.server.containers())
 
 
@@ -161,4 +166,4 @@ async def test_a_pool_is_filled_again(start_server: Callable[..., ServerProcess]
     await client.until_ready()
     await until(lambda: not known & set(client.server.containers()))
     await trio.to_thread.run_sync(client.server.wait_warm, {"python": 2})
-    assert (await client.run(language="python", code="print('well')")).stdout == "well\n"
+    await works(client)
