@@ -64,7 +64,9 @@ class OwningExecutor(ABC, Generic[C]):
             finally:
                 ending.set()
 
-    async def _host(self, ending: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def _host(  # noqa: ASYNC128 - owners say that they have started
+        self, ending: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Owns containers until the event, and while any are left."""
         await self._owners.run(ending, task_status=task_status)
 
