@@ -24,11 +24,12 @@ from trio_exec.executor.kubernetes.labels import SESSION_ANNOTATION
 from trio_exec.ids import short_id
 from trio_exec.launcher.connection import SILENCE
 
-TOLD = 15
-"""Seconds in which a session ends when somebody is told of what broke: a machine with other work included, and less
-than silence would take."""
-CUT = SILENCE + TOLD
+TOLD = 2
+"""Seconds in which a session ends when somebody is told of what broke; on an idle machine it takes a third of one."""
+CUT = SILENCE + 5
 """Seconds in which it ends when nobody is."""
+LEFT = 60
+"""Seconds in which all that it leaves is gone."""
 
 pytestmark = [
     pytest.mark.alone,
@@ -105,7 +106,7 @@ async def works_again(client: Client) -> None:
     """Returns when sessions run, and the pods of those that ended are gone."""
     await client.until_ready()
     await works(client)
-    await until(lambda: not client.server.containers())
+    await until(lambda: not client.server.containers(), LEFT)
 
 
 def failed(run: Run, words: str) -> None:

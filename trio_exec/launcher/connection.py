@@ -23,9 +23,11 @@ AHEAD_MAX = READ_SIZE
 START_TIMEOUT = 30
 """Seconds from a container's start to its launcher's first frame."""
 SILENCE = 30
-"""Seconds without a byte after which a launcher gives the server up; the server gives it a beat more."""
+"""Seconds without a byte after which a launcher gives the server up; the server gives it a look more."""
 BEATS = 3
 """How often in that time the server says something, which is answered."""
+LOOKS = 2 * BEATS
+"""How often in that time the server looks whether something came."""
 
 
 class LauncherConnection:
@@ -186,20 +188,20 @@ class LauncherConnection:
     async def _watch(self) -> bool:
         """Returns whether the launcher is silent for too long; not so when the stream has ended.
 
-        It counts beats, and not seconds: after a time in which this process did not run, what came meanwhile is seen
-        before another beat is over.
+        It counts looks, and not seconds: after a time in which this process did not run, what came meanwhile is seen
+        before another look.
         """
-        while self._missed <= BEATS:
+        while self._missed <= LOOKS:
             self._awake_at = trio.current_time()
-            next_beat = self._awake_at + self._silence / BEATS
+            next_look = self._awake_at + self._silence / LOOKS
             heeded = self._readers > 0
             if not heeded and len(self._ahead) < AHEAD_MAX:
                 heeded = True
                 try:
-                    await self._read_ahead(next_beat)
+                    await self._read_ahead(next_look)
                 except LauncherGoneError:
                     return False
-            await trio.sleep_until(next_beat)
+            await trio.sleep_until(next_look)
             self._was_away |= self._is_late()
             self._missed += heeded and self._ready
         return True

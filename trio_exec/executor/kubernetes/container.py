@@ -54,11 +54,11 @@ class PodContainer:
         raise await self._why(gone) from gone
 
     async def _why(self, gone: LauncherGoneError) -> ExecutorError:
-        """Asks the cluster, which hears of it a moment later."""
+        """Asks the cluster, which hears of an end a moment later; silence has lasted long enough."""
+        if isinstance(gone, LauncherSilentError):
+            return why_ended(self.pod.state, gone) if _is_over(self.pod.state) else gone
         with trio.move_on_after(REASON_TIMEOUT):
             await self.pod.wait(_is_over)
-        if isinstance(gone, LauncherSilentError) and not _is_over(self.pod.state):
-            return gone
         return why_ended(self.pod.state, gone)
 
     async def apply_resources(self, resources: Resources) -> None:
