@@ -40,6 +40,9 @@ class FakeContainer:
 
     def __init__(self, resources: Resources, *, can_update_limits: bool) -> None:
         self.warm = False
+        self.gone = False
+        self.reason_takes = 0.0
+        """Seconds until `receive` tells that it has gone."""
         self.sent: list[bytes] = []
         self.resources = resources
         self.expedited = False
@@ -64,6 +67,8 @@ class FakeContainer:
         try:
             return await self._receive.receive()
         except (trio.EndOfChannel, trio.ClosedResourceError) as error:
+            self.gone = True
+            await trio.sleep(self.reason_takes)
             raise LauncherGoneError("the container ended") from error
 
     async def apply_resources(self, resources: Resources) -> None:

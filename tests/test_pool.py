@@ -88,6 +88,19 @@ async def test_a_session_never_gets_one_that_has_just_died(executor: FakeExecuto
     assert container not in executor.containers[:3]
 
 
+async def test_nor_one_of_which_nobody_knows_yet_why_it_died(executor: FakeExecutor, autojump_clock: MockClock) -> None:
+    async with running(executor, size=4) as pool:
+        await trio.sleep(5)
+        for dead in executor.containers[:3]:
+            dead.reason_takes = 2
+            dead.die()
+        await trio.sleep(1)
+        container = await use(pool)
+
+    assert isinstance(container, FakeContainer)
+    assert container not in executor.containers[:3]
+
+
 async def test_a_session_has_the_machine_for_itself_at_first(executor: FakeExecutor, autojump_clock: MockClock) -> None:
     async with running(executor) as pool:
         await trio.sleep(5)

@@ -47,6 +47,11 @@ class Container(Protocol):
 
     warm: bool
 
+    @property
+    def gone(self) -> bool:
+        """Whether `receive` has found its launcher gone, maybe without having raised that yet: reasons take time."""
+        ...
+
     async def send(self, data: bytes) -> None:
         """Sends encoded frames.
 

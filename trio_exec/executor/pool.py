@@ -434,6 +434,8 @@ class Pool:
             with trio.move_on_after(MAX_AGE):
                 await warm.borrowed.wait()
             nursery.cancel_scope.cancel(reason="no more watching")
+        # It may have died while nobody knew the reason yet.
+        warm.dead |= warm.container.gone
         if not warm.borrowed.is_set():
             self._idle[kind].remove(warm)
             self._emit(ContainerUnused(kind.language, kind.terminal, Unused.DEAD if warm.dead else Unused.OLD))

@@ -66,6 +66,11 @@ class LentContainer:
         self.uses += 1
         yield self
 
+    @property
+    def gone(self) -> bool:
+        """Whether its launcher was found gone; see `Container`."""
+        return self._container.gone
+
     async def send(self, data: bytes) -> None:
         """Sends encoded frames; see `Container`.
 

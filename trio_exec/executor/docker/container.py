@@ -31,6 +31,7 @@ class DockerContainer:
     Attributes:
         launcher: the same.
         warm: whether a pool had it ready.
+        gone: whether its launcher was found gone.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class DockerContainer:
     ) -> None:
         self.launcher = launcher
         self.warm = False
+        self.gone = False
         self._in_force = in_force
         self._update = update
         self._can_update = can_update
@@ -61,6 +63,7 @@ class DockerContainer:
             return await self.launcher.receive()
         except LauncherGoneError as error:
             gone = error
+        self.gone = True
         self._doubt()
         if isinstance(gone, LauncherSilentError):
             raise gone  # It has not ended, for want of memory or else; and who knows whether the engine answers.

@@ -31,6 +31,7 @@ class PodContainer:
         pod: the same.
         lifetime: the same.
         warm: whether a pool had it ready.
+        gone: whether its launcher was found gone.
     """
 
     def __init__(self, launcher: LauncherConnection, pod: Pod, lifetime: int, doubt: Callable[[], None]) -> None:
@@ -38,6 +39,7 @@ class PodContainer:
         self.pod = pod
         self.lifetime = lifetime
         self.warm = False
+        self.gone = False
         self._doubt = doubt
 
     async def send(self, data: bytes) -> None:
@@ -50,6 +52,7 @@ class PodContainer:
             return await self.launcher.receive()
         except LauncherGoneError as error:
             gone = error
+        self.gone = True
         self._doubt()
         raise await self._why(gone) from gone
 

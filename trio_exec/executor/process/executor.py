@@ -57,6 +57,7 @@ class ProcessContainer:
     def __init__(self, launcher: LauncherConnection) -> None:
         self._launcher = launcher
         self.warm = False
+        self.gone = False
 
     async def send(self, data: bytes) -> None:
         """Sends encoded frames; see `Container`."""
