@@ -67,9 +67,10 @@ class FakeContainer:
         try:
             return await self._receive.receive()
         except (trio.EndOfChannel, trio.ClosedResourceError) as error:
-            self.gone = True
-            await trio.sleep(self.reason_takes)
-            raise LauncherGoneError("the container ended") from error
+            ended = error
+        self.gone = True
+        await trio.sleep(self.reason_takes)
+        raise LauncherGoneError("the container ended") from ended
 
     async def apply_resources(self, resources: Resources) -> None:
         await trio.lowlevel.checkpoint()
